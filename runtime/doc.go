@@ -1,0 +1,2 @@
+// Package sandwarp runs large language models inside a Go program.
+package sandwarp

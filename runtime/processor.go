@@ -1,0 +1,65 @@
+package sandwarp
+
+// The extension points. A Go type and a Wasm plugin (package wasm) satisfy them
+// alike: the signatures use no named types, so neither side imports the other.
+
+// LogitProcessor changes, or makes, the choice of the next token.
+//
+// A processor may serve many sequences at once; seq tells them apart. For each
+// sequence the runtime calls OpenSeq once, then for every token Process and
+// Accept in turn, then CloseSeq. The calls of all sequences come from one
+// goroutine at a time. An error fails the request it belongs to, unless the
+// processor handles its own failures by a policy.
+type LogitProcessor interface {
+	// Name is shown in logs, statistics and errors.
+	Name() string
+	// OpenSeq begins a sequence. config is the request's configuration for this
+	// processor, msgpack-encoded for plugins, nil for none.
+	OpenSeq(seq uint64, config []byte) error
+	// Process edits logits (vocab) in place. history holds the ids of prompt and
+	// answer so far, oldest first, valid during the call. A pick >= 0 is the
+	// processor's own choice of the token and ends the chain; -1 leaves it open.
+	Process(seq uint64, history []int32, logits []float32) (pick int32, err error)
+	// Accept reports the tokens that were chosen.
+	Accept(seq uint64, tokens []int32) error
+	CloseSeq(seq uint64)
+}
+
+// LogitFramer is a LogitProcessor that owns memory the logits can be written to
+// directly, so that no copy is made for it. Frame returns a row of vocab floats
+// that stays valid until the next call of Frame or CloseSeq for that sequence.
+type LogitFramer interface {
+	LogitProcessor
+	Frame(seq uint64, vocab int) ([]float32, error)
+}
+
+// Tokenizer turns text into token ids and back. It is safe for concurrent use.
+type Tokenizer interface {
+	// Encode appends the ids of text to dst. With special, the text forms of
+	// control tokens become their ids; without, they are plain text.
+	Encode(dst []int32, text string, special bool) ([]int32, error)
+	// Decode appends the bytes of ids to dst. Control tokens are left out unless
+	// special is set. The bytes of one id need not be whole UTF-8.
+	Decode(dst []byte, ids []int32, special bool) ([]byte, error)
+}
+
+// Flags of Filter.Filter.
+const (
+	FilterPrompt uint32 = 1 << 0 // the text is the user's prompt, not the answer
+	FilterEnd    uint32 = 1 << 1 // nothing follows; the filter must decide
+)
+
+// Filter sees text before the user (or the model) does and decides what passes.
+// Only what a filter released is ever shown. The calls for one sequence come one
+// after another; different sequences may call concurrently.
+type Filter interface {
+	Name() string
+	OpenSeq(seq uint64, config []byte) error
+	// Filter judges pending, all text of the sequence not yet judged. It consumes
+	// its first n bytes and releases out in their place: out == pending[:n]
+	// passes them, n == 0 holds everything until more comes, another out
+	// replaces. stop ends the answer after out. With FilterEnd n must be
+	// len(pending). out is valid until the next call for seq.
+	Filter(seq uint64, pending []byte, flags uint32) (out []byte, n int, stop bool, err error)
+	CloseSeq(seq uint64)
+}
