@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // cursor reads a header from front to back. The first failure sticks: later reads
@@ -114,8 +113,8 @@ func (c *cursor) nameText(part string) string {
 		c.fail(at, part, "it is %d bytes long, 1 to %d are allowed: the file is damaged", n, maxName)
 	}
 	s := string(c.bytes(n, part))
-	if c.err == nil && !utf8.ValidString(s) {
-		c.fail(at, part, "%.80q is not valid UTF-8: the file is damaged", s)
+	if problem := checkName(s); c.err == nil && problem != "" {
+		c.fail(at, part, "%s: the file is damaged", problem)
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"unsafe"
@@ -45,9 +46,15 @@ func (f *File) FaultError(recovered any) error {
 	}
 }
 
-// Contains reports whether an address lies in the file's mapping.
+// Contains reports whether an address lies in the file's mapping, whose last page
+// is mapped to its end.
 func (f *File) Contains(addr uintptr) bool {
-	return !f.closed.Load() && addr-f.base() < uintptr(len(f.data))
+	size := uintptr(len(f.data))
+	if f.unmap != nil {
+		page := uintptr(os.Getpagesize())
+		size = (size + page - 1) / page * page
+	}
+	return !f.closed.Load() && addr-f.base() < size
 }
 
 func (f *File) base() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(f.data))) }

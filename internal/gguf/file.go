@@ -3,13 +3,15 @@
 // A file is mapped read-only and its header parsed once: metadata is copied to
 // the heap, tensor data stays in the file and is handed out as views. Everything
 // in the header is checked before it is believed, so whoever holds a *File may
-// use its shapes and offsets without checking again.
+// use its shapes and offsets without checking again. Parsing allocates at most
+// four times the size of the file and 8 MiB.
 //
 // The format is described at
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 package gguf
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"sort"
@@ -99,7 +101,7 @@ func mapPath(path string) (data []byte, unmap func() error, err error) {
 // of 8, it is copied, so that views are always aligned for their elements.
 func Parse(name string, data []byte) (*File, error) {
 	if uintptr(unsafe.Pointer(unsafe.SliceData(data)))%8 != 0 {
-		data = append(make([]byte, 0, len(data)), data...)
+		data = bytes.Clone(data)
 	}
 	f := &File{Name: name, data: data}
 	if err := f.parse(); err != nil {

@@ -132,23 +132,23 @@ func (f *File) Float(key string, def float64) (float64, error) {
 }
 
 // Bool returns a bool, or def if the key is absent.
-func (f *File) Bool(key string, def bool) (bool, error) { return exactly(f, key, def, "a bool") }
+func (f *File) Bool(key string, def bool) (bool, error) { return ofType(f, key, def, "a bool") }
 
 // String returns a string, which may hold any bytes, or def if the key is absent.
-func (f *File) String(key, def string) (string, error) { return exactly(f, key, def, "a string") }
+func (f *File) String(key, def string) (string, error) { return ofType(f, key, def, "a string") }
 
 // Strings returns an array of strings, nil if the key is absent. The slice is
 // shared: do not change it. So it is with the other arrays.
 func (f *File) Strings(key string) ([]string, error) {
-	return exactly[[]string](f, key, nil, "an array of string")
+	return ofType[[]string](f, key, nil, "an array of string")
 }
 
 // Bools returns an array of bools, nil if the key is absent.
 func (f *File) Bools(key string) ([]bool, error) {
-	return exactly[[]bool](f, key, nil, "an array of bool")
+	return ofType[[]bool](f, key, nil, "an array of bool")
 }
 
-func exactly[T any](f *File, key string, def T, wanted string) (T, error) {
+func ofType[T any](f *File, key string, def T, wanted string) (T, error) {
 	e, ok := f.find(key)
 	if !ok {
 		return def, nil

@@ -15,10 +15,10 @@ const (
 	maxAlignment     = 1 << 20 // more would only waste memory
 	alignmentKey     = "general.alignment"
 
-	maxName   = 65535     // bytes in a key or a tensor's name
-	maxKeys   = 65536     // a real file has fewer than a hundred
-	maxTensor = 1 << 20   // a real file has fewer than 100,000
-	maxHeader = 256 << 20 // bytes before the data; vocabularies of 450,000 merges need 12 MB
+	maxName    = 65535     // bytes in a key or a tensor's name
+	maxKeys    = 65536     // a real file has fewer than a hundred
+	maxTensors = 1 << 20   // a real file has fewer than 100,000
+	maxHeader  = 256 << 20 // bytes before the data; vocabularies of 450,000 merges need 12 MB
 
 	// The least a record takes: for a key its length, a byte, a type and a byte; for
 	// a tensor length, a byte, n_dims, a dimension, type, offset; for a string its length.
@@ -38,8 +38,8 @@ func (f *File) parse() error {
 		c.plausible(tensors, keys)
 	}
 	f.parseMetadata(c, keys)
-	f.parseTensors(c, tensors)
-	f.layOut(c)
+	starts := f.parseTensors(c, tensors)
+	f.layOut(c, starts)
 	return c.err
 }
 
@@ -87,8 +87,8 @@ func (c *cursor) plausible(tensors, keys int) {
 	switch {
 	case tensors == 0 && keys == 0:
 		c.fail(8, "tensor count", "the file holds neither metadata nor tensors: download it again")
-	case tensors > maxTensor:
-		c.fail(8, "tensor count", "%d tensors, at most %d are allowed: the file is damaged", tensors, maxTensor)
+	case tensors > maxTensors:
+		c.fail(8, "tensor count", "%d tensors, at most %d are allowed: the file is damaged", tensors, maxTensors)
 	case keys > maxKeys:
 		c.fail(16, "metadata count", "%d keys, at most %d are allowed: the file is damaged", keys, maxKeys)
 	}

@@ -227,9 +227,13 @@ func (f *File) alignment(c *cursor) int {
 		c.err = err
 		return defaultAlignment
 	}
-	if a < minAlignment || a > maxAlignment || a&(a-1) != 0 {
+	if !validAlignment(a) {
 		c.fail(f.offsetOf(alignmentKey), keyField(alignmentKey), "alignment %d is not a power of two from %d to %d: the file is damaged", a, minAlignment, maxAlignment)
 		return defaultAlignment
 	}
 	return int(a)
+}
+
+func validAlignment(a uint64) bool {
+	return a >= minAlignment && a <= maxAlignment && a&(a-1) == 0
 }

@@ -12,28 +12,31 @@ import (
 
 const maxDims = 4
 
-func (f *File) parseTensors(c *cursor, n int) {
+// parseTensors takes n descriptions and returns where in the file each begins.
+func (f *File) parseTensors(c *cursor, n int) (starts []int32) {
 	if c.err != nil {
-		return
+		return nil
 	}
-	f.tensors = make([]Tensor, 0, n)
+	f.tensors = make([]Tensor, n)
+	starts = make([]int32, n)
 	shapes := make([]int, 0, n*maxDims) // one allocation for all
 	for i := 0; i < n && c.err == nil; i++ {
-		var t Tensor
-		t, shapes = c.tensor(i, shapes)
-		f.tensors = append(f.tensors, t)
+		starts[i] = int32(c.at)
+		f.tensors[i], shapes = c.tensor(i, shapes)
 	}
 	c.record, c.name = "", ""
 	if c.err != nil {
-		return
+		return nil
 	}
 	f.byName = sortedBy(n, func(i int32) string { return f.tensors[i].Name })
-	for i := 1; i < n; i++ {
-		if name := f.tensors[f.byName[i]].Name; name == f.tensors[f.byName[i-1]].Name {
-			c.fail(c.at, tensorField(name, "name"), "the name appears twice: the file is damaged")
-			return
+	for k := 1; k < n; k++ {
+		i, j := f.byName[k-1], f.byName[k]
+		if name := f.tensors[i].Name; name == f.tensors[j].Name {
+			c.fail(int(max(starts[i], starts[j])), tensorField(name, "name"), "the name appears twice: the file is damaged")
+			return nil
 		}
 	}
+	return starts
 }
 
 func tensorField(name, part string) string { return fmt.Sprintf("tensor %.120q %s", name, part) }
@@ -78,31 +81,44 @@ func (c *cursor) tensor(i int, shapes []int) (Tensor, []int) {
 	return Tensor{Desc: tensor.Desc{Name: name, DType: dtype, Shape: shape}, Offset: int64(offset)}, shapes
 }
 
-// checkShape makes sure that the size of the data can be computed without overflow
-// and is no larger than the file.
+// checkShape makes sure that the data's size can be computed without overflow and
+// is no larger than the file.
 func (c *cursor) checkShape(dims []uint64, t tensor.DType, at int) {
+	size, problem := dataSize(dims, t)
+	switch {
+	case problem != "":
+		c.fail(at, "dimensions", "%s: the file is damaged", problem)
+	case size > uint64(c.size):
+		c.short(at, "dimensions", "%v data of shape %d takes %d bytes, more than the whole file of %d", t, dims, size, c.size)
+	}
+}
+
+// dataSize is the number of bytes a tensor takes. dims are in the order of the
+// file, the contiguous dimension first. The problem is "" if there is none.
+func dataSize(dims []uint64, t tensor.DType) (size uint64, problem string) {
+	if !t.Valid() || len(dims) == 0 {
+		return 0, ""
+	}
 	elems := uint64(1)
 	for _, d := range dims {
 		if d == 0 || d > math.MaxInt {
-			c.fail(at, "dimensions", "dimension %d of %d is out of range: the file is damaged", d, dims)
-			return
+			return 0, fmt.Sprintf("dimension %d of %d is out of range", int64(d), dims)
 		}
 		hi, lo := bits.Mul64(elems, d)
 		if hi != 0 || lo > math.MaxInt {
-			c.fail(at, "dimensions", "%d have more elements than can be counted: the file is damaged", dims)
-			return
+			return 0, fmt.Sprintf("shape %d has more elements than can be counted", dims)
 		}
 		elems = lo
 	}
 	block := uint64(t.BlockElems())
 	if dims[0]%block != 0 {
-		c.fail(at, "dimensions", "a row of %d elements is no multiple of %v's block of %d: the file is damaged", dims[0], t, block)
-		return
+		return 0, fmt.Sprintf("a row of %d elements is no multiple of the %d in a block of %v", dims[0], block, t)
 	}
 	hi, size := bits.Mul64(elems/block, uint64(t.BlockBytes()))
-	if hi != 0 || size > uint64(c.size) {
-		c.short(at, "dimensions", "%v data of %d elements is larger than the file of %d bytes", t, elems, c.size)
+	if hi != 0 || size > math.MaxInt {
+		return 0, fmt.Sprintf("%v data of shape %d is larger than can be addressed", t, dims)
 	}
+	return size, ""
 }
 
 // foreignType names the types that exist but are not supported.
@@ -118,33 +134,38 @@ func foreignType(t tensor.DType) string {
 }
 
 // layOut makes the offsets absolute and checks that each tensor's data is aligned,
-// inside the file, and its own.
-func (f *File) layOut(c *cursor) {
+// inside the file, and its own. starts is where each description begins.
+func (f *File) layOut(c *cursor, starts []int32) {
 	if c.err != nil {
 		return
 	}
 	align := int64(f.Alignment)
-	start := (int64(c.at) + align - 1) / align * align
+	base := (int64(c.at) + align - 1) / align * align // where the data begins
 	for i := range f.tensors {
 		t := &f.tensors[i]
-		at := t.Offset
-		switch size := int64(t.Bytes()); {
+		size, at := int64(t.Bytes()), t.Offset
+		switch {
 		case at%align != 0:
-			c.fail(c.at, tensorField(t.Name, "offset"), "%d is no multiple of the alignment %d: the file is damaged", at, align)
+			c.fail(offsetPlace(*t, starts[i]), tensorField(t.Name, "offset"), "%d is no multiple of the alignment %d: the file is damaged", at, align)
 			return
-		case start > f.Size() || at > f.Size()-start-size:
-			c.short(c.at, tensorField(t.Name, "data"), "its %d bytes begin %d bytes after byte %d, the file has %d bytes", size, at, start, f.Size())
+		case at > f.Size()-base-size:
+			c.short(offsetPlace(*t, starts[i]), tensorField(t.Name, "offset"), "its %d bytes begin %d bytes after byte %d, the file has %d bytes", size, at, base, f.Size())
 			return
 		}
-		t.Offset = start + at
+		t.Offset = base + at
 	}
 	f.byPlace = indices(len(f.tensors))
 	slices.SortFunc(f.byPlace, func(a, b int32) int { return cmp.Compare(f.tensors[a].Offset, f.tensors[b].Offset) })
-	for i := 1; i < len(f.byPlace); i++ {
-		a, b := f.tensors[f.byPlace[i-1]], f.tensors[f.byPlace[i]]
-		if a.Offset+int64(a.Bytes()) > b.Offset {
-			c.fail(int(b.Offset), tensorField(b.Name, "offset"), "its data overlaps that of %.120q: the file is damaged", a.Name)
+	for k := 1; k < len(f.byPlace); k++ {
+		a, j := f.tensors[f.byPlace[k-1]], f.byPlace[k]
+		if b := f.tensors[j]; a.Offset+int64(a.Bytes()) > b.Offset {
+			c.fail(offsetPlace(b, starts[j]), tensorField(b.Name, "offset"), "its data overlaps that of %.120q: the file is damaged", a.Name)
 			return
 		}
 	}
+}
+
+// offsetPlace is where the file holds a tensor's offset.
+func offsetPlace(t Tensor, start int32) int {
+	return int(start) + 8 + len(t.Name) + 4 + 8*len(t.Shape) + 4
 }
