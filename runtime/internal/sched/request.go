@@ -1,0 +1,141 @@
+package sched
+
+import (
+	"context"
+	"time"
+
+	"github.com/sandwarp/sandwarp/runtime/internal/kv"
+	"github.com/sandwarp/sandwarp/runtime/internal/sample"
+)
+
+// Processor edits logits or picks a token; see sandwarp.LogitProcessor, which it
+// mirrors.
+type Processor interface {
+	Name() string
+	OpenSeq(seq uint64, config []byte) error
+	Process(seq uint64, history []int32, logits []float32) (pick int32, err error)
+	Accept(seq uint64, tokens []int32) error
+	CloseSeq(seq uint64)
+}
+
+// Framer is a Processor with memory of its own for the logits.
+type Framer interface {
+	Processor
+	Frame(seq uint64, vocab int) ([]float32, error)
+}
+
+// Cache is what is kept of a sequence between requests: its ids and the KV pages
+// that hold their keys and values. An idle cache may lose its pages when others
+// need them; the ids are then run again. The zero value is empty.
+type Cache struct {
+	table kv.Table
+	ids   []int32 // ids[i] is stored at position i, for i < table.Len
+	used  uint64  // when it was last part of a request, by the scheduler's clock
+	busy  bool
+}
+
+// Request is one generation. The exported fields are set before Submit and not
+// touched afterwards; results are read with Next and, after it returned false,
+// from the methods.
+type Request struct {
+	Cache     *Cache
+	Prompt    []int32 // every id of the sequence so far; a prefix of it may be in Cache
+	MaxTokens int     // at most this many new ids; at least 1
+	Stop      func(id int32) bool
+	Sample    sample.Params
+	// Processors edit the logits in this order; Configs[i] belongs to Processors[i].
+	Processors []Processor
+	Configs    [][]byte
+	// Score, when set, makes the request a scoring run: nothing is generated and
+	// Score gets the logits (vocab) of every position of Prompt in order, valid
+	// during the call, on the scheduler's goroutine.
+	Score func(pos int, logits []float32) error
+
+	id      uint64
+	ctx     context.Context
+	cancel  context.CancelFunc
+	out     chan Event
+	wake    func()
+	unwatch func() bool
+
+	// Owned by the scheduler's goroutine until out is closed.
+	ids    []int32 // prompt and answer
+	done   int     // ids already run
+	opened int     // processors whose OpenSeq succeeded
+	chain  *sample.Chain
+	frame  Framer
+	logits []float32
+	chosen [1]int32 // what Accept is shown
+	reason Reason
+	err    error
+	cached int // ids found in Cache
+	// When the request was submitted, admitted, had its first token, and ended;
+	// zero if it never came to that.
+	submitted, admitted, first, ended time.Time
+}
+
+// Event is a generated token.
+type Event struct {
+	ID      int32
+	Logprob float64 // NaN unless asked for
+	Top     []sample.Logprob
+}
+
+// Reason says why a request ended.
+type Reason uint8
+
+const (
+	ReasonNone   Reason = iota
+	ReasonStop          // an end-of-generation token
+	ReasonLength        // MaxTokens reached
+	ReasonError         // see Err
+)
+
+// Stats measure a request.
+type Stats struct {
+	Prompt, Cached, Generated int // ids
+	Queued, Prefill, Decode   time.Duration
+}
+
+// ID is the sequence number processors see.
+func (r *Request) ID() uint64 { return r.id }
+
+// Next waits for the next token. It returns false when the request has ended.
+func (r *Request) Next() (Event, bool) {
+	e, ok := <-r.out
+	if ok {
+		r.wake()
+	}
+	return e, ok
+}
+
+// Cancel ends the request within one step. Next still has to be called until it
+// returns false.
+func (r *Request) Cancel() { r.cancel() }
+
+// Ended returns the outcome; only valid after Next returned false.
+func (r *Request) Ended() (Reason, Stats, error) {
+	span := func(from, to time.Time) time.Duration {
+		switch {
+		case from.IsZero():
+			return 0
+		case to.IsZero():
+			to = r.ended
+		}
+		return to.Sub(from)
+	}
+	return r.reason, Stats{
+		Prompt: len(r.Prompt), Cached: r.cached, Generated: max(len(r.ids)-len(r.Prompt), 0),
+		Queued: span(r.submitted, r.admitted), Prefill: span(r.admitted, r.first), Decode: span(r.first, r.ended),
+	}, r.err
+}
+
+// IDs are prompt and answer; only valid after Next returned false.
+func (r *Request) IDs() []int32 { return r.ids }
+
+func (r *Request) prefilling() bool {
+	return r.done < len(r.ids)-1 || r.Score != nil || len(r.ids) == len(r.Prompt)
+}
+
+// ready reports whether the consumer has room for another token.
+func (r *Request) ready() bool { return len(r.out) < cap(r.out) }

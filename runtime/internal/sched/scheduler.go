@@ -1,0 +1,321 @@
+// Package sched runs many sequences through one executable by continuous
+// batching: one goroutine owns the schedule, and in every step it puts one row
+// of each decoding sequence and a chunk of each waiting prompt into a batch.
+package sched
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/runtime/internal/kv"
+	"github.com/sandwarp/sandwarp/runtime/internal/sample"
+)
+
+// Errors callers branch on.
+var (
+	ErrClosed    = errors.New("the model is closed")
+	ErrQueueFull = errors.New("too many requests are waiting")
+	ErrCacheFull = errors.New("the KV cache is too small for this request")
+	ErrBusy      = errors.New("the session is already generating")
+)
+
+// mixedRows bounds a batch that holds decoding sequences beside a prompt: a
+// longer chunk would make their next token wait for too long.
+const mixedRows = 128
+
+// runAhead is how many tokens a request may be ahead of its consumer.
+const runAhead = 2
+
+// Config sizes a scheduler.
+type Config struct {
+	Exec   backend.Executable
+	Limits backend.Limits
+	Vocab  int
+	// MaxQueue is the number of requests that may wait; 0 for 1,024.
+	MaxQueue int
+}
+
+// Scheduler is safe for concurrent use.
+type Scheduler struct {
+	cfg    Config
+	ctx    context.Context
+	cancel context.CancelFunc
+	woken  chan struct{} // holds one token when there may be something to do
+	ended  chan struct{} // closed when the goroutine has returned
+
+	mu      sync.Mutex // guards the rest of this block
+	pool    *kv.Pool
+	idle    map[*Cache]struct{} // caches with pages and no request
+	queue   []*Request
+	closed  bool
+	lost    error // set for good when weights or device are gone
+	nextID  uint64
+	clock   uint64
+	running int // len(active), for Load
+
+	// The schedule, owned by the goroutine.
+	active []*Request
+	batch  backend.Batch
+	rows   [][]float32 // logits of each LogitRow
+	owners []*Request  // who wants that row
+	picked []*Request  // members of the batch, and
+	counts []int       // their rows
+	score  [][]float32 // lazily made buffers for scoring requests
+}
+
+// New starts a scheduler; Close ends it.
+func New(cfg Config) *Scheduler {
+	if cfg.MaxQueue == 0 {
+		cfg.MaxQueue = 1024
+	}
+	lim := cfg.Limits
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Scheduler{
+		cfg: cfg, ctx: ctx, cancel: cancel,
+		woken: make(chan struct{}, 1), ended: make(chan struct{}),
+		pool: kv.NewPool(lim.Pages, backend.PageTokens),
+		idle: map[*Cache]struct{}{},
+		batch: backend.Batch{
+			Tokens: make([]int32, 0, lim.MaxRows), Pos: make([]int32, 0, lim.MaxRows), Seq: make([]int32, 0, lim.MaxRows),
+			Tables: make([][]int32, 0, lim.MaxSeqs), LogitRows: make([]int32, 0, lim.MaxLogit),
+		},
+		rows: make([][]float32, 0, lim.MaxLogit), owners: make([]*Request, 0, lim.MaxLogit),
+		picked: make([]*Request, 0, lim.MaxSeqs), counts: make([]int, 0, lim.MaxSeqs),
+	}
+	go s.loop()
+	return s
+}
+
+// Close cancels every request and waits until the goroutine has ended.
+func (s *Scheduler) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	<-s.ended
+}
+
+// Load is a snapshot of how busy the scheduler is.
+type Load struct{ Running, Waiting, FreePages, Pages int }
+
+// Load returns the current load.
+func (s *Scheduler) Load() Load {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Load{Running: s.running, Waiting: len(s.queue), FreePages: s.pool.Free(), Pages: s.pool.Pages()}
+}
+
+// Submit queues a request. Its context cancels it at any time.
+func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
+	if r.Cache == nil || len(r.Prompt) == 0 || (r.MaxTokens < 1 && r.Score == nil) {
+		return errors.New("sched: a request needs a cache, a prompt and a positive number of tokens")
+	}
+	for i, id := range r.Prompt {
+		if uint32(id) >= uint32(s.cfg.Vocab) {
+			return fmt.Errorf("token id %d at position %d is out of range, the vocabulary has %d tokens", id, i, s.cfg.Vocab)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.lost != nil:
+		return s.lost
+	case r.Cache.busy:
+		return ErrBusy
+	case len(s.queue) >= s.cfg.MaxQueue:
+		return ErrQueueFull
+	case s.pool.PagesFor(r.positions()) > s.pool.Pages():
+		return fmt.Errorf("%w: %d positions wanted, it holds %d", ErrCacheFull, r.positions(), s.pool.Pages()*backend.PageTokens)
+	}
+	s.nextID++
+	r.id = s.nextID
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.out = make(chan Event, runAhead)
+	r.wake = s.poke
+	r.submitted = time.Now()
+	r.Cache.busy = true
+	s.queue = append(s.queue, r)
+	s.poke()
+	r.unwatch = context.AfterFunc(r.ctx, s.poke)
+	return nil
+}
+
+// positions is how many KV positions the request can come to need. The last
+// generated id is never run.
+func (r *Request) positions() int {
+	if r.Score != nil {
+		return len(r.Prompt)
+	}
+	return len(r.Prompt) + r.MaxTokens - 1
+}
+
+// Release forgets what a cache holds. It must not be part of a request.
+func (s *Scheduler) Release(c *Cache) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.busy {
+		panic("sched: Release of a cache in use")
+	}
+	s.dropLocked(c)
+}
+
+// Fork makes dst, which must be empty, share everything src holds.
+func (s *Scheduler) Fork(dst, src *Cache) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if src.busy {
+		return ErrBusy
+	}
+	s.pool.Fork(&dst.table, &src.table)
+	dst.ids = append(dst.ids[:0], src.ids...)
+	dst.used = src.used
+	s.restLocked(dst)
+	return nil
+}
+
+func (s *Scheduler) dropLocked(c *Cache) {
+	s.pool.Truncate(&c.table, 0)
+	c.ids = c.ids[:0]
+	delete(s.idle, c)
+}
+
+// poke makes the goroutine look around if it sleeps.
+func (s *Scheduler) poke() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// admit moves waiting requests to the schedule, in order, while there is room.
+func (s *Scheduler) admit() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) > 0 && len(s.active) < s.cfg.Limits.MaxSeqs {
+		r := s.queue[0]
+		if r.ctx.Err() == nil && !s.claimLocked(r) {
+			return // wait until a running request gives pages back
+		}
+		s.queue = append(s.queue[:0], s.queue[1:]...)
+		r.admitted = time.Now()
+		s.active = append(s.active, r)
+		s.running = len(s.active)
+	}
+}
+
+// claimLocked reserves every page the request can come to need, taking them from
+// idle caches if it must, so that an admitted request always finishes.
+func (s *Scheduler) claimLocked(r *Request) bool {
+	c := r.Cache
+	delete(s.idle, c)
+	keep := 0
+	for keep < c.table.Len && keep < len(r.Prompt) && c.ids[keep] == r.Prompt[keep] {
+		keep++
+	}
+	if keep == len(r.Prompt) {
+		keep-- // the last id is run again for its logits
+	}
+	if r.Score != nil {
+		keep = 0
+	}
+	s.pool.Truncate(&c.table, keep)
+	for s.pool.Missing(&c.table, r.positions()) > s.pool.Free() {
+		oldest := s.oldestIdleLocked()
+		if oldest == nil {
+			c.ids = c.ids[:keep]
+			s.restLocked(c)
+			return false
+		}
+		s.dropLocked(oldest)
+	}
+	cp, shared, err := s.pool.Reserve(&c.table, r.positions())
+	if err == nil && shared {
+		err = s.cfg.Exec.CopyPage(cp.Dst, cp.Src)
+	}
+	if err != nil {
+		r.err = err
+		r.cancel()
+	}
+	c.ids = c.ids[:keep]
+	r.done = keep
+	r.cached = keep
+	r.ids = append(make([]int32, 0, len(r.Prompt)+max(r.MaxTokens, 0)), r.Prompt...)
+	return true
+}
+
+func (s *Scheduler) oldestIdleLocked() (oldest *Cache) {
+	for c := range s.idle {
+		if oldest == nil || c.used < oldest.used {
+			oldest = c
+		}
+	}
+	return oldest
+}
+
+// open starts the sampling chain and the processors of a request just admitted.
+func (s *Scheduler) open(r *Request) error {
+	if r.Score != nil {
+		return nil
+	}
+	r.chain = sample.NewChain(r.Sample, s.cfg.Vocab)
+	for i, p := range r.Processors {
+		var config []byte
+		if i < len(r.Configs) {
+			config = r.Configs[i]
+		}
+		if err := p.OpenSeq(r.id, config); err != nil {
+			return fmt.Errorf("processor %s: %w", p.Name(), err)
+		}
+		r.opened++
+		if f, ok := p.(Framer); ok && r.frame == nil {
+			r.frame = f
+		}
+	}
+	if r.frame == nil {
+		r.logits = make([]float32, s.cfg.Vocab)
+	}
+	return nil
+}
+
+// finish takes a request off the schedule and tells its consumer.
+func (s *Scheduler) finish(r *Request, reason Reason, err error) {
+	for _, p := range r.Processors[:r.opened] {
+		p.CloseSeq(r.id)
+	}
+	if r.err == nil {
+		r.err = err
+	}
+	if r.reason = reason; r.err != nil {
+		r.reason = ReasonError
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := r.Cache
+	c.ids = append(c.ids[:0], r.ids[:r.done]...)
+	s.pool.Truncate(&c.table, r.done)
+	s.endLocked(r)
+}
+
+// endLocked gives the cache back to its session and closes the request.
+func (s *Scheduler) endLocked(r *Request) {
+	s.clock++
+	r.Cache.used, r.Cache.busy = s.clock, false
+	s.restLocked(r.Cache)
+	r.ended = time.Now()
+	r.unwatch()
+	r.cancel()
+	close(r.out)
+}
+
+// restLocked lists a cache that holds pages as one that can lose them.
+func (s *Scheduler) restLocked(c *Cache) {
+	if c.table.Len > 0 {
+		s.idle[c] = struct{}{}
+	}
+}
