@@ -52,9 +52,6 @@ func New(source, bos, eos string) (*Template, error) {
 // Render is the text of the conversation. With open, it ends where the
 // assistant's next answer begins.
 func (t *Template) Render(messages []Message, open bool) (string, error) {
-	if len(messages) == 0 {
-		return "", errors.New("chat template: an empty conversation")
-	}
 	if len(messages) > maxMessages {
 		return "", fmt.Errorf("chat template: a conversation of %d messages, at most %d", len(messages), maxMessages)
 	}
