@@ -5,18 +5,6 @@ import (
 	"fmt"
 )
 
-// decoders turn whole blocks into elements; sizes were checked by Dequantize.
-//
-// Their arithmetic is float32, in the order the layout comments write it, and
-// every product is rounded before it is added: the explicit float32(...) keeps
-// the compiler from fusing, so that all platforms give the same bits.
-var decoders = map[DType]func(dst []float32, src []byte){
-	F32: decodeF32, F16: decodeF16, BF16: decodeBF16,
-	Q4_0: decodeQ4_0, Q4_1: decodeQ4_1, Q5_0: decodeQ5_0, Q5_1: decodeQ5_1, Q8_0: decodeQ8_0,
-	Q2_K: decodeQ2K, Q3_K: decodeQ3K, Q4_K: decodeQ4K, Q5_K: decodeQ5K, Q6_K: decodeQ6K,
-	IQ4_NL: decodeIQ4NL, IQ4_XS: decodeIQ4XS, MXFP4: decodeMXFP4,
-}
-
 // Dequantize writes the len(dst) elements stored in src. The result is the same
 // on every platform, bit for bit, except for which NaN a NaN is. Any bytes are
 // legal contents: a block with an infinite or NaN scale gives infinities and
@@ -29,7 +17,51 @@ func Dequantize(dst []float32, t DType, src []byte) {
 	if want := t.RowBytes(len(dst)); len(src) != want {
 		panic(fmt.Sprintf("tensor: %d elements of %v take %d bytes, got %d", len(dst), t, want, len(src)))
 	}
-	decoders[t](dst, src)
+	decode(dst, t, src)
+}
+
+// decode turns whole blocks into elements. It is a switch and no table of
+// functions, so that a caller's buffer may live on its stack.
+//
+// The arithmetic of the decoders is float32, in the order the layout comments
+// write it, and every product is rounded before it is added: the explicit
+// float32(...) keeps the compiler from fusing, so that all platforms give the
+// same bits.
+func decode(dst []float32, t DType, src []byte) {
+	switch t {
+	case F32:
+		decodeF32(dst, src)
+	case F16:
+		decodeF16(dst, src)
+	case BF16:
+		decodeBF16(dst, src)
+	case Q4_0:
+		decodeQ4_0(dst, src)
+	case Q4_1:
+		decodeQ4_1(dst, src)
+	case Q5_0:
+		decodeQ5_0(dst, src)
+	case Q5_1:
+		decodeQ5_1(dst, src)
+	case Q8_0:
+		decodeQ8_0(dst, src)
+	case Q2_K:
+		decodeQ2K(dst, src)
+	case Q3_K:
+		decodeQ3K(dst, src)
+	case Q4_K:
+		decodeQ4K(dst, src)
+	case Q5_K:
+		decodeQ5K(dst, src)
+	case Q6_K:
+		decodeQ6K(dst, src)
+	case IQ4_NL:
+		decodeIQ4NL(dst, src)
+	case IQ4_XS:
+		decodeIQ4XS(dst, src)
+	case MXFP4:
+		decodeMXFP4(dst, src)
+	}
 }
 
 // f16at reads a binary16 number, little-endian.

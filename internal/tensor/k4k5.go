@@ -1,5 +1,7 @@
 package tensor
 
+import "encoding/binary"
+
 // Q4_K and Q5_K: 8 groups of 32 elements share a super-block of 256. d and dmin
 // are binary16; every group has a scale s and a minimum m of 6 bits.
 //
@@ -52,6 +54,41 @@ func decodeQ5K(dst []float32, src []byte) {
 			for l, c := range codes {
 				q := c>>shift&15 | high[l]>>g&1<<4
 				y[l] = float32(scale*float32(q)) - min
+			}
+		}
+	}
+}
+
+// putScaleMin packs the scales and minima of all groups.
+func putScaleMin(scales []byte, s, m *[8]int) {
+	for g := range 4 {
+		scales[g] = byte(s[g] | s[g+4]>>4<<6)
+		scales[g+4] = byte(m[g] | m[g+4]>>4<<6)
+		scales[g+8] = byte(s[g+4]&15 | m[g+4]&15<<4)
+	}
+}
+
+func encodeQ4K(dst []byte, x, w []float64) { encodeSuperLine(dst[:16], nil, dst[16:], x, w, 15) }
+
+func encodeQ5K(dst []byte, x, w []float64) { encodeSuperLine(dst[:16], dst[16:48], dst[48:], x, w, 31) }
+
+// encodeSuperLine writes d, dmin and scales to head, the fifth bits to high if
+// the format has them, and the codes.
+func encodeSuperLine(head, high, codes []byte, x, w []float64, hi int) {
+	b := fitSuperLine(x, w, hi)
+	binary.LittleEndian.PutUint16(head, b.d)
+	binary.LittleEndian.PutUint16(head[2:], b.dmin)
+	putScaleMin(head[4:], &b.s, &b.m)
+	clear(high)
+	clear(codes)
+	d, dmin := float64(F16ToF32(b.d)), float64(F16ToF32(b.dmin))
+	for g := range 8 {
+		inverse, low := invert(d*float64(b.s[g])), -dmin*float64(b.m[g])
+		for l, v := range x[32*g : 32*g+32] {
+			q := byte(nearest(v-low, inverse, 0, hi))
+			codes[32*(g/2)+l] |= q & 15 << (4 * (g % 2))
+			if high != nil {
+				high[l] |= q >> 4 << g
 			}
 		}
 	}

@@ -1,5 +1,7 @@
 package tensor
 
+import "encoding/binary"
+
 // Q6_K: 16 groups of 16 elements share a super-block of 256.
 //
 //	Q6_K (210 bytes)
@@ -29,6 +31,24 @@ func decodeQ6K(dst []float32, src []byte) {
 				q := c>>shift&15 | high[l]>>(2*k)&3<<4
 				y[l] = scale * float32(int(q)-32)
 			}
+		}
+	}
+}
+
+func encodeQ6K(dst []byte, x, w []float64) {
+	b := fitSuperScale(x, w, -32, 31)
+	clear(dst)
+	binary.LittleEndian.PutUint16(dst[208:], b.d)
+	d := float64(F16ToF32(b.d))
+	for g, s := range b.s {
+		dst[192+g] = byte(int8(s))
+		inverse := invert(d * float64(s))
+		h, k, l0 := g/8, g%8/2, 16*(g%2)
+		low, high := dst[64*h+32*(k%2)+l0:], dst[128+32*h+l0:]
+		for l, v := range x[16*g : 16*g+16] {
+			q := byte(int(nearest(v, inverse, -32, 31)) + 32)
+			low[l] |= q & 15 << (k / 2 * 4)
+			high[l] |= q >> 4 << (2 * k)
 		}
 	}
 }
