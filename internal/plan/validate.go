@@ -18,7 +18,11 @@ func (p *Plan) Validate() error {
 	c := checker{p: p, state: make([]valueState, len(p.Values)), cached: make([]bool, len(p.KV))}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if err := c.step(s, i == len(p.Steps)-1); err != nil {
+		err := c.step(s)
+		if last := i == len(p.Steps)-1; err == nil && last != (s.Kind == Logits || s.Kind == LMHead) {
+			err = fmt.Errorf("a plan ends in its only Logits or LMHead")
+		}
+		if err != nil {
 			return fmt.Errorf("plan: step %d %v: %w", i, s.Kind, err)
 		}
 	}
@@ -76,12 +80,9 @@ const (
 	hidden // computed inside a large step that does not put it out
 )
 
-func (c *checker) step(s *Step, last bool) error {
+func (c *checker) step(s *Step) error {
 	if err := c.p.checkForm(s); err != nil {
 		return err
-	}
-	if last != (s.Kind == Logits || s.Kind == LMHead) {
-		return fmt.Errorf("a plan ends in its only Logits or LMHead")
 	}
 	if !s.Kind.Large() {
 		if s.Parts != nil {
