@@ -1,0 +1,285 @@
+package tokenizer
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Tokenizer encodes and decodes. It is immutable and safe for concurrent use.
+type Tokenizer struct {
+	spm    bool
+	pre    preTokenizer // of a gpt2 vocabulary
+	pieces pieces       // by id
+	kinds  []uint8      // by id: typeNormal ...
+
+	words    index      // pieces that text is made of, to their id
+	longest  int        // bytes of the longest of them
+	single   [256]int32 // id of the piece of one byte, -1: none
+	fallback [256]int32 // llama: id of the byte token, -1: none
+	pairs    pairTable  // gpt2: merges
+	ranks    []uint32   // llama: by id, the higher the score the lower
+	whole    wholeWords // which pieces the merges make of their own bytes
+
+	special     *special // control, unknown and user-defined tokens
+	userDefined *special // the last of these
+	spaceInside bool     // llama: a piece has a space behind something else
+	unused      bool     // llama: a piece is unused, so it is split up again
+
+	bos, eos, eot, unk, pad int32
+	addBOS, addEOS, prefix  bool
+	eog                     []int32
+
+	pool sync.Pool // *encoder
+}
+
+// New checks a vocabulary and builds its tables. Nothing of v is kept. Errors name
+// the metadata key and the index.
+func New(v Vocab) (*Tokenizer, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{
+		spm: v.Model == "llama",
+		bos: v.BOS, eos: v.EOS, eot: v.EOT, unk: v.UNK, pad: v.PAD,
+		addBOS: v.AddBOS, addEOS: v.AddEOS, prefix: v.AddSpacePrefix && v.Model == "llama",
+	}
+	t.pool.New = func() any { return &encoder{t: t} }
+	if !t.spm {
+		var err error
+		if t.pre, err = preTokenizerOf(v.Pre); err != nil {
+			return nil, err
+		}
+		fillClasses()
+	}
+	if err := t.fillPieces(&v); err != nil {
+		return nil, err
+	}
+	if err := t.fillSpecial(&v); err != nil {
+		return nil, err
+	}
+	if err := t.fillRanks(&v); err != nil {
+		return nil, err
+	}
+	t.findEOG()
+	return t, nil
+}
+
+// isText tells the types whose bytes are spelled the way the model spells text;
+// the others are literal.
+func isText(kind uint8) bool {
+	return kind == typeNormal || kind == typeUnused || kind == typeByte
+}
+
+// fillPieces lays out the bytes of every id and the index of those that text can
+// be made of.
+func (t *Tokenizer) fillPieces(v *Vocab) error {
+	n, size := len(v.Tokens), 0
+	for _, text := range v.Tokens {
+		size += len(text)
+	}
+	if size > math.MaxInt32 {
+		return fmt.Errorf("tokenizer: tokenizer.ggml.tokens has %d bytes, too many", size)
+	}
+	t.kinds = make([]uint8, n)
+	t.pieces = pieces{bytes: make([]byte, 0, size), ends: make([]uint32, n)}
+	t.words = newIndex(&t.pieces, n)
+	t.fallback = noBytes()
+	for i, text := range v.Tokens {
+		kind := uint8(v.kind(i))
+		if err := t.addPiece(int32(i), text, &kind); err != nil {
+			return err
+		}
+		t.kinds[i] = kind
+		t.pieces.ends[i] = uint32(len(t.pieces.bytes))
+		if piece := t.pieces.of(int32(i)); len(piece) > 0 && (kind == typeNormal || kind == typeUnused) {
+			t.words.add(int32(i))
+			t.longest = max(t.longest, len(piece))
+			t.unused = t.unused || t.spm && kind == typeUnused
+			t.spaceInside = t.spaceInside || t.spm && bytes.IndexByte(bytes.TrimLeft(piece, " "), ' ') >= 0
+		}
+	}
+	t.whole = make(wholeWords, (n+31)/32)
+	t.single = noBytes()
+	for b := range t.single {
+		t.single[b] = t.words.find([]byte{byte(b)})
+	}
+	return nil
+}
+
+// addPiece appends the bytes that a token stands for. A byte token of a gpt2
+// vocabulary is a normal one.
+func (t *Tokenizer) addPiece(id int32, text string, kind *uint8) error {
+	p := &t.pieces
+	switch {
+	case !isText(*kind):
+		p.bytes = append(p.bytes, text...)
+	case !t.spm:
+		if *kind == typeByte {
+			*kind = typeNormal
+		}
+		p.bytes = appendUnlettered(p.bytes, text)
+	case *kind == typeByte:
+		b, ok := byteValue(text)
+		if !ok {
+			return fmt.Errorf("tokenizer: tokenizer.ggml.tokens[%d] is %.40q, its type wants a byte <0x00> to <0xFF>", id, text)
+		}
+		if t.fallback[b] < 0 {
+			t.fallback[b] = id
+		}
+		p.bytes = append(p.bytes, b)
+	default:
+		p.bytes = appendUnmarked(p.bytes, text)
+	}
+	return nil
+}
+
+func noBytes() (ids [256]int32) {
+	for i := range ids {
+		ids[i] = -1
+	}
+	return ids
+}
+
+// fillSpecial collects the tokens that are matched in a text as a whole.
+func (t *Tokenizer) fillSpecial(v *Vocab) error {
+	var all, user []specialText
+	for i, text := range v.Tokens {
+		if isText(t.kinds[i]) || text == "" {
+			continue
+		}
+		if len(text) > maxSpecial {
+			return fmt.Errorf("tokenizer: tokenizer.ggml.tokens[%d], of type %d, has %d bytes, at most %d can be matched",
+				i, t.kinds[i], len(text), maxSpecial)
+		}
+		s := specialText{strings.Clone(text), int32(i)}
+		all = append(all, s)
+		if t.kinds[i] != typeUserDefined {
+			continue
+		}
+		user = append(user, s)
+		if t.spm && strings.Contains(text, spaceMark) { // what it is in the text
+			s.text = strings.ReplaceAll(text, spaceMark, " ")
+			all, user = append(all, s), append(user, s)
+		}
+	}
+	t.special, t.userDefined = newSpecial(all), newSpecial(user)
+	return nil
+}
+
+// fillRanks fills what decides the order of merges.
+func (t *Tokenizer) fillRanks(v *Vocab) error {
+	if !t.spm {
+		return t.fillMerges(v.Merges)
+	}
+	t.ranks = make([]uint32, len(v.Tokens))
+	for i := range t.ranks {
+		score := float32(0)
+		if v.Scores != nil {
+			score = v.Scores[i]
+		}
+		t.ranks[i] = scoreRank(score)
+	}
+	return nil
+}
+
+// scoreRank maps scores to ranks in the opposite order. It never is noMerge, as
+// only a NaN would be.
+func scoreRank(score float32) uint32 {
+	bits := math.Float32bits(score + 0) // -0 is 0
+	if bits>>31 == 0 {
+		return ^(bits | 1<<31)
+	}
+	return bits
+}
+
+// fillMerges ranks the merges by their place in the list.
+func (t *Tokenizer) fillMerges(merges []string) error {
+	t.pairs = newPairTable(len(merges))
+	var both []byte
+	for rank, m := range merges {
+		cut := strings.IndexByte(m[min(1, len(m)):], ' ') + 1
+		if cut <= 0 || cut+1 >= len(m) {
+			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, wanted are two tokens with a space between", rank, m)
+		}
+		both = appendUnlettered(both[:0], m[:cut])
+		half := len(both)
+		both = appendUnlettered(both, m[cut+1:])
+		left, right, merged := t.part(both[:half], m[:cut]), t.part(both[half:], m[cut+1:]), t.part(both, "")
+		if left < 0 || right < 0 || merged < 0 {
+			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, of which not all is in tokenizer.ggml.tokens", rank, m)
+		}
+		t.pairs.add(left, right, uint32(rank), merged)
+	}
+	return nil
+}
+
+// part is the id of one side of a merge.
+func (t *Tokenizer) part(piece []byte, text string) int32 {
+	if len(piece) == 1 {
+		return t.single[piece[0]]
+	}
+	if id := t.words.find(piece); id >= 0 {
+		return id
+	}
+	if text == "" {
+		text = string(piece)
+	}
+	return t.special.lookup(text)
+}
+
+// Size is the number of ids.
+func (t *Tokenizer) Size() int { return len(t.kinds) }
+
+// BOS is the id that begins a text, -1 if there is none. So it is with the others.
+func (t *Tokenizer) BOS() int32 { return t.bos }
+
+// EOS is the id that ends a text.
+func (t *Tokenizer) EOS() int32 { return t.eos }
+
+// EOT is the id that ends a turn.
+func (t *Tokenizer) EOT() int32 { return t.eot }
+
+// UNK is the id of what no other token can spell.
+func (t *Tokenizer) UNK() int32 { return t.unk }
+
+// PAD is the id that fills up batches.
+func (t *Tokenizer) PAD() int32 { return t.pad }
+
+// AddBOS tells whether a prompt wants BOS before it. Encode does not add it.
+func (t *Tokenizer) AddBOS() bool { return t.addBOS }
+
+// AddEOS tells whether a prompt wants EOS behind it. Encode does not add it.
+func (t *Tokenizer) AddEOS() bool { return t.addEOS }
+
+// IsEOG tells whether id ends a generation: EOS, EOT and the control tokens that
+// models are known to end a turn with.
+func (t *Tokenizer) IsEOG(id int32) bool { return slices.Contains(t.eog, id) }
+
+// EOG lists the ids of which IsEOG is true.
+func (t *Tokenizer) EOG() []int32 { return slices.Clone(t.eog) }
+
+// IsControl tells whether Decode leaves id out unless it is asked for special
+// tokens.
+func (t *Tokenizer) IsControl(id int32) bool {
+	return id >= 0 && int(id) < len(t.kinds) && (t.kinds[id] == typeControl || t.kinds[id] == typeUnknown)
+}
+
+// ID is the id of a token by the bytes it stands for, as Piece returns them, or by
+// the text of a control token.
+func (t *Tokenizer) ID(piece string) (int32, bool) {
+	id := t.special.lookup(piece)
+	if id < 0 {
+		id = t.words.findString(piece)
+	}
+	if id < 0 && t.spm {
+		id = t.words.findString(strings.ReplaceAll(piece, spaceMark, " "))
+	}
+	if id < 0 && len(piece) == 1 {
+		id = t.fallback[piece[0]]
+	}
+	return id, id >= 0
+}
