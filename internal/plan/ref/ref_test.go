@@ -209,33 +209,33 @@ func TestStepChecksItsInputs(t *testing.T) {
 	y := l.RMSNorm("y", l.x, l.weight([]float32{1, 1, 1, 1}, 4), 1)
 	l.AppendKV(layer, y, y)
 	m := l.machine(t, y, 4)
-	embed, norm, kv := &m.p.Steps[0], &m.p.Steps[1], &m.p.Steps[2]
+	embed, rms, kv := &m.p.Steps[0], &m.p.Steps[1], &m.p.Steps[2]
 	ok := [][]float64{{1, 2, 3, 4}}
 	for want, try := range map[string]func() (Values, error){
-		"input \"x\" has 0 rows, want 1": func() (Values, error) { return m.Step(norm, Values{}, batch(m, 0)) },
-		"input \"x\" is 2 wide, want 4":  func() (Values, error) { return m.Step(norm, Values{1: {{1, 2}}}, batch(m, 0)) },
+		"input \"x\" has 0 rows, want 1": func() (Values, error) { return m.Step(rms, Values{}, batch(m, 0)) },
+		"input \"x\" is 2 wide, want 4":  func() (Values, error) { return m.Step(rms, Values{1: {{1, 2}}}, batch(m, 0)) },
 		"token 3, the vocabulary has 3":  func() (Values, error) { return m.Step(embed, nil, batch(m, 3)) },
 		"no tokens":                      func() (Values, error) { return m.Step(embed, nil, &Env{Pos: []int32{0}, Seq: []int32{0}}) },
-		"row 0 is at position 8":         func() (Values, error) { return m.Step(norm, Values{1: ok}, &Env{Pos: []int32{8}, Seq: []int32{0}}) },
+		"row 0 is at position 8":         func() (Values, error) { return m.Step(rms, Values{1: ok}, &Env{Pos: []int32{8}, Seq: []int32{0}}) },
 		"logits of row 1 of 1": func() (Values, error) {
-			return m.Step(norm, Values{1: ok}, &Env{Pos: []int32{0}, Seq: []int32{0}, LogitRows: []int32{1}})
+			return m.Step(rms, Values{1: ok}, &Env{Pos: []int32{0}, Seq: []int32{0}, LogitRows: []int32{1}})
 		},
 		"1 positions, 2 sequence numbers": func() (Values, error) {
-			return m.Step(norm, Values{1: ok}, &Env{Pos: []int32{0}, Seq: []int32{0, 1}})
+			return m.Step(rms, Values{1: ok}, &Env{Pos: []int32{0}, Seq: []int32{0, 1}})
 		},
 		"no cache":        func() (Values, error) { return m.Step(kv, Values{2: ok}, &Env{Pos: []int32{0}, Seq: []int32{0}}) },
 		"not a fine step": func() (Values, error) { return m.fine(&plan.Step{Kind: plan.LMHead}, nil, &Env{}) },
 		"has 4 bytes, want ": func() (Values, error) {
-			return Step(m.p, append([][]byte{make([]byte, 4)}, l.data[1:]...), norm, nil, nil)
+			return Step(m.p, append([][]byte{make([]byte, 4)}, l.data[1:]...), rms, nil, nil)
 		},
-		"data of 1 weights": func() (Values, error) { return Step(m.p, l.data[:1], norm, nil, nil) },
-		"plan: no steps":    func() (Values, error) { return Step(&plan.Plan{Vocab: 1, Context: 1}, nil, norm, nil, nil) },
+		"data of 1 weights": func() (Values, error) { return Step(m.p, l.data[:1], rms, nil, nil) },
+		"plan: no steps":    func() (Values, error) { return Step(&plan.Plan{Vocab: 1, Context: 1}, nil, rms, nil, nil) },
 	} {
 		if _, err := try(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	out, err := Step(m.p, l.data, norm, Values{1: ok}, batch(m, 0))
+	out, err := Step(m.p, l.data, rms, Values{1: ok}, batch(m, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
