@@ -1,0 +1,114 @@
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// isa is one instruction set's version of every operation. Lengths have been
+// checked and are not zero where a comment at the exported function says so.
+type isa struct {
+	name string
+	// supported says whether this processor and system run it.
+	supported func() bool
+
+	quantize             func(dst []cell, x []float32)
+	rmsNorm              func(dst, x, w []float32, eps float32)
+	add                  func(dst, x []float32)
+	siluMul              func(dst, gate, up []float32)
+	ropeNormal, ropeNEOX func(x, cos, sin []float32)
+	f32ToF16             func(dst []uint16, src []float32)
+	f16ToF32             func(dst []float32, src []uint16)
+	scoresF16            func(dst []float32, dstStride int, q []float32, g int, k []uint16, n, d int, scale float32)
+	scoresF32            func(dst []float32, dstStride int, q []float32, g int, k []float32, n, d int, scale float32)
+	weightedSumF16       func(acc, p []float32, pStride, g int, v []uint16, n, d int)
+	weightedSumF32       func(acc, p []float32, pStride, g int, v []float32, n, d int)
+	max                  func(x []float32) float32
+	expSum               func(x []float32, max float32) float32
+	readSum              func(b []byte) uint64
+	peakInt8, peakFMA    func(iters int) int64
+}
+
+// generic is plain Go, the meaning of every other table.
+var generic = isa{
+	name:      "generic",
+	supported: func() bool { return true },
+
+	quantize:       quantizeGeneric,
+	rmsNorm:        rmsNormGeneric,
+	add:            addGeneric,
+	siluMul:        siluMulGeneric,
+	ropeNormal:     ropeNormalGeneric,
+	ropeNEOX:       ropeNEOXGeneric,
+	f32ToF16:       f32ToF16Generic,
+	f16ToF32:       f16ToF32Generic,
+	scoresF16:      scoresF16Generic,
+	scoresF32:      scoresF32Generic,
+	weightedSumF16: weightedSumF16Generic,
+	weightedSumF32: weightedSumF32Generic,
+	max:            maxGeneric,
+	expSum:         expSumGeneric,
+	readSum:        readSumGeneric,
+	peakInt8:       peakInt8Generic,
+	peakFMA:        peakFMAGeneric,
+}
+
+// sets lists the tables from the plainest to the one to prefer.
+var sets = append([]*isa{&generic}, archSets()...)
+
+// best is the table in use, chosen once at start-up.
+var (
+	best       = fastest()
+	selectNote string
+)
+
+func init() {
+	if name := os.Getenv("SANDWARP_CPU"); name != "" {
+		if err := Select(name); err != nil {
+			selectNote = fmt.Sprintf(" (SANDWARP_CPU ignored: %v)", err)
+		}
+	}
+}
+
+func fastest() *isa {
+	f := &generic
+	for _, s := range sets {
+		if s.supported() {
+			f = s
+		}
+	}
+	return f
+}
+
+// Features describes the instruction set in use and what else there is, for logs.
+func Features() string {
+	return best.name + " of " + strings.Join(Supported(), ", ") + selectNote
+}
+
+// Supported names the instruction sets this machine runs, best last.
+func Supported() (names []string) {
+	for _, s := range sets {
+		if s.supported() {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// Select chooses an instruction set by name: "generic", "avx2", "avxvnni",
+// "avx512vnni", as Supported lists them. It must not be called while operations
+// run. The environment variable SANDWARP_CPU makes the same choice at start-up.
+func Select(name string) error {
+	for _, s := range sets {
+		if s.name != name {
+			continue
+		}
+		if !s.supported() {
+			return fmt.Errorf("kernels: this machine does not support %q; it has %s", name, strings.Join(Supported(), ", "))
+		}
+		best = s
+		return nil
+	}
+	return fmt.Errorf("kernels: unknown instruction set %q; this machine has %s", name, strings.Join(Supported(), ", "))
+}

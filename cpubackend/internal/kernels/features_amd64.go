@@ -1,0 +1,5 @@
+//go:build !noasm
+
+package kernels
+
+func archSets() []*isa { return nil }

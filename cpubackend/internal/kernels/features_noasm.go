@@ -1,0 +1,5 @@
+//go:build noasm || !amd64
+
+package kernels
+
+func archSets() []*isa { return nil }
