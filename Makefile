@@ -1,0 +1,57 @@
+# sandwarp: make test | lint | generate | bench | check
+
+GO          ?= go
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: test lint generate generate-go generate-c bench check cross dirty
+
+# The README's second command. No cgo, no GPU, no network beyond Go modules.
+test:
+	CGO_ENABLED=0 $(GO) test ./...
+
+lint:
+	@out=$$(gofmt -l . | grep -v '^_' || true); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@$(GO) run $(GOVULNCHECK) ./... > .vuln.txt 2>&1; code=$$?; cat .vuln.txt; \
+	if grep -q 'vuln.go.dev' .vuln.txt && [ $$code -ne 0 ] && ! grep -q '^Vulnerability' .vuln.txt; then \
+		echo "SKIPPED: govulncheck could not reach the vulnerability database"; code=0; fi; \
+	rm -f .vuln.txt; exit $$code
+
+# Everything that is generated and committed.
+generate: generate-asm generate-c
+
+generate-asm:
+	cd cpubackend/internal/kernels/_asm && $(GO) generate ./...
+
+generate-c:
+	$(MAKE) -C sdk/c
+
+# The example plugins written in Go, for `sandwarp plugin check` and --plugin.
+generate-go:
+	mkdir -p bin/plugins
+	for p in sdk/go/examples/*/; do \
+		GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -ldflags='-s -w' -o bin/plugins/$$(basename $$p).wasm ./$$p || exit 1; done
+
+bench:
+	CGO_ENABLED=0 $(GO) run ./cmd/sandwarp bench
+
+# What must hold before a commit: it builds everywhere, is formatted and vetted,
+# and generating changes nothing.
+check: lint cross
+	$(MAKE) generate
+	@out=$$(git status --porcelain -- '*.s' '*.wasm' '*_gen.go' 2>/dev/null); if [ -n "$$out" ]; then echo "generating changed:"; echo "$$out"; exit 1; fi
+
+cross:
+	@for p in $(PLATFORMS); do echo "build $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; done
+	@echo "build -tags noasm"; CGO_ENABLED=0 $(GO) build -tags noasm ./...
+
+# The packages with arithmetic of their own, on an emulated arm64.
+test-arm64:
+	@command -v qemu-aarch64-static >/dev/null || { echo "SKIPPED: install qemu-user-static to run the arm64 tests"; exit 0; }; \
+	for cpu in max cortex-a53; do echo "arm64 -cpu $$cpu"; \
+		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec "qemu-aarch64-static -cpu $$cpu" ./internal/tensor ./cpubackend/internal/kernels || exit 1; done
