@@ -109,6 +109,13 @@ func (r *reader) fail(format string, args ...any) {
 	}
 }
 
+// wrap reports an error of package gguf, which names the file and the key.
+func (r *reader) wrap(err error, allowed string) {
+	if r.err == nil {
+		r.err = fmt.Errorf("model: %w; allowed: %s", err, allowed)
+	}
+}
+
 func (r *reader) refuse(key string, value any, allowed string) {
 	r.fail("metadata %q is %v; allowed: %s", r.name+"."+key, value, allowed)
 }
@@ -118,7 +125,7 @@ func (r *reader) arch() string {
 	a, err := r.f.String(key, "")
 	switch _, ok := families[a]; {
 	case err != nil:
-		r.fail("%w", err)
+		r.wrap(err, strings.Join(Arches(), ", "))
 	case !r.f.Has(key):
 		r.fail("metadata %q is missing: this is no model; supported: %s", key, strings.Join(Arches(), ", "))
 	case !ok:
@@ -138,7 +145,7 @@ func (r *reader) int(key string, def, lo, hi int) int {
 	}
 	v, err := r.f.Int(full, int64(def))
 	if err != nil {
-		r.fail("%w; allowed: %d to %d", err, lo, hi)
+		r.wrap(err, fmt.Sprintf("%d to %d", lo, hi))
 	} else if v < int64(lo) || v > int64(hi) {
 		r.refuse(key, v, fmt.Sprintf("%d to %d", lo, hi))
 	}
@@ -160,7 +167,7 @@ func (r *reader) float(key string, def, lo, hi float64) float64 {
 	}
 	v, err := r.f.Float(full, def)
 	if err != nil {
-		r.fail("%w; allowed: above %g, up to %g", err, lo, hi)
+		r.wrap(err, fmt.Sprintf("above %g, up to %g", lo, hi))
 	} else if !(v > lo && v <= hi) {
 		r.refuse(key, v, fmt.Sprintf("above %g, up to %g", lo, hi))
 	}
@@ -190,7 +197,7 @@ func (r *reader) refuseOtherKinds() {
 	}
 	causal, err := r.f.Bool(r.name+".attention.causal", true)
 	if err != nil {
-		r.fail("%w", err)
+		r.wrap(err, "true")
 	} else if !causal {
 		r.refuse("attention.causal", false, "true: a model that looks ahead cannot generate text")
 	}
@@ -215,7 +222,7 @@ func (r *reader) vocab() int {
 	}
 	list, err := r.f.Strings(tokens)
 	if err != nil {
-		r.fail("%w", err)
+		r.wrap(err, "strings")
 	} else if r.f.Has(tokens) && len(list) != rows {
 		r.fail("metadata %q has %d entries; allowed: %d, the rows of tensor %q", tokens, len(list), rows, name)
 	}

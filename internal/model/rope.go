@@ -62,7 +62,7 @@ func (r *reader) scalingType() string {
 	}
 	kind, err := r.f.String(r.name+".rope.scaling.type", "linear")
 	if err != nil {
-		r.fail("%w", err)
+		r.wrap(err, "none, linear, yarn")
 	}
 	switch kind {
 	case "none", "linear", "yarn":
