@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package cpubackend
+
+const noReserve = 0
