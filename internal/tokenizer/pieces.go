@@ -75,7 +75,8 @@ func appendUnmarked(dst []byte, text string) []byte {
 }
 
 // index finds an id by its bytes: a hash table with open addressing over the
-// pieces, at most half full.
+// pieces. A slot knows where its bytes are, as looking them up by id would be one
+// more miss of the cache.
 type index struct {
 	slots []indexSlot // power of two
 	seed  maphash.Seed
@@ -83,65 +84,58 @@ type index struct {
 }
 
 type indexSlot struct {
-	hash uint32
-	id   int32 // id+1, 0: empty
+	hash   uint32
+	id     int32  // id+1, 0: empty
+	lo, hi uint32 // of the bytes
 }
 
 func newIndex(of *pieces, n int) index {
 	return index{slots: make([]indexSlot, tableSize(n)), seed: maphash.MakeSeed(), of: of}
 }
 
-// tableSize is a power of two that n entries fill at most by half.
+// tableSize is a power of two that n entries fill at most by 3/5.
 func tableSize(n int) int {
 	size := 16
-	for size < 2*n {
+	for 3*size < 5*n {
 		size *= 2
 	}
 	return size
 }
 
-// add enters id under its piece; of two ids with the same piece the first stays.
-func (x *index) add(id int32) {
+// add enters id under its piece, or returns false if there is one already.
+func (x *index) add(id int32) bool {
 	piece := x.of.of(id)
-	hash := uint32(maphash.Bytes(x.seed, piece))
-	mask := uint32(len(x.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		s := &x.slots[i]
-		if s.id == 0 {
-			*s = indexSlot{hash, id + 1}
-			return
-		}
-		if s.hash == hash && string(x.of.of(s.id-1)) == string(piece) {
-			return
-		}
+	hash, hi := uint32(maphash.Bytes(x.seed, piece)), x.of.ends[id]
+	if s := x.slot(hash, piece); s.id == 0 {
+		*s = indexSlot{hash, id + 1, hi - uint32(len(piece)), hi}
+		return true
 	}
+	return false
 }
 
 // find returns the id of a piece, or -1.
 func (x *index) find(piece []byte) int32 {
-	hash := uint32(maphash.Bytes(x.seed, piece))
-	mask := uint32(len(x.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		s := x.slots[i]
-		if s.id == 0 {
-			return -1
-		}
-		if s.hash == hash && string(x.of.of(s.id-1)) == string(piece) {
-			return s.id - 1
-		}
-	}
+	return x.slot(uint32(maphash.Bytes(x.seed, piece)), piece).id - 1
 }
 
 func (x *index) findString(piece string) int32 {
 	hash := uint32(maphash.String(x.seed, piece))
 	mask := uint32(len(x.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		s := x.slots[i]
-		if s.id == 0 {
-			return -1
-		}
-		if s.hash == hash && string(x.of.of(s.id-1)) == piece {
+		s := &x.slots[i]
+		if s.id == 0 || s.hash == hash && string(x.of.bytes[s.lo:s.hi]) == piece {
 			return s.id - 1
+		}
+	}
+}
+
+// slot is the slot of a piece or the empty one where it would be.
+func (x *index) slot(hash uint32, piece []byte) *indexSlot {
+	mask := uint32(len(x.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		s := &x.slots[i]
+		if s.id == 0 || s.hash == hash && string(x.of.bytes[s.lo:s.hi]) == string(piece) {
+			return s
 		}
 	}
 }

@@ -18,6 +18,7 @@ type Tokenizer struct {
 
 	words    index      // pieces that text is made of, to their id
 	longest  int        // bytes of the longest of them
+	doubles  bool       // two ids have the same piece
 	single   [256]int32 // id of the piece of one byte, -1: none
 	fallback [256]int32 // llama: id of the byte token, -1: none
 	pairs    pairTable  // gpt2: merges
@@ -96,7 +97,7 @@ func (t *Tokenizer) fillPieces(v *Vocab) error {
 		t.kinds[i] = kind
 		t.pieces.ends[i] = uint32(len(t.pieces.bytes))
 		if piece := t.pieces.of(int32(i)); len(piece) > 0 && (kind == typeNormal || kind == typeUnused) {
-			t.words.add(int32(i))
+			t.doubles = !t.words.add(int32(i)) || t.doubles // the first id of a piece stays
 			t.longest = max(t.longest, len(piece))
 			t.unused = t.unused || t.spm && kind == typeUnused
 			t.spaceInside = t.spaceInside || t.spm && bytes.IndexByte(bytes.TrimLeft(piece, " "), ' ') >= 0
@@ -200,6 +201,7 @@ func scoreRank(score float32) uint32 {
 func (t *Tokenizer) fillMerges(merges []string) error {
 	t.pairs = newPairTable(len(merges))
 	var both []byte
+	merged := int32(-1)
 	for rank, m := range merges {
 		cut := strings.IndexByte(m[min(1, len(m)):], ' ') + 1
 		if cut <= 0 || cut+1 >= len(m) {
@@ -208,7 +210,8 @@ func (t *Tokenizer) fillMerges(merges []string) error {
 		both = appendUnlettered(both[:0], m[:cut])
 		half := len(both)
 		both = appendUnlettered(both, m[cut+1:])
-		left, right, merged := t.part(both[:half], m[:cut]), t.part(both[half:], m[cut+1:]), t.part(both, "")
+		left, right := t.part(both[:half], m[:cut]), t.part(both[half:], m[cut+1:])
+		merged = t.mergedPart(both, merged)
 		if left < 0 || right < 0 || merged < 0 {
 			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, of which not all is in tokenizer.ggml.tokens", rank, m)
 		}
@@ -225,10 +228,19 @@ func (t *Tokenizer) part(piece []byte, text string) int32 {
 	if id := t.words.find(piece); id >= 0 {
 		return id
 	}
-	if text == "" {
-		text = string(piece)
-	}
 	return t.special.lookup(text)
+}
+
+// mergedPart is the id of both sides together. Most vocabularies have their tokens
+// in the order of the merges, so the id of the merge before, or the next, is tried
+// first.
+func (t *Tokenizer) mergedPart(piece []byte, before int32) int32 {
+	for id := max(before, 0); id <= before+1 && int(id) < len(t.kinds); id++ {
+		if !t.doubles && t.kinds[id] == typeNormal && string(t.pieces.of(id)) == string(piece) {
+			return id
+		}
+	}
+	return t.part(piece, string(piece))
 }
 
 // Size is the number of ids.
