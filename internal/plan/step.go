@@ -21,6 +21,7 @@ type Weight int32
 type Kind uint8
 
 // Fine steps. x, y are values, W[...] weights; rows are the rows of the batch.
+// Weights of one dimension are F32. AppendKV and Logits have no Out.
 const (
 	KindNone Kind = iota
 
@@ -34,7 +35,7 @@ const (
 	Add        // Out[0] = In[0] + In[1]
 	SiLUMul    // Out[0] = silu(In[0]) * In[1]
 	SelectRows // Out[0] = the rows of In[0] listed in Batch.LogitRows
-	Logits     // Linear whose output rows are the caller's logits; W[WMat] (vocab, d)
+	Logits     // Linear whose output rows, one per selected row, are the caller's logits; W[WMat] (vocab, d)
 
 	// Large steps, made by Fuse.
 
@@ -42,7 +43,7 @@ const (
 	OutResidual       // In attention output, x; Out x + Linear(WO[, BO])
 	NormGateUpAct     // In x; Out silu(Linear(WGate)) * Linear(WUp) of RMSNorm(WNorm)
 	DownResidual      // In activation, x; Out x + Linear(WDown)
-	LMHead            // In x; SelectRows, RMSNorm(WNorm), Logits(WMat)
+	LMHead            // In x, no Out; SelectRows, RMSNorm(WNorm), Logits(WMat)
 
 	NumKinds
 )
@@ -89,9 +90,9 @@ type RopeParams struct {
 // Attr are the numbers a step needs; unused ones are zero.
 type Attr struct {
 	Eps     float32
-	Heads   int // query heads
+	Heads   int // query heads; of HeadNorm and Rope: the heads of their input
 	KVHeads int
-	HeadDim int
+	HeadDim int     // columns of a query and a key head; values have KVLayer.ValueDim
 	Scale   float32 // of the attention scores
 	Rope    *RopeParams
 }
