@@ -39,7 +39,8 @@ type Tokenizer interface {
 	// control tokens become their ids; without, they are plain text.
 	Encode(dst []int32, text string, special bool) ([]int32, error)
 	// Decode appends the bytes of ids to dst. Control tokens are left out unless
-	// special is set. The bytes of one id need not be whole UTF-8.
+	// special is set. The bytes of one id need not be whole UTF-8; ids decoded one
+	// by one give the bytes of all, so that an answer can be streamed.
 	Decode(dst []byte, ids []int32, special bool) ([]byte, error)
 }
 
@@ -58,8 +59,9 @@ type Filter interface {
 	// Filter judges pending, all text of the sequence not yet judged. It consumes
 	// its first n bytes and releases out in their place: out == pending[:n]
 	// passes them, n == 0 holds everything until more comes, another out
-	// replaces. stop ends the answer after out. With FilterEnd n must be
-	// len(pending). out is valid until the next call for seq.
+	// replaces. It is called again while it consumes some and leaves some; with
+	// FilterEnd it must not hold. stop ends the answer after out. out is valid
+	// until the next call for seq.
 	Filter(seq uint64, pending []byte, flags uint32) (out []byte, n int, stop bool, err error)
 	CloseSeq(seq uint64)
 }

@@ -1,0 +1,40 @@
+package sandwarp
+
+import (
+	"errors"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/runtime/internal/chat"
+	"github.com/sandwarp/sandwarp/runtime/internal/sample"
+	"github.com/sandwarp/sandwarp/runtime/internal/sched"
+)
+
+// Errors to branch on with errors.Is. Their texts say what to do next.
+var (
+	// ErrClosed: the Model or Session was closed.
+	ErrClosed = sched.ErrClosed
+	// ErrBusy: the Session is generating already; a Session is one conversation.
+	ErrBusy = sched.ErrBusy
+	// ErrQueueFull: more requests wait than Options.MaxQueue allows.
+	ErrQueueFull = sched.ErrQueueFull
+	// ErrCacheFull: the request can never fit into the KV cache.
+	ErrCacheFull = sched.ErrCacheFull
+	// ErrContextFull: the prompt is longer than the context.
+	ErrContextFull = errors.New("the prompt does not fit into the context")
+	// ErrNoCandidate: every token was forbidden.
+	ErrNoCandidate = sample.ErrNoCandidate
+	// ErrNoChatTemplate: the model has none; use Generate with a prompt in the
+	// form the model was trained on, or set Options.ChatTemplate.
+	ErrNoChatTemplate = chat.ErrNoTemplate
+	// ErrWeightsLost: the mapped model file changed or was truncated. The Model
+	// is of no more use.
+	ErrWeightsLost = backend.ErrWeightsLost
+	// ErrDeviceLost: the GPU is gone.
+	ErrDeviceLost = backend.ErrDeviceLost
+	// ErrBlocked: a filter refused the prompt.
+	ErrBlocked = errors.New("a filter refused the prompt")
+)
+
+// FormatError describes what is wrong with a model file and where.
+type FormatError = gguf.FormatError

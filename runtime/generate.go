@@ -1,0 +1,183 @@
+package sandwarp
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/sandwarp/sandwarp/runtime/internal/sched"
+)
+
+// generation is one answer in the making. It lives on the consumer's goroutine;
+// the scheduler's goroutine sends it tokens, at most a few ahead.
+type generation struct {
+	s      *Session
+	ctx    context.Context
+	o      *GenerateOptions
+	yield  func(Token, error) bool
+	out    *output
+	prompt int     // ids of the prompt
+	ids    []int32 // prompt and answer, as far as yielded
+	left   int     // tokens the answer may still have
+	chat   bool
+	raw    strings.Builder // the answer as the model wrote it, for chat
+	broken bool            // the consumer left its loop
+	slid   bool            // the oldest part of the sequence was dropped
+	stats  Stats
+}
+
+// validate checks options against the model.
+func (m *Model) validate(o *GenerateOptions) error {
+	if err := o.SamplingParams.Validate(m.info.Vocabulary); err != nil {
+		return fmt.Errorf("GenerateOptions.%w", err)
+	}
+	if o.MaxTokens < 0 {
+		return fmt.Errorf("GenerateOptions.MaxTokens is %d, want 0 or more", o.MaxTokens)
+	}
+	for i, s := range o.Stop {
+		if s == "" {
+			return fmt.Errorf("GenerateOptions.Stop[%d] is empty", i)
+		}
+	}
+	return nil
+}
+
+// run yields the answer. A sequence that slides takes several requests.
+func (g *generation) run() error {
+	if g.left = g.o.MaxTokens; g.left == 0 {
+		g.left = math.MaxInt
+	}
+	defer func() {
+		if g.out != nil {
+			g.out.close()
+		}
+	}()
+	for {
+		r := g.request()
+		if err := g.s.m.sched.Submit(g.ctx, r); err != nil {
+			return err
+		}
+		reason, err := g.consume(r)
+		g.count(r)
+		if err != nil || g.broken || g.stats.Finish != FinishNone {
+			return err
+		}
+		if reason == sched.ReasonStop {
+			return g.finish(FinishStop)
+		}
+		if g.left == 0 {
+			return g.finish(FinishLength)
+		}
+		if g.o.WhenFull != ContextSlide {
+			return g.finish(FinishContext)
+		}
+		g.slide()
+	}
+}
+
+// request asks for as many tokens as fit.
+func (g *generation) request() *sched.Request {
+	m := g.s.m
+	r := &sched.Request{
+		Cache: g.s.cache, Prompt: g.ids, MaxTokens: min(g.left, m.context-len(g.ids)), Sample: g.o.SamplingParams,
+	}
+	// A request that continues after a slide must not repeat the random numbers.
+	r.Sample.Seed += uint64(g.stats.Generated) << 32
+	if !g.o.IgnoreEOS {
+		r.Stop = m.text.isEOG
+	}
+	for _, p := range g.o.Processors {
+		r.Processors = append(r.Processors, p)
+		r.Configs = append(r.Configs, g.o.Configs[p.Name()])
+	}
+	return r
+}
+
+// consume yields the tokens of one request and waits for its end.
+func (g *generation) consume(r *sched.Request) (sched.Reason, error) {
+	defer g.abandon(r) // also if the consumer's loop panics
+	if g.out == nil {
+		var err error
+		if g.out, err = openOutput(g.o, r.ID()); err != nil {
+			return sched.ReasonError, err
+		}
+	}
+	g.reserve(r.MaxTokens)
+	for {
+		e, ok := r.Next()
+		if !ok {
+			reason, _, err := r.Ended()
+			return reason, err
+		}
+		if err := g.token(e); err != nil || g.broken {
+			return sched.ReasonError, err
+		}
+		if g.out.stopped != FinishNone {
+			return sched.ReasonStop, g.finish(g.out.stopped)
+		}
+	}
+}
+
+// reserve makes room for the ids to come, so that a token costs no allocation.
+func (g *generation) reserve(n int) {
+	if free := cap(g.ids) - len(g.ids); free < n {
+		g.ids = append(make([]int32, 0, len(g.ids)+n), g.ids...)
+	}
+}
+
+// token yields one token.
+func (g *generation) token(e sched.Event) error {
+	g.ids = append(g.ids, e.ID)
+	g.left--
+	g.stats.Generated++
+	piece := g.s.m.text.pieces[e.ID]
+	if g.chat {
+		g.raw.WriteString(piece)
+	}
+	text, err := g.out.next(piece)
+	if err != nil {
+		return err
+	}
+	g.broken = !g.yield(Token{ID: e.ID, Text: text, Logprob: e.Logprob, TopLogprobs: e.Top}, nil)
+	return nil
+}
+
+// abandon cancels a request and waits until the scheduler has let go of it.
+func (g *generation) abandon(r *sched.Request) {
+	r.Cancel()
+	for _, ok := r.Next(); ok; _, ok = r.Next() {
+	}
+}
+
+// finish ends the answer: what was held back is judged and yielded.
+func (g *generation) finish(reason FinishReason) error {
+	text, err := g.out.end()
+	if g.out.stopped != FinishNone {
+		reason = g.out.stopped
+	}
+	g.stats.Finish = reason
+	if err == nil && text != "" {
+		g.broken = !g.yield(Token{ID: -1, Text: text, Logprob: math.NaN()}, nil)
+	}
+	return err
+}
+
+// slide keeps the first id and the newer half of the rest.
+func (g *generation) slide() {
+	drop := len(g.ids) / 2
+	g.ids = append(g.ids[:1:1], g.ids[1+drop:]...)
+	g.slid = true
+}
+
+// count adds a request's measurements to the answer's.
+func (g *generation) count(r *sched.Request) {
+	_, st, _ := r.Ended()
+	if g.stats.Prompt == 0 {
+		g.stats.Prompt, g.stats.Cached = st.Prompt, st.Cached
+		g.stats.Queued, g.stats.Prefill = st.Queued, st.Prefill
+		g.stats.Decode = st.Decode
+		return
+	}
+	g.stats.Decode += st.Queued + st.Prefill + st.Decode
+}

@@ -1,0 +1,304 @@
+package sandwarp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	_ "github.com/sandwarp/sandwarp/cpubackend" // always there
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/internal/model"
+	"github.com/sandwarp/sandwarp/internal/plan"
+	"github.com/sandwarp/sandwarp/internal/tensor"
+	"github.com/sandwarp/sandwarp/internal/tokenizer"
+	"github.com/sandwarp/sandwarp/runtime/internal/chat"
+	"github.com/sandwarp/sandwarp/runtime/internal/sched"
+)
+
+// Sizes of a step.
+const (
+	maxRows  = 512 // rows of a batch, the largest chunk of a prompt
+	minLogit = 32  // rows of logits a scoring request may ask for at once
+)
+
+// Model is an opened model. It is safe for concurrent use: sessions of many
+// goroutines share its weights, its KV cache and its steps.
+type Model struct {
+	file    *gguf.File
+	info    Info
+	backend backend.Backend
+	weights backend.Weights
+	exec    backend.Executable
+	sched   *sched.Scheduler
+	text    *text
+	chat    *chat.Template
+	chatErr error // why chat is nil
+	context int
+	log     *slog.Logger
+
+	closing sync.Once
+	closed  error
+}
+
+// Info describes a model.
+type Info struct {
+	Name         string // general.name, or the file's
+	Architecture string
+	Format       string // the format most weight bytes are in
+	Parameters   int64
+	Bytes        int64 // of weights
+	StepBytes    int64 // of weights, read to decode one token
+	StepWeights  int64 // multiplied to decode one token
+	Layers       int
+	Embedding    int // width of the residual stream
+	Vocabulary   int // tokens
+	Trained      int // context length in tokens the model was trained for
+	Context      int // context length in tokens of this Model
+	Backend      string
+}
+
+// Open maps the GGUF file at path and prepares it for generation. Errors about
+// the file's content are or wrap a *FormatError, or name the field that is wrong.
+func Open(ctx context.Context, path string, o Options) (*Model, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	return open(ctx, f, o)
+}
+
+// OpenBytes is Open for a GGUF file that is in memory, an embedded one say. It
+// keeps data, which must not change until Close.
+func OpenBytes(ctx context.Context, name string, data []byte, o Options) (*Model, error) {
+	f, err := gguf.Parse(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	return open(ctx, f, o)
+}
+
+func open(ctx context.Context, f *gguf.File, o Options) (*Model, error) {
+	m := &Model{file: f, log: o.Logger}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	guard := gguf.Guard(f, func() { err = m.load(ctx, o) })
+	if err = errors.Join(guard, err); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	return m, nil
+}
+
+// load goes the natural way of the data: configuration, plan, tokenizer, weights.
+func (m *Model) load(ctx context.Context, o Options) error {
+	cfg, err := model.ReadConfig(m.file)
+	if err != nil {
+		return err
+	}
+	p, data, err := model.Build(cfg, m.file)
+	if err != nil {
+		return err
+	}
+	if m.text, err = newText(m.file, o.Tokenizer, p.Vocab); err != nil {
+		return err
+	}
+	if err := m.readTemplate(o); err != nil {
+		return err
+	}
+	if m.backend, err = openBackend(o.Backend); err != nil {
+		return err
+	}
+	if m.context, err = contextLength(o.Context, p.Context); err != nil {
+		return err
+	}
+	lim := limits(o, m.context)
+	p = plan.Fuse(p, m.backend.Supports)
+	if m.weights, err = m.backend.Load(ctx, p, data, backend.LoadOptions{Progress: o.Progress}); err != nil {
+		return err
+	}
+	if m.exec, err = m.backend.Compile(p, m.weights, lim); err != nil {
+		return err
+	}
+	m.sched = sched.New(sched.Config{Exec: m.exec, Limits: lim, Vocab: p.Vocab, MaxQueue: o.MaxQueue})
+	m.describe(p)
+	m.log.Info("model opened", "name", m.info.Name, "architecture", m.info.Architecture, "format", m.info.Format,
+		"parameters", m.info.Parameters, "backend", m.info.Backend, "context", m.info.Context)
+	return nil
+}
+
+// readTemplate compiles the chat template. A broken one in the file costs only
+// Chat; a broken one in the options is an error.
+func (m *Model) readTemplate(o Options) error {
+	source := o.ChatTemplate
+	if source == "" {
+		var err error
+		if source, err = m.file.String("tokenizer.chat_template", ""); err != nil {
+			return err
+		}
+	}
+	m.chat, m.chatErr = chat.New(source, m.text.name(m.text.bos), m.text.name(m.text.eos))
+	if m.chatErr != nil && o.ChatTemplate != "" {
+		return m.chatErr
+	}
+	if m.chatErr != nil && source != "" {
+		m.log.Warn("chat template unusable", "error", m.chatErr)
+	}
+	return nil
+}
+
+func openBackend(name string) (backend.Backend, error) {
+	if name == "" {
+		name = "cpu"
+	}
+	return backend.Open(name)
+}
+
+func contextLength(wanted, trained int) (int, error) {
+	switch {
+	case wanted < 0:
+		return 0, fmt.Errorf("Options.Context is %d, want 0 or more", wanted)
+	case wanted > trained:
+		return 0, fmt.Errorf("Options.Context is %d, the model was trained for %d tokens", wanted, trained)
+	case wanted == 0:
+		return min(trained, defaultContext), nil
+	}
+	return wanted, nil
+}
+
+func limits(o Options, context int) backend.Limits {
+	seqs := o.MaxSequences
+	if seqs <= 0 {
+		seqs = defaultMaxSequences
+	}
+	tokens := o.CacheTokens
+	if tokens <= 0 {
+		tokens = seqs * (context + backend.PageTokens)
+	}
+	lim := backend.Limits{
+		MaxRows: maxRows, MaxSeqs: seqs, MaxLogit: max(seqs, minLogit),
+		Pages: max(1, tokens/backend.PageTokens), Threads: o.Threads,
+	}
+	if o.CacheF32 {
+		lim.KVType = tensor.F32
+	}
+	return lim
+}
+
+func (m *Model) describe(p *plan.Plan) {
+	name, _ := m.file.String("general.name", "")
+	if name == "" {
+		name = m.file.Name
+	}
+	m.info = Info{
+		Name: name, Architecture: p.Arch, Layers: len(p.KV), Vocabulary: p.Vocab,
+		Trained: p.Context, Context: m.context, Backend: m.backend.Name(),
+	}
+	bytes := map[tensor.DType]int{}
+	for _, w := range p.Weights {
+		m.info.Parameters += int64(w.Elems())
+		m.info.Bytes += int64(w.Bytes())
+		bytes[w.DType] += w.Bytes()
+	}
+	most := 0
+	for _, t := range tensor.DTypes() {
+		if bytes[t] > most {
+			most, m.info.Format = bytes[t], t.String()
+		}
+	}
+	m.info.StepBytes, m.info.StepWeights = perToken(p)
+	m.info.Embedding = p.ValueInfo(p.Steps[0].Out[0]).Width
+}
+
+// perToken is what one row of a batch reads and multiplies: every matrix but the
+// embedding, of which it reads a row.
+func perToken(p *plan.Plan) (bytes, weights int64) {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		for role, w := range s.W {
+			if w == 0 || plan.Role(role) == plan.WEmbed {
+				continue
+			}
+			if d := p.WeightDesc(w); len(d.Shape) == 2 {
+				bytes += int64(d.Bytes())
+				weights += int64(d.Elems())
+			}
+		}
+	}
+	return bytes, weights
+}
+
+// Backends are the names Options.Backend accepts in this program.
+func Backends() []string { return backend.Names() }
+
+// Info describes the model.
+func (m *Model) Info() Info { return m.info }
+
+// Load says how busy a Model is.
+type Load = sched.Load
+
+// Load is a snapshot of running and waiting requests and of the KV cache.
+func (m *Model) Load() Load { return m.sched.Load() }
+
+// Close ends every request with ErrClosed, stops the workers and unmaps the
+// file. It waits until all that is done; later calls return the same error.
+func (m *Model) Close() error {
+	m.closing.Do(func() {
+		if m.sched != nil {
+			m.sched.Close()
+		}
+		var errs []error
+		for _, c := range []interface{ Close() error }{m.exec, m.weights, m.backend} {
+			if c != nil {
+				errs = append(errs, c.Close())
+			}
+		}
+		m.closed = errors.Join(append(errs, m.file.Close())...)
+	})
+	return m.closed
+}
+
+// Encode returns the ids of text, without a beginning-of-sequence token. With
+// special, the text forms of control tokens become their ids.
+func (m *Model) Encode(text string, special bool) ([]int32, error) {
+	return m.text.tok.Encode(nil, text, special)
+}
+
+// Decode returns the text of ids; control tokens are left out unless special.
+func (m *Model) Decode(ids []int32, special bool) (string, error) {
+	for i, id := range ids {
+		if err := m.text.check(id); err != nil {
+			return "", fmt.Errorf("position %d: %w", i, err)
+		}
+	}
+	b, err := m.text.tok.Decode(nil, ids, special)
+	return string(b), err
+}
+
+// Logits runs tokens from position 0 and calls fn with the logits (vocabulary)
+// of every position in order. The slice is valid during the call; fn must not
+// call the Model. An error of fn ends the run and is returned.
+func (m *Model) Logits(ctx context.Context, tokens []int32, fn func(pos int, logits []float32) error) error {
+	if len(tokens) > m.context {
+		return fmt.Errorf("%w: %d tokens, the context has %d", ErrContextFull, len(tokens), m.context)
+	}
+	if len(tokens) == 0 {
+		return errors.New("no tokens to run")
+	}
+	cache := &sched.Cache{}
+	r := &sched.Request{Cache: cache, Prompt: tokens, Score: fn}
+	if err := m.sched.Submit(ctx, r); err != nil {
+		return err
+	}
+	for _, ok := r.Next(); ok; _, ok = r.Next() {
+	}
+	m.sched.Release(cache)
+	_, _, err := r.Ended()
+	return err
+}
+
+var _ Tokenizer = (*tokenizer.Tokenizer)(nil)

@@ -1,0 +1,83 @@
+package sandwarp
+
+import (
+	"log/slog"
+
+	"github.com/sandwarp/sandwarp/runtime/internal/sample"
+)
+
+// Options configure Open. The zero value serves most programs.
+type Options struct {
+	// Backend is the name of the backend to run on ("cpu"); "" takes the best
+	// one that is linked into the program.
+	Backend string
+	// Threads is the number of CPU workers; 0 means one per usable core.
+	Threads int
+	// Context is the longest sequence in tokens; 0 means what the model was
+	// trained for, at most 8,192.
+	Context int
+	// MaxSequences is how many requests run at once; others wait. 0 means 8.
+	MaxSequences int
+	// MaxQueue is how many requests may wait; 0 means 1,024.
+	MaxQueue int
+	// CacheTokens is the size of the KV cache in tokens, shared by all
+	// sequences; memory is taken when first used. 0 means MaxSequences full
+	// contexts.
+	CacheTokens int
+	// CacheF32 keeps keys and values in 32 instead of 16 bits.
+	CacheF32 bool
+	// Tokenizer replaces the model's own.
+	Tokenizer Tokenizer
+	// ChatTemplate replaces the model's own Jinja template.
+	ChatTemplate string
+	// Logger receives what an operator may want to know; nil logs nothing.
+	Logger *slog.Logger
+	// Progress is called while weights are prepared, with bytes done and in all.
+	Progress func(done, total int64)
+}
+
+const (
+	defaultContext      = 8192
+	defaultMaxSequences = 8
+)
+
+// SamplingParams choose the next token. The zero value is greedy decoding: the
+// most likely token, always the same text. Settings apply in this order:
+// penalties, bias, processors, top-k, temperature, min-p, top-p.
+type SamplingParams = sample.Params
+
+// TokenLogprob is a token and the natural logarithm of its probability.
+type TokenLogprob = sample.Logprob
+
+// ContextPolicy says what happens when a sequence reaches the context's end.
+type ContextPolicy uint8
+
+const (
+	// ContextStop ends the answer with FinishContext.
+	ContextStop ContextPolicy = iota
+	// ContextSlide drops the older half of the sequence (keeping its first
+	// token), runs the rest again and goes on. Processors are closed and opened
+	// anew for what remains.
+	ContextSlide
+)
+
+// GenerateOptions configure one answer. The zero value decodes greedily until
+// the model ends or the context is full.
+type GenerateOptions struct {
+	SamplingParams
+	// MaxTokens bounds the answer; 0 leaves it to the model and the context.
+	MaxTokens int
+	// Stop ends the answer where one of these texts begins. It is not emitted.
+	Stop []string
+	// IgnoreEOS goes on after the model's end-of-generation tokens.
+	IgnoreEOS bool
+	// WhenFull says what happens at the end of the context.
+	WhenFull ContextPolicy
+	// Processors see the logits of every token, in this order.
+	Processors []LogitProcessor
+	// Filters see the text, in this order: first the prompt, then the answer.
+	Filters []Filter
+	// Configs holds the request's configuration of processors and filters by
+	// name, in the form they expect (msgpack for plugins).
+	Configs map[string][]byte
+}

@@ -1,0 +1,158 @@
+package sandwarp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// output turns the pieces of an answer into the text its reader may see: whole
+// characters, cut at the first stop text, passed by every filter. It belongs to
+// one answer and one goroutine.
+type output struct {
+	chars   utf8Buffer
+	stops   []string
+	held    string // may be the beginning of a stop text
+	filters []filterStage
+	seq     uint64
+	stopped FinishReason // FinishStop or FinishFilter once nothing more may follow
+}
+
+// filterStage is a filter and the text it has not judged yet.
+type filterStage struct {
+	Filter
+	pending []byte
+	stopped bool
+}
+
+// openOutput starts the filters for a sequence. close ends them.
+func openOutput(o *GenerateOptions, seq uint64) (*output, error) {
+	out := &output{stops: o.Stop, seq: seq}
+	for _, f := range o.Filters {
+		if err := f.OpenSeq(seq, o.Configs[f.Name()]); err != nil {
+			out.close()
+			return nil, fmt.Errorf("filter %s: %w", f.Name(), err)
+		}
+		out.filters = append(out.filters, filterStage{Filter: f})
+	}
+	return out, nil
+}
+
+func (o *output) close() {
+	for _, f := range o.filters {
+		f.CloseSeq(o.seq)
+	}
+}
+
+// next returns what becomes visible with the next piece.
+func (o *output) next(piece string) (string, error) {
+	text := o.cut(o.chars.next(piece), false)
+	if len(o.filters) == 0 {
+		return text, nil
+	}
+	return o.filter(text, 0)
+}
+
+// end returns what becomes visible when nothing more follows.
+func (o *output) end() (string, error) {
+	text := ""
+	if o.stopped != FinishStop {
+		text = o.cut(o.chars.end(), true)
+	}
+	if len(o.filters) == 0 || o.stopped == FinishFilter {
+		return text, nil
+	}
+	return o.filter(text, FilterEnd)
+}
+
+// cut looks for stop texts. It keeps back a tail that may become one.
+func (o *output) cut(text string, end bool) string {
+	if len(o.stops) == 0 {
+		return text
+	}
+	text = o.held + text
+	o.held = ""
+	first := -1
+	for _, s := range o.stops {
+		if i := strings.Index(text, s); s != "" && i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	if first >= 0 {
+		o.stopped = FinishStop
+		return text[:first]
+	}
+	if end {
+		return text
+	}
+	keep := 0
+	for _, s := range o.stops {
+		for n := min(len(s)-1, len(text)); n > keep; n-- {
+			if strings.HasSuffix(text, s[:n]) {
+				keep = n
+			}
+		}
+	}
+	o.held = text[len(text)-keep:]
+	return text[:len(text)-keep]
+}
+
+// filter passes text through all stages.
+func (o *output) filter(text string, flags uint32) (string, error) {
+	for i := range o.filters {
+		f := &o.filters[i]
+		if f.stopped {
+			return "", nil
+		}
+		f.pending = append(f.pending, text...)
+		if len(f.pending) == 0 && flags&FilterEnd == 0 {
+			return "", nil
+		}
+		var err error
+		if text, err = f.judge(o.seq, flags); err != nil {
+			return "", err
+		}
+		if f.stopped {
+			o.stopped = FinishFilter
+			flags |= FilterEnd // the stages behind see the end of what they get
+		}
+	}
+	return text, nil
+}
+
+// judge lets a filter decide on its pending text, again while it decides on some
+// and leaves some.
+func (f *filterStage) judge(seq uint64, flags uint32) (string, error) {
+	var text []byte
+	for {
+		out, n, stop, err := f.Filter.Filter(seq, f.pending, flags)
+		if err != nil {
+			return "", fmt.Errorf("filter %s: %w", f.Name(), err)
+		}
+		if n < 0 || n > len(f.pending) || flags&FilterEnd != 0 && n == 0 && len(f.pending) > 0 && !stop {
+			return "", fmt.Errorf("filter %s: it judged %d of %d bytes", f.Name(), n, len(f.pending))
+		}
+		text = append(text, out...)
+		f.pending = f.pending[:copy(f.pending, f.pending[n:])]
+		if f.stopped = stop; stop || n == 0 || len(f.pending) == 0 {
+			return string(text), nil
+		}
+	}
+}
+
+// filterPrompt passes a prompt through the filters of a request.
+func filterPrompt(o *GenerateOptions, seq uint64, prompt string) (string, error) {
+	if len(o.Filters) == 0 {
+		return prompt, nil
+	}
+	p := GenerateOptions{Filters: o.Filters, Configs: o.Configs}
+	out, err := openOutput(&p, seq)
+	if err != nil {
+		return "", err
+	}
+	defer out.close()
+	text, err := out.filter(prompt, FilterPrompt|FilterEnd)
+	if err == nil && out.stopped == FinishFilter {
+		err = ErrBlocked
+	}
+	return text, err
+}

@@ -1,0 +1,286 @@
+package sandwarp
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/sandwarp/sandwarp/runtime/internal/chat"
+	"github.com/sandwarp/sandwarp/runtime/internal/sched"
+)
+
+// Session is one conversation: a growing sequence of tokens whose keys and
+// values stay in the KV cache between answers, so that each turn runs only what
+// is new. If the cache is short, an idle session's part of it is reused and run
+// again when needed. A Session answers one request at a time; a second one
+// meanwhile gets ErrBusy.
+type Session struct {
+	m *Model
+
+	mu     sync.Mutex // guards the rest
+	busy   bool
+	closed bool
+	cache  *sched.Cache
+	ids    []int32        // prompt and answers so far
+	turns  []chat.Message // of Chat; contents as the model saw and wrote them
+	seen   string         // what Chat rendered and the model wrote: the text of ids
+	stats  Stats
+}
+
+// NewSession begins an empty conversation.
+func (m *Model) NewSession() *Session {
+	return &Session{m: m, cache: &sched.Cache{}}
+}
+
+// Generate is NewSession().Generate for a single answer.
+func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		s := m.NewSession()
+		defer s.Close()
+		s.Generate(ctx, prompt, o)(yield)
+	}
+}
+
+// Generate appends prompt, as it is, to the conversation and yields the model's
+// continuation token by token. Work begins when the sequence is ranged over and
+// ends when the loop does; every token yielded stays in the conversation. An
+// error is the last thing yielded: ctx's, a filter's, or one of this package's.
+func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
+	return s.answer(ctx, o, func() (request, error) {
+		prompt, err := filterPrompt(&o, 0, prompt)
+		if err != nil {
+			return request{}, err
+		}
+		ids, err := s.m.text.tok.Encode(s.begin(), prompt, false)
+		if err != nil {
+			return request{}, fmt.Errorf("tokenizer: %w", err)
+		}
+		return request{ids: ids}, nil
+	})
+}
+
+// GenerateTokens is Generate for ids instead of text. No beginning-of-sequence
+// token is added.
+func (s *Session) GenerateTokens(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
+	return s.answer(ctx, o, func() (request, error) {
+		all := append(append([]int32(nil), s.ids...), ids...)
+		return request{ids: all}, nil
+	})
+}
+
+// Chat appends a user message, as the model's chat template renders it, and
+// yields the answer. The texts of control tokens inside message are plain text.
+func (s *Session) Chat(ctx context.Context, message string, o GenerateOptions) iter.Seq2[Token, error] {
+	return s.answer(ctx, o, func() (request, error) {
+		if s.m.chat == nil {
+			return request{}, s.m.chatErr
+		}
+		message, err := filterPrompt(&o, 0, message)
+		if err != nil {
+			return request{}, err
+		}
+		turns := append(s.turns[:len(s.turns):len(s.turns)], chat.Message{Role: "user", Content: message})
+		return s.render(turns, o.WhenFull)
+	})
+}
+
+// System sets the system message of an empty conversation.
+func (s *Session) System(message string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ids) > 0 || len(s.turns) > 0 {
+		return fmt.Errorf("the system message must come before anything else")
+	}
+	s.turns = []chat.Message{{Role: "system", Content: message}}
+	return nil
+}
+
+// request is what an answer starts from.
+type request struct {
+	ids   []int32
+	turns []chat.Message // of Chat, nil for Generate
+	seen  string
+}
+
+// begin returns a copy of the conversation's ids, or the beginning-of-sequence
+// token if it is empty and the model wants one.
+func (s *Session) begin() []int32 {
+	ids := append([]int32(nil), s.ids...)
+	if len(ids) == 0 && s.m.text.addBOS {
+		ids = append(ids, s.m.text.bos)
+	}
+	return ids
+}
+
+// render makes the ids of a conversation. Text that was there before keeps its
+// ids, whatever the template makes of the rest.
+func (s *Session) render(turns []chat.Message, full ContextPolicy) (request, error) {
+	guarded, undo := s.m.text.guard(turns)
+	for {
+		text, err := s.m.chat.Render(guarded, true)
+		if err != nil {
+			return request{}, err
+		}
+		r := request{turns: turns, seen: text}
+		if s.seen != "" && strings.HasPrefix(text, s.seen) {
+			r.ids, err = s.m.text.encode(append(r.ids, s.ids...), text[len(s.seen):], undo)
+		} else {
+			r.ids, err = s.m.text.encode(s.m.text.start(text), text, undo)
+		}
+		if err != nil {
+			return request{}, err
+		}
+		// A conversation that is too long loses its oldest turns, if it may.
+		first := 0
+		if guarded[0].Role == "system" {
+			first = 1
+		}
+		if len(r.ids) < s.m.context || full != ContextSlide || len(guarded) < first+3 {
+			return r, nil
+		}
+		guarded = append(guarded[:first:first], guarded[first+2:]...)
+		turns = append(turns[:first:first], turns[first+2:]...)
+	}
+}
+
+// answer runs a request whose start is made by prepare while the session is
+// marked busy.
+func (s *Session) answer(ctx context.Context, o GenerateOptions, prepare func() (request, error)) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		if err := s.acquire(); err != nil {
+			yield(Token{ID: -1}, err)
+			return
+		}
+		defer s.release()
+		err := ctx.Err()
+		var r request
+		if err == nil {
+			err = s.m.validate(&o)
+		}
+		if err == nil {
+			r, err = prepare()
+		}
+		if err == nil && len(r.ids) >= s.m.context {
+			err = fmt.Errorf("%w: it has %d tokens, the context %d; shorten it or raise Options.Context", ErrContextFull, len(r.ids), s.m.context)
+		}
+		if err == nil && len(r.ids) == 0 {
+			err = fmt.Errorf("nothing to continue: the prompt is empty and the model has no beginning-of-sequence token")
+		}
+		if err != nil {
+			yield(Token{ID: -1}, err)
+			return
+		}
+		g := &generation{s: s, ctx: ctx, o: &o, yield: yield, prompt: len(r.ids), ids: r.ids, chat: r.turns != nil}
+		err = g.run()
+		s.commit(g, r)
+		if err != nil && !g.broken {
+			yield(Token{ID: -1}, err)
+		}
+	}
+}
+
+func (s *Session) acquire() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.busy:
+		return ErrBusy
+	}
+	s.busy = true
+	return nil
+}
+
+// release ends an answer; a Close meanwhile takes effect now.
+func (s *Session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	if s.closed {
+		s.m.sched.Release(s.cache)
+	}
+}
+
+// commit makes what was generated part of the conversation.
+func (s *Session) commit(g *generation, r request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats = g.stats
+	if g.stats.Prompt == 0 && len(g.ids) == g.prompt {
+		return // nothing was run
+	}
+	s.ids = g.ids
+	if r.turns == nil {
+		s.turns, s.seen = nil, ""
+		return
+	}
+	s.turns = append(r.turns, chat.Message{Role: "assistant", Content: g.raw.String()})
+	if s.seen = ""; !g.slid {
+		s.seen = r.seen + g.raw.String()
+	}
+}
+
+// Stats describe the latest answer.
+func (s *Session) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// Tokens is a copy of the conversation's ids.
+func (s *Session) Tokens() []int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]int32(nil), s.ids...)
+}
+
+// Fork begins a second conversation with the same past, whose part of the KV
+// cache both share.
+func (s *Session) Fork() (*Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case s.busy:
+		return nil, ErrBusy
+	}
+	f := s.m.NewSession()
+	if err := s.m.sched.Fork(f.cache, s.cache); err != nil {
+		return nil, err
+	}
+	f.ids = append(f.ids, s.ids...)
+	f.turns = append(f.turns, s.turns...)
+	f.seen = s.seen
+	return f, nil
+}
+
+// Reset forgets the conversation.
+func (s *Session) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.busy:
+		return ErrBusy
+	}
+	s.m.sched.Release(s.cache)
+	s.ids, s.turns, s.seen, s.stats = nil, nil, "", Stats{}
+	return nil
+}
+
+// Close gives back the session's part of the KV cache. An answer in progress
+// goes on; end it by leaving its loop or by its context.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed && !s.busy {
+		s.m.sched.Release(s.cache)
+	}
+	s.closed = true
+	return nil
+}

@@ -1,0 +1,178 @@
+package sandwarp
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/internal/tokenizer"
+	"github.com/sandwarp/sandwarp/runtime/internal/chat"
+)
+
+// text is a model's vocabulary as generation needs it.
+type text struct {
+	tok    Tokenizer
+	pieces []string // by id: the bytes it contributes to an answer, "" for control tokens
+	names  []string // by id: its text in the vocabulary
+	eog    []bool   // by id: it ends an answer
+	guards []string // texts of control tokens, which a message must not smuggle in
+	addBOS bool
+	bos    int32
+	eos    int32
+}
+
+// newText reads the vocabulary of f, which must have size tokens. custom replaces
+// its encoder and decoder, not its control tokens.
+func newText(f *gguf.File, custom Tokenizer, size int) (*text, error) {
+	v, err := readVocab(f)
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Tokens) != size {
+		return nil, fmt.Errorf("%s: the vocabulary has %d tokens, the embedding %d rows", f.Name, len(v.Tokens), size)
+	}
+	native, err := tokenizer.New(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	t := &text{tok: native, names: v.Tokens, addBOS: v.AddBOS && v.BOS >= 0, bos: v.BOS, eos: v.EOS}
+	t.eog = make([]bool, size)
+	for id := range t.eog {
+		t.eog[id] = native.IsEOG(int32(id))
+		if id < len(v.Types) && v.Types[id] == 3 && v.Tokens[id] != "" {
+			t.guards = append(t.guards, v.Tokens[id])
+		}
+	}
+	piece := func(id int32) ([]byte, error) { return native.Piece(id), nil }
+	if custom != nil {
+		t.tok = custom
+		piece = func(id int32) ([]byte, error) { return custom.Decode(nil, []int32{id}, false) }
+	}
+	return t, t.readPieces(v.Types, piece)
+}
+
+// readPieces puts all pieces into one string, so that a token's text is a view.
+func (t *text) readPieces(types []int32, piece func(int32) ([]byte, error)) error {
+	var all strings.Builder
+	ends := make([]int, len(t.names))
+	for id := range ends {
+		control := id < len(types) && types[id] == 3
+		if !control {
+			b, err := piece(int32(id))
+			if err != nil {
+				return fmt.Errorf("tokenizer: text of token %d: %w", id, err)
+			}
+			all.Write(b)
+		}
+		ends[id] = all.Len()
+	}
+	t.pieces = make([]string, len(ends))
+	from := 0
+	for id, end := range ends {
+		t.pieces[id] = all.String()[from:end]
+		from = end
+	}
+	return nil
+}
+
+func (t *text) name(id int32) string {
+	if id < 0 || int(id) >= len(t.names) {
+		return ""
+	}
+	return t.names[id]
+}
+
+func (t *text) check(id int32) error {
+	if uint32(id) >= uint32(len(t.names)) {
+		return fmt.Errorf("token id %d is out of range, the vocabulary has %d tokens", id, len(t.names))
+	}
+	return nil
+}
+
+// isEOG is the stop condition of a request.
+func (t *text) isEOG(id int32) bool { return t.eog[id] }
+
+// utf8Buffer releases whole characters of a stream of bytes. What can never
+// become one is replaced by U+FFFD, byte by byte.
+type utf8Buffer struct{ rest []byte }
+
+// next appends piece and returns the text that is complete. If nothing was held
+// back before and piece is whole, it is returned as it is, without a copy.
+func (u *utf8Buffer) next(piece string) string {
+	if len(u.rest) == 0 && utf8.ValidString(piece) {
+		return piece
+	}
+	u.rest = append(u.rest, piece...)
+	return u.release(false)
+}
+
+// end returns what is left.
+func (u *utf8Buffer) end() string {
+	if len(u.rest) == 0 {
+		return ""
+	}
+	return u.release(true)
+}
+
+func (u *utf8Buffer) release(all bool) string {
+	var out []byte
+	for len(u.rest) > 0 {
+		r, n := utf8.DecodeRune(u.rest)
+		if r == utf8.RuneError && n == 1 && !all && !utf8.FullRune(u.rest) {
+			break
+		}
+		out = utf8.AppendRune(out, r)
+		u.rest = u.rest[n:]
+	}
+	u.rest = append([]byte(nil), u.rest...)
+	return string(out)
+}
+
+// sentinel marks a place inside a message where the text of a control token
+// begins, so that it is not read as one: a character of the private use area. If
+// a message has such text, the sentinel is dropped from all messages.
+const sentinel = "\uf8ff"
+
+// guard returns the conversation with sentinels inside every text of a control
+// token that a message contains. undo says whether there are any.
+func (t *text) guard(turns []chat.Message) (guarded []chat.Message, undo bool) {
+	guarded = append(guarded, turns...)
+	for i := range guarded {
+		content := guarded[i].Content
+		for _, name := range t.guards {
+			if !strings.Contains(content, name) {
+				continue
+			}
+			_, size := utf8.DecodeRuneInString(name)
+			content = strings.ReplaceAll(content, name, name[:size]+sentinel+name[size:])
+			undo = true
+		}
+		guarded[i].Content = content
+	}
+	return guarded, undo
+}
+
+// encode appends the ids of a rendered conversation. With undo, text is cut at
+// the sentinels: no control token spans one, and they leave no trace.
+func (t *text) encode(ids []int32, s string, undo bool) ([]int32, error) {
+	parts := []string{s}
+	if undo {
+		parts = strings.Split(s, sentinel)
+	}
+	for _, p := range parts {
+		var err error
+		if ids, err = t.tok.Encode(ids, p, true); err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	return ids, nil
+}
+
+// start is the beginning-of-sequence token, unless the template wrote it.
+func (t *text) start(rendered string) []int32 {
+	if !t.addBOS || strings.HasPrefix(rendered, t.name(t.bos)) {
+		return nil
+	}
+	return []int32{t.bos}
+}
