@@ -22,9 +22,9 @@ func (t DType) CanQuantize() bool { return largest[t] > 0 }
 // error (see fit.go and superfit.go); the result is deterministic and the same
 // on every platform.
 //
-// An error is returned, and dst holds unspecified bytes, if t is a format that
-// is only read, or if an element is NaN, infinite, or larger than what t can
-// store; it names the index. Quantize panics on sizes that do not fit, as
+// An error is returned, and dst is left as it was, if t is a format that is only
+// read, or if an element is NaN, infinite, or larger than what t can store (a
+// *ValueError, which names the element). Quantize panics on sizes that do not fit, as
 // Dequantize does. It may be called concurrently for different dst.
 func Quantize(dst []byte, t DType, src []float32) error {
 	return QuantizeWeighted(dst, t, src, nil)
@@ -116,15 +116,26 @@ func loadWeights(w []float64, importance []float32) []float32 {
 	return importance[len(w):]
 }
 
+// ValueError is a number that a format cannot store.
+type ValueError struct {
+	Index int // of the element
+	Value float32
+	DType DType
+	Limit float64 // largest magnitude the format stores
+}
+
+func (e *ValueError) Error() string {
+	if a := math.Abs(float64(e.Value)); !(a <= math.MaxFloat32) {
+		return fmt.Sprintf("element %d is %v, %v holds finite numbers only", e.Index, e.Value, e.DType)
+	}
+	return fmt.Sprintf("element %d is %v, %v holds magnitudes up to %.5g: use F32 or BF16", e.Index, e.Value, e.DType, e.Limit)
+}
+
 func checkRange(t DType, src, importance []float32) error {
 	limit := largest[t]
 	for i, v := range src {
-		a := math.Abs(float64(v))
-		if !(a <= math.MaxFloat32) {
-			return fmt.Errorf("tensor: element %d is %v, %v holds finite numbers only", i, v, t)
-		}
-		if a > limit {
-			return fmt.Errorf("tensor: element %d is %v, %v holds magnitudes up to %.5g: use F32 or BF16", i, v, t, limit)
+		if !(math.Abs(float64(v)) <= limit) {
+			return &ValueError{Index: i, Value: v, DType: t, Limit: limit}
 		}
 	}
 	for i, v := range importance {
