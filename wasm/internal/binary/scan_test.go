@@ -129,7 +129,7 @@ func whole() []byte {
 	f := m.Func("f", []byte{I32}, []byte{I32}, []byte{F32, V128},
 		Block(None, LocalGet(0), BrIf(0), I32Const(1), I32Const(2), Call(log)),
 		Block(None, Loop(None, LocalGet(0), BrTable(0, 0, 1))), I32Const(3))
-	m.RawFunc("g", typ, Cat([]byte{0}, Op(2), S(int64(typ)), I32Const(1), I64Const(1), Return, End, Unreachable, End))
+	m.RawFunc("g", typ, Cat([]byte{0}, I32Const(7), Op(2), S(int64(typ)), I32Const(1), I64Const(1), Return, End, Unreachable, End))
 	m.Func("bulk", nil, nil, nil, I32Const(0), I32Const(0), I32Const(0), Op(0xfc, 8, 0, 0), Op(0xfc, 9, 0))
 	m.Start(m.Func("", nil, nil, nil))
 	m.Elem(0, f)
