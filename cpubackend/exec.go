@@ -76,8 +76,8 @@ func compile(p *plan.Plan, l *weights, lim backend.Limits) (*executable, error) 
 		lim.MaxRows > math.MaxInt32 || lim.Pages > math.MaxInt32/backend.PageTokens {
 		return nil, fmt.Errorf("cpubackend: limits %+v out of range", lim)
 	}
-	if lim.KVType == 0 {
-		lim.KVType = tensor.F16
+	if lim.KVType != tensor.F16 && lim.KVType != tensor.F32 {
+		return nil, fmt.Errorf("cpubackend: KV cache of %v, want F16 or F32", lim.KVType)
 	}
 	e := &executable{plan: p, weights: l, lim: lim}
 	if err := e.takeMemory(); err != nil {
@@ -124,7 +124,7 @@ func (e *executable) takeMemory() (err error) {
 	e.side = e.arena.take(r * sideWidth)
 	e.normed = e.arena.take(r * normedWidth)
 	e.heads = e.arena.take(heads * e.plan.Vocab)
-	e.cache, err = newCache(e.plan.KV, e.lim.Pages, e.lim.KVType)
+	e.cache, err = newCache(e.plan.KV, e.lim.Pages, e.lim.KVF32)
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/plan"
-	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
 // cache holds the keys and values of every layer in pages of PageTokens
@@ -35,11 +34,8 @@ type half struct {
 	f32 []float32
 }
 
-func newCache(layers []plan.KVLayer, pages int, t tensor.DType) (*cache, error) {
-	c := &cache{f32: t == tensor.F32}
-	if t != tensor.F16 && t != tensor.F32 {
-		return nil, fmt.Errorf("cpubackend: KV cache of %v, want F16 or F32", t)
-	}
+func newCache(layers []plan.KVLayer, pages int, f32 bool) (*cache, error) {
+	c := &cache{f32: f32}
 	size := 2
 	if c.f32 {
 		size = 4

@@ -71,7 +71,11 @@ type Limits struct {
 	MaxSeqs  int // sequences in a batch
 	MaxLogit int // rows of logits in a batch
 	Pages    int // KV pages of PageTokens positions each; memory is taken when first written
-	// KVType is F16 (the zero value means F16) or F32.
+	// KVF32 keeps the KV pages in float32; otherwise they are half precision.
+	KVF32 bool
+	// KVType is superseded by KVF32: F32 is the zero DType, so it cannot tell
+	// "F32" from "not set". Backends refuse anything but F16 and F32 in it and
+	// otherwise ignore it.
 	KVType tensor.DType
 	// Threads is the number of workers, 0 for one per usable core (CPU only).
 	Threads int
