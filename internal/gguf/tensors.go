@@ -19,8 +19,11 @@ func (f *File) parseTensors(c *cursor, n int) (starts []int32) {
 	}
 	f.tensors = make([]Tensor, n)
 	starts = make([]int32, n)
-	shapes := make([]int, 0, n*maxDims) // one allocation for all
+	var shapes []int // shared by many tensors: a shape of its own for each would double the memory
 	for i := 0; i < n && c.err == nil; i++ {
+		if cap(shapes)-len(shapes) < maxDims {
+			shapes = make([]int, 0, min(n-i, 1024)*maxDims)
+		}
 		starts[i] = int32(c.at)
 		f.tensors[i], shapes = c.tensor(i, shapes)
 	}
@@ -41,8 +44,8 @@ func (f *File) parseTensors(c *cursor, n int) (starts []int32) {
 
 func tensorField(name, part string) string { return fmt.Sprintf("tensor %.120q %s", name, part) }
 
-// tensor takes one tensor's description. Its Offset is still relative to the start
-// of the data, as the file has it; layOut makes it absolute.
+// tensor takes one tensor's description and appends its shape to shapes. Its
+// Offset is still relative to the start of the data; layOut makes it absolute.
 func (c *cursor) tensor(i int, shapes []int) (Tensor, []int) {
 	name := c.begin("tensor", i)
 	at := c.at
