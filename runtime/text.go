@@ -95,7 +95,10 @@ func (t *text) isEOG(id int32) bool { return t.eog[id] }
 
 // utf8Buffer releases whole characters of a stream of bytes. What can never
 // become one is replaced by U+FFFD, byte by byte.
-type utf8Buffer struct{ rest []byte }
+type utf8Buffer struct {
+	rest []byte // the beginning of a character
+	out  []byte // scratch
+}
 
 // next appends piece and returns the text that is complete. If nothing was held
 // back before and piece is whole, it is returned as it is, without a copy.
@@ -108,25 +111,21 @@ func (u *utf8Buffer) next(piece string) string {
 }
 
 // end returns what is left.
-func (u *utf8Buffer) end() string {
-	if len(u.rest) == 0 {
-		return ""
-	}
-	return u.release(true)
-}
+func (u *utf8Buffer) end() string { return u.release(true) }
 
 func (u *utf8Buffer) release(all bool) string {
-	var out []byte
-	for len(u.rest) > 0 {
-		r, n := utf8.DecodeRune(u.rest)
-		if r == utf8.RuneError && n == 1 && !all && !utf8.FullRune(u.rest) {
+	u.out = u.out[:0]
+	i := 0
+	for i < len(u.rest) {
+		r, n := utf8.DecodeRune(u.rest[i:])
+		if r == utf8.RuneError && n == 1 && !all && !utf8.FullRune(u.rest[i:]) {
 			break
 		}
-		out = utf8.AppendRune(out, r)
-		u.rest = u.rest[n:]
+		u.out = utf8.AppendRune(u.out, r)
+		i += n
 	}
-	u.rest = append([]byte(nil), u.rest...)
-	return string(out)
+	u.rest = u.rest[:copy(u.rest, u.rest[i:])]
+	return string(u.out)
 }
 
 // sentinel marks a place inside a message where the text of a control token
