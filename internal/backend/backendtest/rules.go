@@ -146,9 +146,9 @@ func testBadLimits(t *testing.T, open func() backend.Backend) {
 
 // Rule 4: Run ends within a step of its context.
 func testCancel(t *testing.T, open func() backend.Backend) {
-	s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 19, Blocks: 64, Context: 2048})
+	s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 19, Blocks: 32, Context: 512})
 	lim := defaults
-	lim.MaxRows, lim.Pages = 1024, 16
+	lim.MaxRows, lim.Pages = 256, 16
 	b := start(t, open, s, true, lim)
 	text := texts(rand.New(rand.NewPCG(19, 19)), b.vocab, lim.MaxRows)
 	logits := rows(1, b.vocab)

@@ -1,0 +1,272 @@
+package cpubackend
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/internal/model"
+	"github.com/sandwarp/sandwarp/internal/plan"
+	"github.com/sandwarp/sandwarp/internal/testdata"
+)
+
+// engine is a model ready to run one sequence.
+type engine struct {
+	t     testing.TB
+	exec  backend.Executable
+	plan  *plan.Plan
+	bytes int64 // of all weights
+	done  int   // tokens fed
+	batch backend.Batch
+}
+
+// openEngine loads a file; its executable takes sequences of up to 1024 tokens.
+func openEngine(t testing.TB, path string, lim backend.Limits) *engine {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.ReadConfig(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, data, err := model.Build(c, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := New()
+	p = plan.Fuse(p, be.Supports)
+	w, err := be.Load(context.Background(), p, data, backend.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lim.MaxSeqs, lim.Pages = 1, 1024/backend.PageTokens
+	lim.MaxRows = max(lim.MaxRows, 512)
+	lim.MaxLogit = max(lim.MaxLogit, 1)
+	e, err := be.Compile(p, w, lim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, c := range []interface{ Close() error }{e, w, be, f} {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	g := &engine{t: t, exec: e, plan: p, batch: backend.Batch{Tables: [][]int32{nil}}}
+	for i := range lim.Pages {
+		g.batch.Tables[0] = append(g.batch.Tables[0], int32(i))
+	}
+	for _, b := range data {
+		g.bytes += int64(len(b))
+	}
+	return g
+}
+
+// feed runs tokens that continue the sequence and fills the logits after the last
+// len(logits) of them.
+func (g *engine) feed(tokens []int32, logits [][]float32) {
+	g.t.Helper()
+	b := &g.batch
+	b.Tokens, b.Pos, b.Seq, b.LogitRows = tokens, b.Pos[:0], b.Seq[:0], b.LogitRows[:0]
+	for i := range tokens {
+		b.Pos, b.Seq = append(b.Pos, int32(g.done+i)), append(b.Seq, 0)
+	}
+	for i := range logits {
+		b.LogitRows = append(b.LogitRows, int32(len(tokens)-len(logits)+i))
+	}
+	if err := g.exec.Run(context.Background(), b, logits); err != nil {
+		g.t.Fatal(err)
+	}
+	g.done += len(tokens)
+}
+
+func matrix(rows, columns int) [][]float32 {
+	m := make([][]float32, rows)
+	for i := range m {
+		m[i] = make([]float32, columns)
+	}
+	return m
+}
+
+func readLogits(t *testing.T, rows, vocab int, file string) [][]float32 {
+	t.Helper()
+	b, err := os.ReadFile(testdata.Path(t, "golden", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := matrix(rows, vocab)
+	for i := range m {
+		for j := range m[i] {
+			m[i][j] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*(i*vocab+j):]))
+		}
+	}
+	return m
+}
+
+// relRMS compares the rows not in skip.
+func relRMS(got, want [][]float32, skip []int) float64 {
+	num, den := 0.0, 0.0
+	for r := range want {
+		if slices.Contains(skip, r) {
+			continue
+		}
+		for i, y := range want[r] {
+			d := float64(got[r][i]) - float64(y)
+			num += d * d
+			den += float64(y) * float64(y)
+		}
+	}
+	return math.Sqrt(num / den)
+}
+
+// Random models of the dense families in every format, against the float32 logits
+// of llama.cpp, and beside the error of its own int8 path. The first 24 tokens are
+// prefill, the others decoding.
+func TestGoldenLogits(t *testing.T) {
+	var manifest struct {
+		Entries []struct {
+			Arch, Name, File, Quant string
+			Vocab, Rows             int
+			Tokens                  []int32
+			F32Ref                  string `json:"logits_f32ref"`
+			Native                  string `json:"logits_native"`
+			Outliers                []int  `json:"rows_outlier_native"`
+		}
+	}
+	testdata.JSON(t, &manifest, "golden", "manifest.json")
+	tested := 0
+	for _, e := range manifest.Entries {
+		if !slices.Contains(model.Arches(), e.Arch) {
+			continue
+		}
+		tested++
+		t.Run(e.Name, func(t *testing.T) {
+			want := readLogits(t, e.Rows, e.Vocab, e.F32Ref)
+			native := readLogits(t, e.Rows, e.Vocab, e.Native)
+			tol := 6e-2
+			switch e.Quant {
+			case "F32":
+				tol = 1e-5
+			case "F16":
+				tol = 5e-3
+			}
+			g := openEngine(t, testdata.Path(t, "golden", e.File), backend.Limits{MaxLogit: 24, KVF32: true})
+			got := matrix(e.Rows, e.Vocab)
+			g.feed(e.Tokens[:24], got[:24])
+			for i := 24; i < e.Rows; i++ {
+				g.feed(e.Tokens[i:i+1], got[i:i+1])
+			}
+			ours := relRMS(got, want, e.Outliers)
+			t.Logf("relative RMS error %.2e, llama.cpp's own %.2e", ours, relRMS(native, want, e.Outliers))
+			if !(ours <= tol) {
+				t.Errorf("relative RMS error %.2e, at most %.0e allowed", ours, tol)
+			}
+		})
+	}
+	if tested < 10 {
+		t.Errorf("only %d models tested", tested)
+	}
+}
+
+// A trained model tells the stories that other engines tell with it. Where the two
+// best tokens are closer than 1e-3, either will do.
+func TestGoldenGreedy(t *testing.T) {
+	var golden struct {
+		Cases []struct {
+			Prompt    string
+			PromptIDs []int32 `json:"prompt_ids"`
+			GenIDs    []int32 `json:"gen_ids"`
+			Steps     []struct{ Top [][3]float64 }
+		}
+	}
+	testdata.JSON(t, &golden, "models", "golden_greedy.json")
+	path := testdata.File(t, "models", "stories260K-f32.gguf")
+	g := openEngine(t, path, backend.Limits{KVF32: true})
+	cases := golden.Cases
+	if testing.Short() {
+		cases = cases[:3]
+	}
+	for _, c := range cases {
+		logits := matrix(1, g.plan.Vocab)
+		g.done = 0
+		g.feed(c.PromptIDs, logits)
+		for i, id := range c.GenIDs {
+			top := c.Steps[i].Top
+			best := argmax(logits[0])
+			if best != int(id) && (top[0][1]-top[1][1] > 1e-3 || best != int(top[1][0])) {
+				t.Errorf("%q, step %d: token %d, want %d", c.Prompt, i, best, id)
+				break
+			}
+			for _, want := range top {
+				if got := float64(logits[0][int(want[0])]); math.Abs(got-want[1]) > 2e-3 {
+					t.Errorf("%q, step %d: logit of %v is %v, want %v", c.Prompt, i, want[0], got, want[1])
+				}
+			}
+			g.feed(c.GenIDs[i:i+1], logits)
+		}
+	}
+}
+
+func argmax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// The same trained model in every format: the log-probabilities of given texts stay
+// close to float64 on the same weights, though activations are rounded to int8.
+func TestGoldenFormats(t *testing.T) {
+	var golden struct {
+		Cases []struct {
+			Format  string
+			IDs     []int32
+			Logprob []float64
+		}
+	}
+	testdata.JSON(t, &golden, "models", "golden_formats.json")
+	allowed := map[string]float64{"F32": 2e-3, "F16": 0.02, "Q8_0": 0.02, "Q6_K": 0.02}
+	diff, count := map[string]float64{}, map[string]int{}
+	engines := map[string]*engine{}
+	for _, c := range golden.Cases {
+		g := engines[c.Format]
+		if g == nil {
+			g = openEngine(t, testdata.File(t, "models", fmt.Sprintf("stories260K-wide256-%s.gguf", c.Format)), backend.Limits{MaxLogit: 512})
+			engines[c.Format] = g
+		}
+		g.done = 0
+		logits := matrix(len(c.IDs), g.plan.Vocab)
+		g.feed(c.IDs, logits)
+		for i, want := range c.Logprob {
+			diff[c.Format] += math.Abs(logProb(logits[i], c.IDs[i+1]) - want)
+			count[c.Format]++
+		}
+	}
+	for format, n := range count {
+		mean := diff[format] / float64(n)
+		t.Logf("%-9s mean |logprob difference| %.5f over %d tokens", format, mean, n)
+		if limit, ok := allowed[format]; ok && !(mean <= limit) {
+			t.Errorf("%s: mean |logprob difference| %.5f, at most %v allowed", format, mean, limit)
+		}
+	}
+}
+
+func logProb(logits []float32, id int32) float64 {
+	top, sum := float64(logits[argmax(logits)]), 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - top)
+	}
+	return float64(logits[id]) - top - math.Log(sum)
+}
