@@ -102,6 +102,7 @@ func (g *generation) consume(r *sched.Request) (sched.Reason, error) {
 		if g.out, err = openOutput(g.o, r.ID()); err != nil {
 			return sched.ReasonError, err
 		}
+		g.out.dummy = g.s.m.text.startsText(g.ids)
 	}
 	g.reserve(r.MaxTokens)
 	for {

@@ -10,6 +10,7 @@ import (
 // one answer and one goroutine.
 type output struct {
 	chars   utf8Buffer
+	dummy   bool // a space the vocabulary puts before a text is still to come, and to go
 	stops   []string
 	held    string // may be the beginning of a stop text
 	filters []filterStage
@@ -45,7 +46,11 @@ func (o *output) close() {
 
 // next returns what becomes visible with the next piece.
 func (o *output) next(piece string) (string, error) {
-	text := o.cut(o.chars.next(piece), false)
+	text := o.chars.next(piece)
+	if o.dummy && text != "" {
+		text, o.dummy = strings.TrimPrefix(text, " "), false
+	}
+	text = o.cut(text, false)
 	if len(o.filters) == 0 {
 		return text, nil
 	}

@@ -18,6 +18,7 @@ type text struct {
 	eog    []bool   // by id: it ends an answer
 	guards []string // texts of control tokens, which a message must not smuggle in
 	addBOS bool
+	dummy  bool // a text's first token carries a space that is not part of it
 	bos    int32
 	eos    int32
 }
@@ -36,7 +37,7 @@ func newText(f *gguf.File, custom Tokenizer, size int) (*text, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	t := &text{tok: native, names: v.Tokens, addBOS: v.AddBOS && v.BOS >= 0, bos: v.BOS, eos: v.EOS}
+	t := &text{tok: native, names: v.Tokens, addBOS: v.AddBOS && v.BOS >= 0, dummy: v.Model == "llama" && v.AddSpacePrefix, bos: v.BOS, eos: v.EOS}
 	t.eog = make([]bool, size)
 	for id := range t.eog {
 		t.eog[id] = native.IsEOG(int32(id))
@@ -88,6 +89,12 @@ func (t *text) check(id int32) error {
 		return fmt.Errorf("token id %d is out of range, the vocabulary has %d tokens", id, len(t.names))
 	}
 	return nil
+}
+
+// startsText reports whether what follows ids is the beginning of a text, whose
+// first token carries a space (SentencePiece's dummy prefix).
+func (t *text) startsText(ids []int32) bool {
+	return t.dummy && len(ids) == 1 && ids[0] == t.bos
 }
 
 // isEOG is the stop condition of a request.
