@@ -12,11 +12,11 @@ type class uint8
 
 const (
 	other class = iota // controls, unassigned, bytes that are not UTF-8
-	lu                 // letters: upper case, lower, title, modifier, others
-	ll
-	lt
-	lm
-	lo
+	upper
+	lower
+	title
+	modifier
+	letter // the others, \p{Lo}
 	mark
 	number
 	punct
@@ -32,7 +32,7 @@ func (s set) has(c class) bool { return s>>c&1 != 0 }
 
 // In the words of regular expressions: \p{L} \p{M} \p{N} \p{P} \p{S} \s.
 const (
-	inL   set = 1<<lu | 1<<ll | 1<<lt | 1<<lm | 1<<lo
+	inL   set = 1<<upper | 1<<lower | 1<<title | 1<<modifier | 1<<letter
 	inM   set = 1 << mark
 	inN   set = 1 << number
 	inP   set = 1 << punct
@@ -40,8 +40,8 @@ const (
 	inW   set = 1 << space
 	every set = 1<<ending - 1
 
-	inUpper set = 1<<lu | 1<<lt | 1<<lm | 1<<lo | 1<<mark // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
-	inLower set = 1<<ll | 1<<lm | 1<<lo | 1<<mark         // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
+	inUpper set = 1<<upper | 1<<title | 1<<modifier | 1<<letter | 1<<mark // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
+	inLower set = 1<<lower | 1<<modifier | 1<<letter | 1<<mark         // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 )
 
 // tableEnd is where the table ends: above are only private use, tags and
@@ -57,7 +57,7 @@ var classRanges = []struct {
 	class class
 	table *unicode.RangeTable
 }{
-	{lu, unicode.Lu}, {ll, unicode.Ll}, {lt, unicode.Lt}, {lm, unicode.Lm}, {lo, unicode.Lo},
+	{upper, unicode.Lu}, {lower, unicode.Ll}, {title, unicode.Lt}, {modifier, unicode.Lm}, {letter, unicode.Lo},
 	{mark, unicode.M}, {number, unicode.N}, {punct, unicode.P}, {sign, unicode.S},
 	{space, unicode.White_Space},
 }

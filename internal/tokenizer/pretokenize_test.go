@@ -209,15 +209,15 @@ func TestPreUnknown(t *testing.T) {
 
 func unicodeIs(c class, r rune) bool {
 	switch c {
-	case lu:
+	case upper:
 		return unicode.Is(unicode.Lu, r)
-	case ll:
+	case lower:
 		return unicode.Is(unicode.Ll, r)
-	case lt:
+	case title:
 		return unicode.Is(unicode.Lt, r)
-	case lm:
+	case modifier:
 		return unicode.Is(unicode.Lm, r)
-	case lo:
+	case letter:
 		return unicode.Is(unicode.Lo, r)
 	case mark:
 		return unicode.IsMark(r)
