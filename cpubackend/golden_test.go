@@ -21,12 +21,15 @@ type engine struct {
 	t     testing.TB
 	exec  backend.Executable
 	plan  *plan.Plan
-	bytes int64 // of all weights
-	done  int   // tokens fed
-	batch backend.Batch
+	bytes int64 // of the weights a token reads
+	// products is the number of weights a token is multiplied with.
+	products int64
+	done     int // tokens fed
+	batch    backend.Batch
 }
 
-// openEngine loads a file; its executable takes sequences of up to 1024 tokens.
+// openEngine loads a file; its executable takes one sequence of up to 1024
+// tokens.
 func openEngine(t testing.TB, path string, lim backend.Limits) *engine {
 	t.Helper()
 	f, err := gguf.Open(path)
@@ -41,6 +44,13 @@ func openEngine(t testing.TB, path string, lim backend.Limits) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { f.Close() })
+	return newEngine(t, p, data, lim)
+}
+
+// newEngine loads a plan of fine steps.
+func newEngine(t testing.TB, p *plan.Plan, data [][]byte, lim backend.Limits) *engine {
+	t.Helper()
 	be := New()
 	p = plan.Fuse(p, be.Supports)
 	w, err := be.Load(context.Background(), p, data, backend.LoadOptions{})
@@ -55,7 +65,7 @@ func openEngine(t testing.TB, path string, lim backend.Limits) *engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, c := range []interface{ Close() error }{e, w, be, f} {
+		for _, c := range []interface{ Close() error }{e, w, be} {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
@@ -65,8 +75,15 @@ func openEngine(t testing.TB, path string, lim backend.Limits) *engine {
 	for i := range lim.Pages {
 		g.batch.Tables[0] = append(g.batch.Tables[0], int32(i))
 	}
-	for _, b := range data {
-		g.bytes += int64(len(b))
+	for i := range p.Steps {
+		for role, w := range p.Steps[i].W {
+			if w != 0 && plan.Role(role) != plan.WEmbed {
+				g.bytes += int64(len(data[w-1]))
+				if d := p.WeightDesc(w); len(d.Shape) == 2 {
+					g.products += int64(d.Elems())
+				}
+			}
+		}
 	}
 	return g
 }

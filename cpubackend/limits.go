@@ -1,6 +1,7 @@
 package cpubackend
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -9,66 +10,82 @@ import (
 	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
 )
 
-// Limits are what this machine can do at most, measured.
+// Limits is what the machine can do at most, measured, with a number of threads:
+// what a benchmark's results are shares of.
 type Limits struct {
-	ReadBandwidth float64 // bytes a second, reading memory that is in no cache
-	IntPeak       float64 // int8 multiply-adds a second, counted as two operations
-	FloatPeak     float64 // float32 multiply-adds a second, counted as two operations
+	ReadBandwidth float64 // bytes per second from memory
+	IntPeak       float64 // int8 operations per second; a multiply-add is two
+	FloatPeak     float64 // float32 operations per second; a multiply-add is two
 }
 
-// Sizes of a measurement: well beyond any cache, and about a tenth of a second.
-const (
-	readBytes = 512 << 20
-	peakIters = 1 << 22
-)
-
-// readBuffer is what read bandwidth is measured on; it is written once so that
-// its pages are real and distinct.
-var readBuffer = sync.OnceValue(func() []byte {
-	b := make([]byte, readBytes)
-	for i := 0; i < len(b); i += 512 {
-		b[i] = byte(i >> 9)
-	}
-	return b
-})
-
-// MeasureLimits measures the machine with a number of threads. It takes a
-// fraction of a second and 512 MiB of memory.
+// MeasureLimits measures the limits. It takes about half a second and, while it
+// runs, 512 MiB of memory. Other load on the machine lowers what it finds, so
+// measure in the same run as what is compared.
 func MeasureLimits(threads int) Limits {
-	buf := readBuffer()
-	part := len(buf) / threads &^ 4095
-	read := timeThreads(threads, func(i int) { kernels.ReadSum(buf[i*part : (i+1)*part]) })
-	var ints, floats int64
-	intTime := timeThreads(threads, func(i int) {
-		if n := kernels.PeakVNNI(peakIters); i == 0 {
-			ints = n
+	threads = max(threads, 1)
+	const size, rounds = 512 << 20, 3
+	var l Limits
+	if m, err := reserve(size); err == nil {
+		for i := 0; i < size; i += 4096 {
+			m.bytes[i] = 1
 		}
-	})
-	floatTime := timeThreads(threads, func(i int) {
-		if n := kernels.PeakFMA(peakIters); i == 0 {
-			floats = n
+		part := size / threads &^ 63
+		for range rounds {
+			took := together(threads, func(i int) { kernels.ReadSum(m.bytes[i*part : (i+1)*part]) })
+			l.ReadBandwidth = max(l.ReadBandwidth, float64(part*threads)/took.Seconds())
 		}
-	})
-	return Limits{
-		ReadBandwidth: float64(part*threads) / read.Seconds(),
-		IntPeak:       float64(ints) * float64(threads) / intTime.Seconds(),
-		FloatPeak:     float64(floats) * float64(threads) / floatTime.Seconds(),
+		_ = m.release()
 	}
+	for range rounds {
+		l.IntPeak = max(l.IntPeak, peak(threads, kernels.PeakVNNI))
+		l.FloatPeak = max(l.FloatPeak, peak(threads, kernels.PeakFMA))
+	}
+	return l
 }
 
-// timeThreads is how long it takes until fn has returned on every thread.
-func timeThreads(threads int, fn func(i int)) time.Duration {
+// peak is how many operations per second f does on n threads at once. f runs a
+// number of rounds and returns the operations.
+func peak(n int, f func(iters int) int64) float64 {
+	const trial, long = 10_000, 25 * time.Millisecond
+	took := together(1, func(int) { f(trial) })
+	iters := max(trial, int(trial*float64(long)/float64(max(took, 1))))
+	ops := make([]int64, n)
+	took = together(n, func(i int) { ops[i] = f(iters) })
+	total := 0.0
+	for _, o := range ops {
+		total += float64(o)
+	}
+	return total / took.Seconds()
+}
+
+// together runs f(0) to f(n-1) at the same time, each on a thread, and returns how
+// long it was from the common start to the last end.
+func together(n int, f func(i int)) time.Duration {
+	start := newBarrier(n)
+	var began time.Time
 	var wg sync.WaitGroup
-	start := time.Now()
-	for i := range threads {
-		wg.Go(func() { fn(i) })
+	for i := range n {
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			start.wait(i, false, patience{spins: 1000})
+			if i == 0 {
+				began = time.Now()
+			}
+			f(i)
+		})
 	}
 	wg.Wait()
-	return time.Since(start)
+	return time.Since(began)
 }
 
-// CPUName is the processor's name as it gives it.
-func CPUName() string { return cpuid.CPU.BrandName }
+// CPUName is the processor's name, as it gives it.
+func CPUName() string {
+	if n := cpuid.CPU.BrandName; n != "" {
+		return n
+	}
+	return runtime.GOARCH
+}
 
-// Features names the instruction set the kernels use and what else there is.
+// Features describes the instruction set the kernels use, and what else there is.
 func Features() string { return kernels.Features() }
