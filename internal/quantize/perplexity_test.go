@@ -67,29 +67,42 @@ func tell(t *testing.T, m *ref.Machine, seed uint64, n int) []int32 {
 	return story
 }
 
-// perplexity of a model on stories.
-func perplexity(t *testing.T, f *gguf.File, stories [][]int32) float64 {
+// predictions are the distributions a model gives for the next token, after each
+// token of each story.
+func predictions(t *testing.T, f *gguf.File, stories [][]int32) (all [][]float64) {
 	t.Helper()
 	m := machine(t, f)
-	nll, n := 0.0, 0
 	for _, s := range stories {
 		m.Reset()
-		logits, err := m.Forward(s[:len(s)-1])
+		logits, err := m.Forward(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, l := range logits {
-			nll -= math.Log(softmax(l)[s[i+1]])
-			n++
+		for _, l := range logits {
+			all = append(all, softmax(l))
 		}
 	}
-	return math.Exp(nll / float64(n))
+	return all
 }
 
-// The aim of it all: the trained stories model, quantised by us, reads stories no
-// worse than 1.02 times as perplexed as when llama.cpp quantised it, in the same
-// formats throughout (those files are pure). The stories are samples of the F32
-// model, so that the log-perplexity lost estimates the divergence from it.
+// crossEntropy is the mean of -sum p log q. Taken over whole distributions and
+// not only the tokens that came, it needs few tokens.
+func crossEntropy(p, q [][]float64) float64 {
+	sum := 0.0
+	for i := range p {
+		for j := range p[i] {
+			sum -= p[i][j] * math.Log(q[i][j])
+		}
+	}
+	return sum / float64(len(p))
+}
+
+// The aim of it all: the trained stories model, quantised by us, is at most 1.02
+// times as perplexed by stories as when llama.cpp quantised it, in the same
+// formats throughout (those files are pure). Perplexity is that expected on
+// stories the F32 model tells, so its excess is the divergence from that model;
+// of the excess itself ours may be 1.25 times theirs (over many stories it is less
+// than theirs in every format, but so few vary by a tenth).
 func TestPerplexityIsThatOfLlamaCpp(t *testing.T) {
 	in := stories(t)
 	texts, tokens := 2, 120
@@ -101,15 +114,16 @@ func TestPerplexityIsThatOfLlamaCpp(t *testing.T) {
 	for seed := range texts {
 		told = append(told, tell(t, teller, uint64(seed), tokens))
 	}
-	base := perplexity(t, in, told)
-	t.Logf("F32    %.4f", base)
+	p := predictions(t, in, told)
+	entropy := crossEntropy(p, p)
+	t.Logf("F32    perplexity %.4f", math.Exp(entropy))
 	for _, mix := range []string{"F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0"} {
 		out, _ := write(t, in, mix, quantize.Options{Pure: true})
 		theirs := open(t, testdata.File(t, "models", "stories260K-wide256-"+mix+".gguf"))
-		a, b := perplexity(t, out, told), perplexity(t, theirs, told)
-		t.Logf("%-6s %.4f, llama.cpp's %.4f, ratio %.4f", mix, a, b, a/b)
-		if !(a <= 1.02*b) {
-			t.Errorf("%s: perplexity %.4f, llama.cpp's file has %.4f", mix, a, b)
+		a, b := crossEntropy(p, predictions(t, out, told)), crossEntropy(p, predictions(t, theirs, told))
+		t.Logf("%-6s perplexity %.4f, llama.cpp's %.4f; divergence %.3g and %.3g", mix, math.Exp(a), math.Exp(b), a-entropy, b-entropy)
+		if !(a <= b+math.Log(1.02)) || !(a-entropy <= 1.25*(b-entropy)) {
+			t.Errorf("%s: perplexity %.4f, divergence %.3g; llama.cpp's file has %.4f and %.3g", mix, math.Exp(a), a-entropy, math.Exp(b), b-entropy)
 		}
 		out.Close()
 	}

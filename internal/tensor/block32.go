@@ -129,7 +129,7 @@ func encodeSymmetric(codes *[QK]byte, x, w []float64, lo, hi int) uint16 {
 	}
 	inverse := invert(float64(F16ToF32(bits)))
 	for i, v := range x {
-		codes[i] = byte(int(nearest(v, inverse, lo, hi)) - lo)
+		codes[i] = byte(int(nearest(float64(v*inverse), float64(lo), float64(hi))) - lo)
 	}
 	return bits
 }
@@ -155,7 +155,7 @@ func encodeAffine(codes *[QK]byte, x, w []float64, hi int) (dbits, mbits uint16)
 	}
 	inverse, low := invert(float64(F16ToF32(dbits))), float64(F16ToF32(mbits))
 	for i, v := range x {
-		codes[i] = byte(nearest(v-low, inverse, 0, hi))
+		codes[i] = byte(nearest(float64((v-low)*inverse), 0, float64(hi)))
 	}
 	return dbits, mbits
 }

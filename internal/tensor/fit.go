@@ -60,8 +60,9 @@ func symmetric(x, w []float64, lo, hi int) float64 {
 // most by xq*xq/qq with d = xq/qq.
 func correlate(x, w []float64, inverse float64, lo, hi int) (xq, qq float64) {
 	w = w[:len(x)]
+	least, most := float64(lo), float64(hi)
 	for i, v := range x {
-		q := nearest(v, inverse, lo, hi)
+		q := nearest(float64(v*inverse), least, most)
 		t := w[i] * q
 		xq += float64(t * v)
 		qq += float64(t * q)
@@ -69,10 +70,18 @@ func correlate(x, w []float64, inverse float64, lo, hi int) (xq, qq float64) {
 	return xq, qq
 }
 
-// nearest is the code for v: v*inverse rounded half up and kept within lo..hi.
-func nearest(v, inverse float64, lo, hi int) float64 {
-	q := int64(float64(v*inverse) + (0.5 - float64(lo)))
-	return float64(min(max(q, 0), int64(hi-lo)) + int64(lo))
+// nearest rounds v to the nearest integer, ties to even, and keeps it within
+// lo..hi.
+func nearest(v, lo, hi float64) float64 {
+	const integers = 3 << 51 // between 2^52 and 2^53 there are only integers
+	q := v + integers - integers
+	if q < lo {
+		return lo
+	}
+	if q > hi {
+		return hi
+	}
+	return q
 }
 
 // invert is 1/d, and 0 for 0: a zero scale gives every element the code of zero.
@@ -109,9 +118,9 @@ type codeSums struct{ wq, wqq, wxq float64 }
 
 // round chooses the codes nearest to (x-m)/d and sums them up.
 func (f *line) round(d, m float64) (s codeSums) {
-	inverse, w := invert(d), f.w[:len(f.x)]
+	inverse, w, hi := invert(d), f.w[:len(f.x)], float64(f.hi)
 	for i, v := range f.x {
-		q := nearest(v-m, inverse, 0, f.hi)
+		q := nearest(float64((v-m)*inverse), 0, hi)
 		t := w[i] * q
 		s.wq += t
 		s.wqq += float64(t * q)

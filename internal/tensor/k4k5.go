@@ -85,7 +85,7 @@ func encodeSuperLine(head, high, codes []byte, x, w []float64, hi int) {
 	for g := range 8 {
 		inverse, low := invert(d*float64(b.s[g])), -dmin*float64(b.m[g])
 		for l, v := range x[32*g : 32*g+32] {
-			q := byte(nearest(v-low, inverse, 0, hi))
+			q := byte(nearest(float64((v-low)*inverse), 0, float64(hi)))
 			codes[32*(g/2)+l] |= q & 15 << (4 * (g % 2))
 			if high != nil {
 				high[l] |= q >> 4 << g

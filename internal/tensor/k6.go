@@ -46,7 +46,7 @@ func encodeQ6K(dst []byte, x, w []float64) {
 		h, k, l0 := g/8, g%8/2, 16*(g%2)
 		low, high := dst[64*h+32*(k%2)+l0:], dst[128+32*h+l0:]
 		for l, v := range x[16*g : 16*g+16] {
-			q := byte(int(nearest(v, inverse, -32, 31)) + 32)
+			q := byte(int(nearest(float64(v*inverse), -32, 31)) + 32)
 			low[l] |= q & 15 << (k / 2 * 4)
 			high[l] |= q >> 4 << (2 * k)
 		}
