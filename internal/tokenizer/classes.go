@@ -41,7 +41,7 @@ const (
 	every set = 1<<ending - 1
 
 	inUpper set = 1<<upper | 1<<title | 1<<modifier | 1<<letter | 1<<mark // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
-	inLower set = 1<<lower | 1<<modifier | 1<<letter | 1<<mark         // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
+	inLower set = 1<<lower | 1<<modifier | 1<<letter | 1<<mark            // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 )
 
 // tableEnd is where the table ends: above are only private use, tags and

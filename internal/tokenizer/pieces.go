@@ -49,7 +49,7 @@ func appendUnlettered(dst []byte, text string) []byte {
 			continue
 		}
 		r, size := decode(text, i)
-		if int(r) < len(byteLetters) && byteLetters[r] >= 0 {
+		if r >= 0 && int(r) < len(byteLetters) && byteLetters[r] >= 0 {
 			dst = append(dst, byte(byteLetters[r]))
 		} else {
 			dst = append(dst, text[i:i+size]...)
