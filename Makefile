@@ -17,7 +17,7 @@ lint:
 	GOARCH=arm64 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	@$(GO) run $(GOVULNCHECK) ./... > .vuln.txt 2>&1; code=$$?; cat .vuln.txt; \
-	if grep -q 'vuln.go.dev' .vuln.txt && [ $$code -ne 0 ] && ! grep -q '^Vulnerability' .vuln.txt; then \
+	if [ $$code -ne 0 ] && grep -q 'fetching vulnerabilities' .vuln.txt; then \
 		echo "SKIPPED: govulncheck could not reach the vulnerability database"; code=0; fi; \
 	rm -f .vuln.txt; exit $$code
 

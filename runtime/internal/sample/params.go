@@ -65,10 +65,10 @@ func (p *Params) Validate(vocab int) error {
 	}
 	for id, v := range p.Bias {
 		if id < 0 || int(id) >= vocab {
-			return fmt.Errorf("Bias for token %d: the vocabulary has %d tokens", id, vocab)
+			return fmt.Errorf("%s[%d]: the vocabulary has %d tokens", "Bias", id, vocab)
 		}
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 1) {
-			return fmt.Errorf("Bias for token %d is %v", id, v)
+			return fmt.Errorf("%s[%d] is %v", "Bias", id, v)
 		}
 	}
 	return nil
