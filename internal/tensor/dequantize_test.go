@@ -1,6 +1,8 @@
 package tensor
 
 import (
+	"encoding/binary"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -72,6 +74,37 @@ func cat(parts ...[]byte) []byte {
 		b = append(b, p...)
 	}
 	return b
+}
+
+// The formats ggufkit does not know, pinned to what version 0.19 of the gguf
+// package for Python reads from the same blocks.
+func TestDequantizeIsThePythonPackage(t *testing.T) {
+	for _, c := range []struct {
+		t      DType
+		scales []int // offsets of the upper bytes of binary16 numbers
+		sum    uint32
+	}{
+		{Q2_K, []int{81, 83}, 0x2149c20f},
+		{Q3_K, []int{109}, 0x8307afa8},
+		{IQ4_NL, []int{1}, 0xde911845},
+		{IQ4_XS, []int{1}, 0x51d7e6f1},
+	} {
+		src := randomBytes(uint64(c.t)+100, 500*c.t.BlockBytes())
+		for i := 0; i < len(src); i += c.t.BlockBytes() {
+			for _, off := range c.scales {
+				src[i+off] &^= 0x40 // under 2: no infinity, no NaN
+			}
+		}
+		y := make([]float32, 500*c.t.BlockElems())
+		Dequantize(y, c.t, src)
+		b := make([]byte, 4*len(y))
+		for i, v := range y {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+		}
+		if got := crc32.ChecksumIEEE(b); got != c.sum {
+			t.Errorf("%v: checksum %#x, want %#x", c.t, got, c.sum)
+		}
+	}
 }
 
 func TestDequantizePanicsOnWrongSizes(t *testing.T) {

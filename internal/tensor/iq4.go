@@ -11,7 +11,7 @@ import "encoding/binary"
 //	 low[g/2], upper 2 bits in bits 2g.. of high
 //
 // codes[j] of a group of 32 (IQ4_XS: codes[16g+j]): bits 0-3 belong to element
-// j, bits 4-7 to element j+16. The values of V are 10 (around -5) to 24 (between
+// j, bits 4-7 to element j+16. The values of V are 11 (around -5) to 24 (between
 // 89 and 113) apart: the step is that times d, or times |d*(s-32)|.
 
 // iq4Values is V.
