@@ -3,6 +3,7 @@ package sandwarp
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/tokenizer"
@@ -44,7 +45,26 @@ func readVocab(f *gguf.File) (tokenizer.Vocab, error) {
 	v.AddBOS = r.flag("add_bos_token", wantsBOS && v.BOS >= 0)
 	v.AddEOS = r.flag("add_eos_token", false)
 	v.AddSpacePrefix = r.flag("add_space_prefix", v.Model == "llama")
+	v.StripAfter = phi3Strips(f, v)
 	return v, r.err
+}
+
+// phi3Strips are the tokens behind which Phi-3 drops white space. GGUF has no key
+// for that, so the model is told by its name. A file without one has none.
+func phi3Strips(f *gguf.File, v tokenizer.Vocab) (ids []int32) {
+	name, err := f.String("general.name", "")
+	name = strings.ToLower(name)
+	if err != nil || v.Model != "llama" || !strings.Contains(name, "phi-3") && !strings.Contains(name, "phi3") {
+		return nil
+	}
+	for i, text := range v.Tokens {
+		switch {
+		case text == "<unk>" || text == "<s>" || text == "<|endoftext|>":
+		case text == "</s>" || strings.HasPrefix(text, "<|") && strings.HasSuffix(text, "|>"):
+			ids = append(ids, int32(i))
+		}
+	}
+	return ids
 }
 
 // vocabReader reads keys until the first error, which it keeps.

@@ -165,3 +165,25 @@ func TestRealVocabs(t *testing.T) {
 		}
 	}
 }
+
+// TestPhi3Strips wants no newline between Phi-3's turns, as its template puts one
+// that its tokenizer drops.
+func TestPhi3Strips(t *testing.T) {
+	f, err := gguf.Parse("phi-3", testdata.Open(t, "tokenizers", "ggml-vocab-phi-3.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := readVocab(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.New(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tok.Encode(nil, "<|user|>\nHello<|end|>\n<|assistant|>\n", true)
+	want := []int32{32010, 15043, 32007, 32001}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -18,14 +19,15 @@ func New(v Vocab) (*Tokenizer, error) {
 		bos: v.BOS, eos: v.EOS, eot: v.EOT, unk: v.UNK, pad: v.PAD,
 		addBOS: v.AddBOS, addEOS: v.AddEOS, prefix: v.AddSpacePrefix && v.Model == "llama",
 	}
+	t.stripAfter = slices.Sorted(slices.Values(v.StripAfter))
 	t.pool.New = func() any { return &encoder{t: t} }
 	if !t.spm {
 		var err error
 		if t.pre, err = preTokenizerOf(v.Pre); err != nil {
 			return nil, err
 		}
-		fillClasses()
 	}
+	fillClasses()
 	if err := t.fillPieces(&v); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 )
 
@@ -25,7 +26,7 @@ type encoder struct {
 
 // Encode appends the ids of text to dst. With special, the texts of control tokens
 // become their ids; without, they are plain text. Tokens that users defined are
-// always matched. BOS and EOS are not added.
+// always matched. White space behind the tokens of StripAfter is dropped. BOS and EOS are not added.
 //
 // Any bytes are encoded. A llama vocabulary spells what it has no piece for in its
 // byte tokens, or has the unknown token for it; a gpt2 vocabulary that lacks a
@@ -53,6 +54,9 @@ func (t *Tokenizer) Encode(dst []int32, text string, special bool) ([]int32, err
 		e.fragment(text[at:start])
 		if id >= 0 {
 			e.dst = append(e.dst, id)
+			if _, strip := slices.BinarySearch(t.stripAfter, id); strip {
+				end = run(text, end, inW)
+			}
 		}
 		at = end
 	}

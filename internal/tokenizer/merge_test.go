@@ -149,11 +149,25 @@ func TestQueue(t *testing.T) {
 // TestLinear wants eight times the text to take about eight times as long, on the
 // texts that are worst for pre-tokenizers and merges. Squared time would be 64.
 func TestLinear(t *testing.T) {
-	names := []string{"qwen2", "llama-spm"}
+	merges := []string{"a|a", "aa|aa", "A|A", " | ", "  |  ", "-|-", "1|1", "\n|\n", "q|x", "qx|z"}
+	linear(t, "bytes", build(t, byteVocab("gpt-2", merges, "<|x|>")))
+	linear(t, "stages", build(t, byteVocab("deepseek-llm", merges, "<|x|>")))
+	linear(t, "camel", build(t, byteVocab("gpt-4o", merges, "<|x|>")))
+	linear(t, "pieces", build(t, pieceVocab(true, " ", "a", "aa", "aaaa", "  ", "-", "--", "日", "日本", "a a")))
+}
+
+// TestLinearReal does the same with real vocabularies.
+func TestLinearReal(t *testing.T) {
 	if testing.Short() {
-		names = names[1:]
+		t.Skip("takes seconds")
 	}
-	fastest := func(tok *Tokenizer, text string) time.Duration {
+	for _, name := range []string{"qwen2", "llama-spm"} {
+		linear(t, name, realTokenizer(t, name))
+	}
+}
+
+func linear(t *testing.T, name string, tok *Tokenizer) {
+	fastest := func(text string) time.Duration {
 		least := time.Duration(math.MaxInt64)
 		for range 3 {
 			start := time.Now()
@@ -164,14 +178,11 @@ func TestLinear(t *testing.T) {
 		}
 		return least
 	}
-	for _, name := range names {
-		tok := realTokenizer(t, name)
-		short, long := hardTexts(1<<14), hardTexts(1<<17)
-		for kind := range short {
-			small, big := fastest(tok, short[kind]), fastest(tok, long[kind])
-			if big > 32*small+20*time.Millisecond {
-				t.Errorf("%s: %s: %v for 16 KiB, %v for 128 KiB", name, kind, small, big)
-			}
+	short, long := hardTexts(1<<13), hardTexts(1<<16)
+	for kind := range short {
+		small, big := fastest(short[kind]), fastest(long[kind])
+		if big > 32*small+20*time.Millisecond {
+			t.Errorf("%s: %s: %v for 8 KiB, %v for 64 KiB", name, kind, small, big)
 		}
 	}
 }

@@ -24,6 +24,7 @@ type Tokenizer struct {
 
 	special     *special // control, unknown and user-defined tokens
 	userDefined *special // the last of these
+	stripAfter  []int32  // special tokens behind which white space is dropped, ascending
 	spaceInside bool     // llama: a piece has a space behind something else
 	unused      bool     // llama: a piece is unused, so it is split up again
 

@@ -50,6 +50,8 @@ type Vocab struct {
 
 	BOS, EOS, EOT, UNK, PAD int32 // -1: the vocabulary has none
 
+	StripAfter []int32 // special tokens behind which white space is dropped from the text
+
 	AddBOS, AddEOS bool // whether a prompt begins with BOS and ends with EOS
 	AddSpacePrefix bool // llama: a text begins with a dummy space; gpt2 ignores it
 }
@@ -93,6 +95,11 @@ func (v *Vocab) checkSpecial() error {
 		if s.id < -1 || int(s.id) >= len(v.Tokens) {
 			return fmt.Errorf("tokenizer: tokenizer.ggml.%s_token_id is %d, the vocabulary has ids 0 to %d",
 				s.key, s.id, len(v.Tokens)-1)
+		}
+	}
+	for i, id := range v.StripAfter {
+		if id < 0 || int(id) >= len(v.Tokens) {
+			return fmt.Errorf("tokenizer: StripAfter[%d] is %d, the vocabulary has ids 0 to %d", i, id, len(v.Tokens)-1)
 		}
 	}
 	if v.AddBOS && v.BOS < 0 {

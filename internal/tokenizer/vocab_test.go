@@ -193,6 +193,18 @@ func TestUserDefined(t *testing.T) {
 	wantPieces(t, tok, "aõ<|x|>", true, "a", "õ", "<|x|>")
 }
 
+func TestStripAfter(t *testing.T) {
+	v := pieceVocab(true, " ", "a", "<|user|>")
+	user := int32(len(v.Tokens) - 1)
+	v.Types[user], v.StripAfter = typeControl, []int32{user, 2}
+	tok := build(t, v)
+	wantPieces(t, tok, "<|user|>\n\u3000 a</s> <s> a", true, "<|user|>", " ", "a", "</s>", "<s>", " ", " ", "a")
+	v.StripAfter = []int32{user + 1}
+	if _, err := New(v); err == nil || !strings.Contains(err.Error(), "StripAfter[0]") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestMissingByte(t *testing.T) {
 	v := byteVocab("gpt-2", nil)
 	v.Tokens[0xff], v.Tokens['x'] = "ab", "cd"
