@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // New checks a vocabulary and builds its tables. Nothing of v is kept. Errors name
@@ -171,25 +173,53 @@ func scoreRank(score float32) uint32 {
 	return bits
 }
 
-// fillMerges ranks the merges by their place in the list.
+// merge is a merge by ids.
+type merge struct{ left, right, merged int32 }
+
+// fillMerges ranks the merges by their place in the list. Finding their ids is most
+// of the work of New and misses the cache all the time, so all cores share it.
 func (t *Tokenizer) fillMerges(merges []string) error {
+	ids := make([]merge, len(merges))
+	share := max(4096, (len(merges)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	errs := make([]error, (len(merges)+share-1)/share)
+	var all sync.WaitGroup
+	for i := range errs {
+		lo, hi := i*share, min((i+1)*share, len(merges))
+		all.Go(func() { errs[i] = t.findMerges(ids[lo:hi], merges[lo:hi], lo) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
 	t.pairs = newPairTable(len(merges))
+	for rank, m := range ids {
+		if ahead := rank + 16; ahead < len(ids) {
+			t.pairs.touch(ids[ahead].left, ids[ahead].right)
+		}
+		t.pairs.add(m.left, m.right, uint32(rank), m.merged)
+	}
+	return nil
+}
+
+// findMerges finds the ids of merges, of which the first has the given rank.
+func (t *Tokenizer) findMerges(ids []merge, merges []string, rank int) error {
 	var both []byte
-	merged := int32(-1)
-	for rank, m := range merges {
+	before := int32(-1)
+	for i, m := range merges {
 		cut := strings.IndexByte(m[min(1, len(m)):], ' ') + 1
 		if cut <= 0 || cut+1 >= len(m) {
-			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, wanted are two tokens with a space between", rank, m)
+			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, wanted are two tokens with a space between", rank+i, m)
 		}
 		both = appendUnlettered(both[:0], m[:cut])
 		half := len(both)
 		both = appendUnlettered(both, m[cut+1:])
-		left, right := t.part(both[:half], m[:cut]), t.part(both[half:], m[cut+1:])
-		merged = t.mergedPart(both, merged)
-		if left < 0 || right < 0 || merged < 0 {
-			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, of which not all is in tokenizer.ggml.tokens", rank, m)
+		p := merge{t.part(both[:half], m[:cut]), t.part(both[half:], m[cut+1:]), t.mergedPart(both, before)}
+		if p.left < 0 || p.right < 0 || p.merged < 0 {
+			return fmt.Errorf("tokenizer: tokenizer.ggml.merges[%d] is %.40q, of which not all is in tokenizer.ggml.tokens", rank+i, m)
 		}
-		t.pairs.add(left, right, uint32(rank), merged)
+		ids[i], before = p, p.merged
 	}
 	return nil
 }
