@@ -3,7 +3,6 @@ package gguf
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 )
 
 // cursor reads a header from front to back. The first failure sticks: later reads
@@ -21,10 +20,13 @@ type cursor struct {
 
 // field names a part of the record being read.
 func (c *cursor) field(part string) string {
-	if c.record == "" {
+	switch {
+	case c.record == "":
 		return part
+	case c.name == "":
+		return c.record + " " + part
 	}
-	return strings.TrimSuffix(fmt.Sprintf("%s %.120q %s", c.record, c.name, part), " ")
+	return fmt.Sprintf("%s %.120q %s", c.record, c.name, part)
 }
 
 func (c *cursor) left() uint64 { return uint64(len(c.data) - c.at) }
@@ -97,24 +99,19 @@ func (c *cursor) text(part string) string {
 // begin takes the name of record number i, a key or a tensor's name: 1 to 65535
 // bytes of valid UTF-8. Errors carry it from here on.
 func (c *cursor) begin(record string, i int) string {
-	c.record, c.name = "", ""
-	s := c.nameText(record + " name")
-	if e, ok := c.err.(*FormatError); ok {
-		e.Field = fmt.Sprintf("%s, number %d", e.Field, i)
-	}
-	c.record, c.name = record, s
-	return s
-}
-
-func (c *cursor) nameText(part string) string {
+	c.record, c.name = record, ""
 	at := c.at
-	n := c.uint64(part)
+	n := c.uint64("name")
 	if c.err == nil && (n == 0 || n > maxName) {
-		c.fail(at, part, "it is %d bytes long, 1 to %d are allowed: the file is damaged", n, maxName)
+		c.fail(at, "name", "it is %d bytes long, 1 to %d are allowed: the file is damaged", n, maxName)
 	}
-	s := string(c.bytes(n, part))
+	s := string(c.bytes(n, "name"))
 	if problem := checkName(s); c.err == nil && problem != "" {
-		c.fail(at, part, "%s: the file is damaged", problem)
+		c.fail(at, "name", "%s: the file is damaged", problem)
 	}
+	if e, ok := c.err.(*FormatError); ok {
+		e.Field = fmt.Sprintf("%s %d: name", record, i)
+	}
+	c.name = s
 	return s
 }

@@ -35,7 +35,7 @@ var kinds = [...]struct {
 }
 
 func (k kind) String() string {
-	if int(k) < len(kinds) {
+	if k < kind(len(kinds)) {
 		return kinds[k].name
 	}
 	return fmt.Sprintf("type %d", uint32(k))
@@ -80,7 +80,7 @@ func (c *cursor) entry(i int) entry {
 	case c.err != nil:
 	case k == kindArray:
 		e.value = c.array()
-	case int(k) < len(kinds):
+	case k < kind(len(kinds)):
 		e.value = c.scalar(k)
 	default:
 		c.fail(e.at, "type", "unknown %v of value, the types are 0 to %d: the file is damaged or newer than this reader", k, len(kinds)-1)
@@ -143,7 +143,7 @@ func (c *cursor) array() any {
 	case k == kindArray:
 		c.fail(at, "element type", "arrays of arrays are not supported")
 		return nil
-	case int(k) >= len(kinds):
+	case k >= kind(len(kinds)):
 		c.fail(at, "element type", "unknown %v of array elements: the file is damaged or newer than this reader", k)
 		return nil
 	case k == kindString:

@@ -205,6 +205,9 @@ func (w *Writer) fullHeader() ([]byte, error) {
 	if len(w.keys) == 0 && len(w.tensors) == 0 {
 		w.fail("a file needs metadata or tensors")
 	}
+	if len(w.header) > maxHeader { // said before it is copied
+		w.fail("the metadata takes %d bytes, at most %d are allowed", len(w.header), maxHeader)
+	}
 	if w.err != nil {
 		return nil, w.err
 	}

@@ -189,7 +189,7 @@ func TestWriterRefuses(t *testing.T) {
 		`tensor "a": no more paper`: func(w *Writer) {
 			w.Add(d("a", tensor.F32, 1), func(io.Writer) error { return errors.New("no more paper") })
 		},
-		"the header would be 268435": func(w *Writer) { w.Set("k", make([]byte, maxHeader)) },
+		"the metadata takes 268435457": func(w *Writer) { w.Set("k", true); w.header = make([]byte, maxHeader+1) },
 		"65537 keys and 0 tensors, at most 6": func(w *Writer) {
 			for i := range maxKeys + 1 {
 				w.Set(fmt.Sprint(i), true)
