@@ -35,7 +35,7 @@ func crossings(t *testing.T, n, times int, p patience) {
 func TestBarrierHoldsEverybody(t *testing.T) {
 	for _, procs := range []int{1, 2, 4} {
 		for _, n := range []int{1, 2, 3, 8} {
-			for _, p := range []patience{{}, {spins: 3}, {spins: 200}, {spins: 200, yields: true}} {
+			for _, p := range []patience{{}, {spins: 3}, {spins: 200}, {spins: 200, learns: true}} {
 				old := runtime.GOMAXPROCS(procs)
 				crossings(t, n, 200, p)
 				runtime.GOMAXPROCS(old)

@@ -195,19 +195,20 @@ func (e *executable) begin(ctx context.Context, b *backend.Batch, logits [][]flo
 	e.attn.divide(b)
 }
 
-// How long to spin at the barrier, in looks at it. Between steps the others are
-// microseconds away unless the system has given their core to somebody else;
-// between runs the caller samples a token or two.
-const (
-	busySpins = 4000
-	idleSpins = 4000
+// How long to spin at the barrier, in looks at it of about 0.1 us. Between steps
+// the others are microseconds away unless the system has given their core to
+// somebody else. Between runs the caller has a token to sample and perhaps others to
+// serve, which wants the cores; waking up takes less than a step.
+var (
+	busyPatience = patience{spins: 5000, learns: true}
+	idlePatience = patience{spins: 200}
 )
 
 // setPatience lets workers that cannot all run at once sleep instead of spin.
 func (e *executable) setPatience() {
 	e.busy, e.idle = patience{}, patience{}
 	if runtime.GOMAXPROCS(0) >= e.lim.Threads && runtime.NumCPU() >= e.lim.Threads {
-		e.busy.spins, e.idle.spins = busySpins, idleSpins
+		e.busy, e.idle = busyPatience, idlePatience
 	}
 }
 
