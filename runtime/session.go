@@ -49,7 +49,7 @@ func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) 
 // error is the last thing yielded: ctx's, a filter's, or one of this package's.
 func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
 	return s.answer(ctx, o, func() (request, error) {
-		prompt, err := filterPrompt(&o, 0, prompt)
+		prompt, err := filterPrompt(&o, sched.NewID(), prompt)
 		if err != nil {
 			return request{}, err
 		}
@@ -77,7 +77,7 @@ func (s *Session) Chat(ctx context.Context, message string, o GenerateOptions) i
 		if s.m.chat == nil {
 			return request{}, s.m.chatErr
 		}
-		message, err := filterPrompt(&o, 0, message)
+		message, err := filterPrompt(&o, sched.NewID(), message)
 		if err != nil {
 			return request{}, err
 		}

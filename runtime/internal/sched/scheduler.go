@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
@@ -53,7 +54,6 @@ type Scheduler struct {
 	queue   []*Request
 	closed  bool
 	lost    error // set for good when weights or device are gone
-	nextID  uint64
 	clock   uint64
 	running int // len(active), for Load
 
@@ -66,6 +66,12 @@ type Scheduler struct {
 	counts []int       // their rows
 	score  [][]float32 // lazily made buffers for scoring requests
 }
+
+// lastID is shared by all schedulers: a processor may serve several models.
+var lastID atomic.Uint64
+
+// NewID returns a sequence number nobody else has.
+func NewID() uint64 { return lastID.Add(1) }
 
 // New starts a scheduler; Close ends it.
 func New(cfg Config) *Scheduler {
@@ -133,8 +139,7 @@ func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
 	case s.pool.PagesFor(r.positions()) > s.pool.Pages():
 		return fmt.Errorf("%w: %d positions wanted, it holds %d", ErrCacheFull, r.positions(), s.pool.Pages()*backend.PageTokens)
 	}
-	s.nextID++
-	r.id = s.nextID
+	r.id = NewID()
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	r.out = make(chan Event, runAhead)
 	r.wake = s.poke
