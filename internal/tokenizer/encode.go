@@ -74,7 +74,7 @@ const keep = 1 << 16
 func (e *encoder) release() {
 	t := e.t
 	e.dst, e.word, e.err = nil, nil, nil
-	if cap(e.symbols) > keep || cap(e.queue) > keep || cap(e.text) > 4*keep {
+	if cap(e.symbols) > keep || cap(e.queue) > keep || cap(e.text) > 16*keep {
 		return
 	}
 	t.pool.Put(e)
