@@ -13,7 +13,8 @@ type Act struct {
 	Rows, K int
 	F32     []float32 // (Rows, K), set by Set, not owned
 
-	cells []cell // (Rows, K/32), 64-byte aligned
+	cells []cell    // (Rows, K/32), 64-byte aligned
+	d, m  []float32 // (Rows, K/32), the cells' d and m once more, side by side
 	maxK  int
 }
 
@@ -37,7 +38,8 @@ const cellLen = 32
 
 // NewAct makes room for rows of at most maxK columns, maxRows of them.
 func NewAct(maxRows, maxK int) *Act {
-	return &Act{cells: alignedCells(maxRows * (maxK / cellLen)), maxK: maxK}
+	n := maxRows * (maxK / cellLen)
+	return &Act{cells: alignedCells(n), d: make([]float32, n), m: make([]float32, n), maxK: maxK}
 }
 
 // alignedCells allocates n cells at a multiple of 64 bytes.
@@ -80,17 +82,19 @@ func (a *Act) Quantize(r0, r1 int) {
 	}
 	n := a.K / cellLen
 	if r0 < r1 {
-		best.quantize(a.cells[r0*n:r1*n], a.F32[r0*a.K:r1*a.K])
+		best.quantize(a.cells[r0*n:r1*n], a.d[r0*n:], a.m[r0*n:], a.F32[r0*a.K:r1*a.K])
 	}
 }
 
 // tinyActivation is where 127/x would leave the range of float32.
 const tinyActivation = 1e-35
 
-// quantizeGeneric is the meaning of Quantize: len(x) == 32*len(dst).
-func quantizeGeneric(dst []cell, x []float32) {
+// quantizeGeneric is the meaning of Quantize: len(x) == 32*len(dst), and d and m
+// are at least as long as dst.
+func quantizeGeneric(dst []cell, d, m, x []float32) {
 	for i := range dst {
 		quantizeCell(&dst[i], (*[cellLen]float32)(x[i*cellLen:]))
+		d[i], m[i] = dst[i].d, dst[i].m
 	}
 }
 

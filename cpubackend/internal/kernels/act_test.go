@@ -32,7 +32,7 @@ func TestQuantizeExact(t *testing.T) {
 			a.Set(x, rows, k)
 			a.Quantize(0, rows)
 			want := make([]cell, len(x)/32)
-			quantizeGeneric(want, x)
+			quantizeGeneric(want, make([]float32, len(want)), make([]float32, len(want)), x)
 			for i := range want {
 				got := a.cells[i]
 				if got.q != want[i].q || got.c != want[i].c || got.c2 != want[i].c2 ||

@@ -11,8 +11,21 @@ import (
 // plainRun is how many weights are widened at a time.
 const plainRun = 256
 
-// mulPlain is the meaning of Mul for the plain formats.
+// mulPlain chooses how a product of a plain format is done.
 func (m *Mat) mulPlain(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
+	s := best
+	switch {
+	case s.tilePlain != nil && r1-r0 >= s.tileFrom:
+		m.mulTilesPlain(s, y, stride, a, r0, r1, n0, n1)
+	case s.decodePlain[m.dtype] != nil:
+		m.mulDecodePlain(s.decodePlain[m.dtype], y, stride, a, r0, r1, n0, n1)
+	default:
+		m.mulPlainGeneric(y, stride, a, r0, r1, n0, n1)
+	}
+}
+
+// mulPlainGeneric is the meaning of Mul for the plain formats.
+func (m *Mat) mulPlainGeneric(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	var buf [plainRun]float32
 	size := m.dtype.BlockBytes()
 	for n := n0; n < n1; n++ {

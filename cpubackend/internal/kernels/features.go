@@ -13,7 +13,19 @@ type isa struct {
 	// supported says whether this processor and system run it.
 	supported func() bool
 
-	quantize             func(dst []cell, x []float32)
+	// Products of the quantised formats; what is missing is done by the plain
+	// version of Mul, or, in tiles, by the plain version of pack.
+	decode [formats]decodeFunc
+	pack   [formats]packFunc
+	tiles  tileFuncs
+	// tileFrom is the number of activation rows from which tiles are faster.
+	tileFrom int
+	// Products of the plain formats.
+	decodePlain [formats]decodePlainFunc
+	packPlain   [formats]packPlainFunc
+	tilePlain   []tilePlainFunc
+
+	quantize             func(dst []cell, d, m, x []float32)
 	rmsNorm              func(dst, x, w []float32, eps float32)
 	add                  func(dst, x []float32)
 	siluMul              func(dst, gate, up []float32)

@@ -2,4 +2,84 @@
 
 package kernels
 
-func archSets() []*isa { return nil }
+import (
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/sandwarp/sandwarp/internal/tensor"
+)
+
+// archSets are the instruction sets of amd64. Each flag of cpuid includes that
+// the operating system keeps the registers.
+func archSets() []*isa {
+	vectorsAVX512.into(&avx512vnni)
+	return []*isa{&avx512vnni}
+}
+
+// avx512vnni is for Zen 4 and later, Ice Lake and later servers, and the like.
+var avx512vnni = isa{
+	name: "avx512vnni",
+	supported: func() bool {
+		return cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI,
+			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2)
+	},
+
+	decode: [formats]decodeFunc{
+		tensor.Q4_0: decodeQ4_0AVX512, tensor.Q4_1: decodeQ4_1AVX512, tensor.Q5_0: decodeQ5_0AVX512,
+		tensor.Q5_1: decodeQ5_1AVX512, tensor.Q8_0: decodeQ8_0AVX512, tensor.Q4_K: decodeQ4KAVX512,
+		tensor.Q5_K: decodeQ5KAVX512, tensor.Q6_K: decodeQ6KAVX512, tensor.IQ4_NL: decodeIQ4NLAVX512,
+		tensor.MXFP4: decodeMXFP4AVX512,
+	},
+	pack: [formats]packFunc{
+		tensor.Q4_0: packQ4_0AVX512, tensor.Q4_1: packQ4_1AVX512, tensor.Q5_0: packQ5_0AVX512,
+		tensor.Q5_1: packQ5_1AVX512, tensor.Q8_0: packQ8_0AVX512, tensor.Q4_K: packQ4KAVX512,
+		tensor.Q5_K: packQ5KAVX512, tensor.Q6_K: packQ6KAVX512, tensor.IQ4_NL: packIQ4NLAVX512,
+		tensor.MXFP4: packMXFP4AVX512,
+	},
+	tiles: tileFuncs{
+		columns: []int{12, 8, 4, 2, 1},
+		mul: &[2][2][]tileFunc{
+			{{tile32x12AVX512, tile32x8AVX512, tile32x4AVX512, tile32x2AVX512, tile32x1AVX512},
+				{tile32Mx12AVX512, tile32Mx8AVX512, tile32Mx4AVX512, tile32Mx2AVX512, tile32Mx1AVX512}},
+			{{tile16x12AVX512, tile16x8AVX512, tile16x4AVX512, tile16x2AVX512, tile16x1AVX512},
+				{tile16Mx12AVX512, tile16Mx8AVX512, tile16Mx4AVX512, tile16Mx2AVX512, tile16Mx1AVX512}},
+		},
+	},
+	tileFrom: 4,
+
+	decodePlain: [formats]decodePlainFunc{
+		tensor.F32: decodeF32AVX512, tensor.F16: decodeF16AVX512, tensor.BF16: decodeBF16AVX512,
+	},
+	packPlain: [formats]packPlainFunc{
+		tensor.F32: packF32AVX512, tensor.F16: packF16AVX512, tensor.BF16: packBF16AVX512,
+	},
+	tilePlain: []tilePlainFunc{tilePlainx12AVX512, tilePlainx8AVX512, tilePlainx4AVX512, tilePlainx2AVX512, tilePlainx1AVX512},
+
+	quantize: func(dst []cell, d, m, x []float32) { quantizeAVX512(dst[0].bytes(), &d[0], &m[0], &x[0], len(dst)) },
+
+	peakInt8: func(n int) int64 { peakInt8AVX512(n); return int64(n) * 16 * 128 },
+	peakFMA:  func(n int) int64 { peakFMAAVX512(n); return int64(n) * 12 * 32 },
+}
+
+var vectorsAVX512 = vectors{
+	lanes: 16, sumSquares: sumSquaresAVX512, scaleMul: scaleMulAVX512, addTo: addAVX512, silu: siluMulAVX512,
+	normal: ropeNormalAVX512, neox: ropeNEOXAVX512, narrow: f32ToF16AVX512, wide: f16ToF32AVX512,
+	top: maxAVX512, exp: expSumAVX512, read: readSumAVX512,
+	score: [2][3]func(*float32, int, *byte, *byte, int, int, float32){
+		{scoresF16x1AVX512, scoresF16x2AVX512, scoresF16x4AVX512},
+		{scoresF32x1AVX512, scoresF32x2AVX512, scoresF32x4AVX512}},
+	weigh: [2][3][3]func(*float32, int, *float32, int, *byte, int, int){
+		{{weightedSumF16x1x1AVX512, weightedSumF16x1x2AVX512, weightedSumF16x1x4AVX512}, {weightedSumF16x2x1AVX512, weightedSumF16x2x2AVX512, weightedSumF16x2x4AVX512}, {weightedSumF16x4x1AVX512, weightedSumF16x4x2AVX512, nil}},
+		{{weightedSumF32x1x1AVX512, weightedSumF32x1x2AVX512, weightedSumF32x1x4AVX512}, {weightedSumF32x2x1AVX512, weightedSumF32x2x2AVX512, weightedSumF32x2x4AVX512}, {weightedSumF32x4x1AVX512, weightedSumF32x4x2AVX512, nil}}},
+}
+
+var vectorsAVX2 = vectors{
+	lanes: 8, sumSquares: sumSquaresAVX2, scaleMul: scaleMulAVX2, addTo: addAVX2, silu: siluMulAVX2,
+	normal: ropeNormalAVX2, neox: ropeNEOXAVX2, narrow: f32ToF16AVX2, wide: f16ToF32AVX2,
+	top: maxAVX2, exp: expSumAVX2, read: readSumAVX2,
+	score: [2][3]func(*float32, int, *byte, *byte, int, int, float32){
+		{scoresF16x1AVX2, scoresF16x2AVX2, scoresF16x4AVX2},
+		{scoresF32x1AVX2, scoresF32x2AVX2, scoresF32x4AVX2}},
+	weigh: [2][3][3]func(*float32, int, *float32, int, *byte, int, int){
+		{{weightedSumF16x1x1AVX2, weightedSumF16x1x2AVX2, weightedSumF16x1x4AVX2}, {weightedSumF16x2x1AVX2, weightedSumF16x2x2AVX2, weightedSumF16x2x4AVX2}, {weightedSumF16x4x1AVX2, weightedSumF16x4x2AVX2, nil}},
+		{{weightedSumF32x1x1AVX2, weightedSumF32x1x2AVX2, weightedSumF32x1x4AVX2}, {weightedSumF32x2x1AVX2, weightedSumF32x2x2AVX2, weightedSumF32x2x4AVX2}, {weightedSumF32x4x1AVX2, weightedSumF32x4x2AVX2, nil}}},
+}

@@ -70,9 +70,22 @@ func (m *Mat) Mul(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	}
 }
 
-// mulGroups is the meaning of Mul for the quantised formats: integer products of
-// groups and cells, scaled and summed in float32 along the row.
+// mulGroups chooses how a product of a quantised format is done.
 func (m *Mat) mulGroups(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
+	s := best
+	switch {
+	case s.tiles.mul != nil && r1-r0 >= s.tileFrom:
+		m.mulTiles(s, y, stride, a, r0, r1, n0, n1)
+	case s.decode[m.dtype] != nil:
+		m.mulDecode(s.decode[m.dtype], y, stride, a, r0, r1, n0, n1)
+	default:
+		m.mulGroupsGeneric(y, stride, a, r0, r1, n0, n1)
+	}
+}
+
+// mulGroupsGeneric is the meaning of Mul for the quantised formats: integer products of
+// groups and cells, scaled and summed in float32 along the row.
+func (m *Mat) mulGroupsGeneric(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	var g [groupRun]group
 	total := m.K / cellLen
 	for n := n0; n < n1; n++ {

@@ -1,5 +1,287 @@
 package kernels
 
-// tileRows is the number of weight rows multiplied together when the batch has
-// several activation rows.
-const tileRows = 16
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/sandwarp/sandwarp/internal/tensor"
+)
+
+// Prefill: with several activation rows a block of weights is unpacked once and
+// multiplied many times. What all formats unpack to is a tile: 16 weight rows by
+// up to 1,024 columns, bytes, interleaved so that a register of 16 lanes takes
+// four columns of each row. Every format has a function that packs tiles; the
+// functions that multiply them know four kinds of tiles and no formats.
+//
+// A layout repacked at load time would be a file of tiles.
+
+const (
+	// tileRows is the number of weight rows in a tile.
+	tileRows = 16
+	// tileCells is the number of 32-column groups in a tile: 16 KiB of weights,
+	// which stay in the first-level cache.
+	tileCells = 32
+	// tilePlainRun is the number of columns in a tile of a plain format.
+	tilePlainRun = 512
+	// tileColumns is the largest number of activation rows multiplied at a time.
+	tileColumns = 12
+	// actBlock is how many bytes of activations are multiplied with one tile
+	// after another, so that they stay in the second-level cache.
+	actBlock = 512 << 10
+)
+
+// formats bounds the values of tensor.DType.
+const formats = tensor.MXFP4 + 1
+
+// tile is the scratch memory of a product. It is aligned to 64 bytes.
+type tile struct {
+	q [tileCells][8][tileRows][4]byte // weights: unsigned, plus 128, or signed
+	// Scales and constants of each row: over 32 columns one a cell, over 16
+	// columns two a cell.
+	d, m [2 * tileCells][tileRows]float32
+	f    [tilePlainRun][tileRows]float32 // weights of a plain format
+	out  [tileColumns * tileRows]float32
+	rows [tileRows * tilePlainRun * 4]byte // copied rows where fewer than 16 are left
+}
+
+// tiles keeps tiles between products.
+var tiles struct {
+	sync.Mutex // guards free
+	free       []*tile
+}
+
+func takeTile() *tile {
+	tiles.Lock()
+	defer tiles.Unlock()
+	if n := len(tiles.free); n > 0 {
+		t := tiles.free[n-1]
+		tiles.free = tiles.free[:n-1]
+		return t
+	}
+	mem := make([]byte, unsafe.Sizeof(tile{})+63)
+	return (*tile)(unsafe.Pointer(&mem[-int(uintptr(unsafe.Pointer(&mem[0])))&63]))
+}
+
+func (t *tile) put() {
+	tiles.Lock()
+	tiles.free = append(tiles.free, t)
+	tiles.Unlock()
+}
+
+// A packFunc packs n cells of 16 rows, row i at w + i*stride bytes, into the tile
+// at q, d and m. For super-block formats n is a multiple of 8.
+type packFunc func(q *byte, d, m *float32, w *byte, stride, n int)
+
+// A tileFunc multiplies a tile with as many activation rows as it is made for:
+// y[i*stride+row] = sum, or += if add is not 0. Activation row i starts at
+// c + i*cstride bytes.
+type tileFunc func(y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int)
+
+// tileFuncs are an instruction set's functions for tiles.
+type tileFuncs struct {
+	// mul[half][constant]: scales over 16 columns; weights with a constant part.
+	// In each, one function for every entry of columns.
+	mul     *[2][2][]tileFunc
+	columns []int // numbers of activation rows, falling to 1
+	signed  bool  // weights are signed bytes
+}
+
+type packPlainFunc func(t *float32, w *byte, stride, n int)
+
+type tilePlainFunc func(y *float32, stride int, w, x *float32, xstride, k, add int)
+
+// halfScales says whether a format's scales cover 16 columns instead of 32.
+func halfScales(t tensor.DType) bool {
+	return t == tensor.Q2_K || t == tensor.Q3_K || t == tensor.Q6_K
+}
+
+// hasConstant says whether a format's weights are d*q + m with q >= 0.
+func hasConstant(t tensor.DType) bool {
+	switch t {
+	case tensor.Q4_1, tensor.Q5_1, tensor.Q2_K, tensor.Q4_K, tensor.Q5_K:
+		return true
+	}
+	return false
+}
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// packGeneric is the meaning of pack, for any format.
+func (t *tile) packGeneric(dt tensor.DType, signed bool, w []byte, stride, cells int) {
+	var g [groupRun]group
+	bias := byte(128)
+	if signed || hasConstant(dt) {
+		bias = 0
+	}
+	half := halfScales(dt)
+	for row := range tileRows {
+		src := w[row*stride:]
+		for k := 0; k < cells; k += groupRun {
+			run := g[:min(groupRun, cells-k)]
+			unpack(dt, run, src[dt.RowBytes(k*cellLen):])
+			for i := range run {
+				t.put32(row, k+i, &run[i], bias, half)
+			}
+		}
+	}
+}
+
+// put32 stores a group as cell k of a row.
+func (t *tile) put32(row, k int, g *group, bias byte, half bool) {
+	for i, q := range g.q {
+		t.q[k][i/4][row][i%4] = byte(q) + bias
+	}
+	if half {
+		for h := range 2 {
+			t.d[2*k+h][row], t.m[2*k+h][row] = g.d[h], g.m[h]
+		}
+		return
+	}
+	t.d[k][row], t.m[k][row] = g.d[0], g.m[0]
+}
+
+// mulTiles computes products tile by tile.
+func (m *Mat) mulTiles(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
+	t := takeTile()
+	total := m.K / cellLen
+	p := tileProduct{m: m, set: s, t: t, y: y, stride: stride, a: a,
+		mul: s.tiles.mul[index(halfScales(m.dtype))][index(hasConstant(m.dtype))]}
+	if (r1-r0)*total*int(unsafe.Sizeof(cell{})) <= actBlock {
+		// The activations stay cached: read the weights in their order.
+		for n := n0; n < n1; n += tileRows {
+			for k := 0; k < total; k += tileCells {
+				p.tile(r0, r1, n, min(n+tileRows, n1), k, min(k+tileCells, total))
+			}
+		}
+	} else {
+		// A slice of the columns of so many activation rows stays cached.
+		const step = actBlock / (tileCells * int(unsafe.Sizeof(cell{})))
+		for r := r0; r < r1; r += step {
+			for k := 0; k < total; k += tileCells {
+				for n := n0; n < n1; n += tileRows {
+					p.tile(r, min(r+step, r1), n, min(n+tileRows, n1), k, min(k+tileCells, total))
+				}
+			}
+		}
+	}
+	t.put()
+}
+
+// tileProduct is what stays the same from tile to tile.
+type tileProduct struct {
+	m      *Mat
+	set    *isa
+	t      *tile
+	y      []float32
+	stride int
+	a      *Act
+	mul    []tileFunc
+}
+
+// tile multiplies weight rows [n0, n1), at most 16, and cells [k0, k1), at most
+// tileCells, with activation rows [r0, r1). Cell 0 begins the sums.
+func (p *tileProduct) tile(r0, r1, n0, n1, k0, k1 int) {
+	m, t := p.m, p.t
+	from := m.dtype.RowBytes(k0 * cellLen)
+	w, stride := m.data[n0*m.stride+from:], m.stride
+	if n1-n0 < tileRows {
+		w, stride = t.gather(w, stride, m.dtype.RowBytes((k1-k0)*cellLen), n1-n0)
+	}
+	if f := p.set.pack[m.dtype]; f != nil {
+		f(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &w[0], stride, k1-k0)
+	} else {
+		t.packGeneric(m.dtype, p.set.tiles.signed, w, stride, k1-k0)
+	}
+	total := p.a.K / cellLen
+	eachColumns(p.set.tiles.columns, r0, r1, func(i, r int) {
+		c := p.a.cells[r*total+k0].bytes()
+		cstride := total * int(unsafe.Sizeof(cell{}))
+		if n1-n0 == tileRows {
+			p.mul[i](&p.y[r*p.stride+n0], p.stride, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, k0)
+			return
+		}
+		p.mul[i](&t.out[0], tileRows, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, 0)
+		t.scatter(p.y, p.stride, r, p.set.tiles.columns[i], n0, n1, k0 > 0)
+	})
+}
+
+// eachColumns divides [r0, r1) into the numbers of activation rows there are
+// functions for; f gets the function's index and the first row.
+func eachColumns(columns []int, r0, r1 int, f func(i, r int)) {
+	i := 0
+	for r := r0; r < r1; {
+		if columns[i] > r1-r {
+			i++
+			continue
+		}
+		f(i, r)
+		r += columns[i]
+	}
+}
+
+// gather copies size bytes of each of n rows and fills up with zeros to 16 rows,
+// whose results nobody uses.
+func (t *tile) gather(w []byte, stride, size, n int) ([]byte, int) {
+	return t.gatherPadded(w, stride, size, size, n)
+}
+
+// gatherPadded does it for rows that are to be padded bytes long.
+func (t *tile) gatherPadded(w []byte, stride, size, padded, n int) ([]byte, int) {
+	for i := range tileRows {
+		row := t.rows[i*padded : (i+1)*padded]
+		clear(row)
+		if i < n {
+			copy(row, w[i*stride:i*stride+size])
+		}
+	}
+	return t.rows[:], padded
+}
+
+// scatter moves columns [n0, n1) of so many activation rows from out to y.
+func (t *tile) scatter(y []float32, stride, r, rows, n0, n1 int, add bool) {
+	for i := range rows {
+		dst, src := y[(r+i)*stride+n0:(r+i)*stride+n1], t.out[i*tileRows:]
+		for j := range dst {
+			if add {
+				dst[j] += src[j]
+			} else {
+				dst[j] = src[j]
+			}
+		}
+	}
+}
+
+// mulTilesPlain is mulTiles for plain formats.
+func (m *Mat) mulTilesPlain(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
+	t := takeTile()
+	size := m.dtype.BlockBytes()
+	for k0 := 0; k0 < m.K; k0 += tilePlainRun {
+		run := min(tilePlainRun, m.K-k0)
+		padded := (run + 15) &^ 15
+		for n := n0; n < n1; n += tileRows {
+			rows := min(tileRows, n1-n)
+			w, step := m.data[n*m.stride+k0*size:], m.stride
+			if rows < tileRows || padded != run {
+				w, step = t.gatherPadded(w, step, run*size, padded*size, rows)
+			}
+			s.packPlain[m.dtype](&t.f[0][0], &w[0], step, padded)
+			eachColumns(s.tiles.columns, r0, r1, func(i, r int) {
+				x := &a.F32[r*a.K+k0]
+				if rows == tileRows {
+					s.tilePlain[i](&y[r*stride+n], stride, &t.f[0][0], x, 4*a.K, run, k0)
+					return
+				}
+				s.tilePlain[i](&t.out[0], tileRows, &t.f[0][0], x, 4*a.K, run, 0)
+				t.scatter(y, stride, r, s.tiles.columns[i], n, n+rows, k0 > 0)
+			})
+		}
+	}
+	t.put()
+}
+
+func (c *cell) bytes() *byte { return (*byte)(unsafe.Pointer(c)) }

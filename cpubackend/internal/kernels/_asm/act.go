@@ -1,0 +1,93 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/operand"
+)
+
+// emitQuantize: 32 activations a turn.
+func emitQuantize(a *asm) {
+	a.function("quantizeAVX512", "c *byte, d, m, x *float32, cells int",
+		"quantizeAVX512 fills cells, and their d and m once more in rows of their own.")
+	c, d, m, x, n := a.arg("c"), a.arg("d"), a.arg("m"), a.arg("x"), a.arg("cells")
+	abs, ones, top127 := a.ZMM(), a.YMM(), a.XMM()
+	a.VPBROADCASTD(a.dwords(0x7fffffff), abs)
+	a.VPBROADCASTD(a.dwords(0x01010101), ones)
+	a.VMOVSS(a.dwords(bits127), top127)
+	a.loop(n, func() {
+		v, u := a.zmms(2), a.zmms(2)
+		for h := range v {
+			a.VMOVUPS(at(x, 64*h), v[h])
+			a.VPANDD(abs, v[h], u[h])
+		}
+		a.VPMAXSD(u[1], u[0], u[0])
+		y, t := a.YMM(), a.XMM()
+		a.VEXTRACTI64X4(Imm(1), u[0], y)
+		a.VPMAXSD(u[0].AsY(), y, y)
+		a.VEXTRACTI128(Imm(1), y, t)
+		top := y.AsX()
+		a.VPMAXSD(t, top, top)
+		a.VPSHUFD(Imm(0x4e), top, t)
+		a.VPMAXSD(t, top, top)
+		a.VPSHUFD(Imm(0xb1), top, t)
+		a.VPMAXSD(t, top, top)
+		bits := a.GP32()
+		a.VMOVD(top, bits)
+		small, done := a.label("small"), a.label("done")
+		a.CMPL(bits, U32(bitsTiny))
+		a.JCS(LabelRef(small))
+
+		scale, inverse := a.XMM(), a.ZMM()
+		a.VDIVSS(top127, top, scale)
+		a.VDIVSS(top, top127, inverse.AsX())
+		a.VBROADCASTSS(inverse.AsX(), inverse)
+		q := a.zmms(2)
+		for h := range v {
+			number := a.K()
+			a.VMULPS(inverse, v[h], q[h])
+			a.VCMPPS(Imm(7), q[h], q[h], number) // ordered: not a NaN
+			a.VCVTPS2DQ_Z(q[h], number, q[h])
+			a.VPMOVDB(q[h], q[h].AsX())
+		}
+		b, s, hi := a.YMM(), a.YMM(), a.XMM()
+		a.VINSERTI128(Imm(1), q[1].AsX(), q[0].AsY(), b)
+		a.VMOVDQU(b, at(c, cellQ))
+		a.zero(s)
+		a.dp(b, ones, s)
+		a.VPHADDD(s, s, s)
+		a.VPHADDD(s, s, s)
+		a.VEXTRACTI128(Imm(1), s, hi)
+		// sums: lanes 0, 1 the halves; 2, 3 the whole.
+		sums, whole := a.XMM(), a.XMM()
+		a.VPUNPCKLDQ(hi, s.AsX(), sums)
+		a.VPADDD(hi, s.AsX(), whole)
+		a.VPUNPCKLQDQ(whole, sums, sums)
+		comp, product := a.XMM(), a.XMM()
+		a.zero(comp)
+		a.VPSUBD(sums, comp, comp)
+		a.VPSLLD(Imm(7), comp, comp)
+		a.VCVTDQ2PS(sums, product)
+		a.VBROADCASTSS(scale, t)
+		a.VMULPS(t, product, product)
+		a.VMOVSS(scale, at(c, cellD))
+		a.VMOVSS(scale, at(d, 0))
+		a.VPEXTRD(Imm(2), comp, at(c, cellC))
+		a.VEXTRACTPS(Imm(2), product, at(c, cellM))
+		a.VEXTRACTPS(Imm(2), product, at(m, 0))
+		a.VMOVQ(comp, at(c, cellC2))
+		a.VMOVLPS(product, at(c, cellM2))
+		a.JMP(LabelRef(done))
+
+		a.Label(small)
+		zero := a.ZMM()
+		a.zero(zero)
+		a.VMOVDQU32(zero, at(c, 0))
+		a.VMOVSS(zero.AsX(), at(d, 0))
+		a.VMOVSS(zero.AsX(), at(m, 0))
+		a.Label(done)
+		a.ADDQ(imm(128), x)
+		a.ADDQ(imm(64), c)
+		a.ADDQ(imm(4), d)
+		a.ADDQ(imm(4), m)
+	})
+	a.finish()
+}

@@ -1,0 +1,95 @@
+//go:build !noasm
+
+package kernels
+
+import "unsafe"
+
+// scoreKeys is the number of keys the assembly takes at a time.
+const scoreKeys = 4
+
+// cacheType indexes the functions by the cache's element.
+type cacheType int
+
+const (
+	cacheF16 cacheType = iota
+	cacheF32
+)
+
+func (c cacheType) size() int { return 2 << c }
+
+func (v *vectors) scoresF16(dst []float32, dstStride int, q []float32, g int, k []uint16, n, d int, scale float32) {
+	if d%v.lanes != 0 || n < scoreKeys {
+		scoresF16Generic(dst, dstStride, q, g, k, n, d, scale)
+		return
+	}
+	v.scores(cacheF16, dst, dstStride, q, g, unsafe.Pointer(&k[0]), n, d, scale)
+}
+
+func (v *vectors) scoresF32(dst []float32, dstStride int, q []float32, g int, k []float32, n, d int, scale float32) {
+	if d%v.lanes != 0 || n < scoreKeys {
+		scoresF32Generic(dst, dstStride, q, g, k, n, d, scale)
+		return
+	}
+	v.scores(cacheF32, dst, dstStride, q, g, unsafe.Pointer(&k[0]), n, d, scale)
+}
+
+// scores does groups of four keys; the last group ends at the last key and may
+// overlap the one before. n >= 4, d is a multiple of the width.
+func (v *vectors) scores(t cacheType, dst []float32, stride int, q []float32, g int, k unsafe.Pointer, n, d int, scale float32) {
+	last := n - scoreKeys
+	for h := 0; h < g; {
+		log, heads := headsAtOnce(g - h)
+		f := v.score[t][log]
+		head := (*byte)(unsafe.Pointer(&q[h*d]))
+		f(&dst[h*stride], stride, head, (*byte)(k), d, n/scoreKeys, scale)
+		if n%scoreKeys != 0 {
+			f(&dst[h*stride+last], stride, head, (*byte)(unsafe.Add(k, last*d*t.size())), d, 1, scale)
+		}
+		h += heads
+	}
+}
+
+// headsAtOnce is the number of heads, of n that are left, to do next, and its
+// logarithm.
+func headsAtOnce(n int) (log, heads int) {
+	switch {
+	case n >= 4:
+		return 2, 4
+	case n >= 2:
+		return 1, 2
+	}
+	return 0, 1
+}
+
+func (v *vectors) weightedSumF16(acc, p []float32, pStride, g int, x []uint16, n, d int) {
+	if d%v.lanes != 0 {
+		weightedSumF16Generic(acc, p, pStride, g, x, n, d)
+		return
+	}
+	v.weightedSum(cacheF16, acc, p, pStride, g, unsafe.Pointer(&x[0]), n, d)
+}
+
+func (v *vectors) weightedSumF32(acc, p []float32, pStride, g int, x []float32, n, d int) {
+	if d%v.lanes != 0 {
+		weightedSumF32Generic(acc, p, pStride, g, x, n, d)
+		return
+	}
+	v.weightedSum(cacheF32, acc, p, pStride, g, unsafe.Pointer(&x[0]), n, d)
+}
+
+// weightedSum goes over the page once for every block of heads and columns that
+// fit the registers.
+func (v *vectors) weightedSum(t cacheType, acc, p []float32, pStride, g int, x unsafe.Pointer, n, d int) {
+	for h := 0; h < g; {
+		log, heads := headsAtOnce(g - h)
+		for c := 0; c < d; {
+			columns := 2 // the logarithm of the number of registers
+			for v.weigh[t][log][columns] == nil || v.lanes<<columns > d-c {
+				columns--
+			}
+			v.weigh[t][log][columns](&acc[h*d+c], d, &p[h*pStride], pStride, (*byte)(unsafe.Add(x, c*t.size())), d*t.size(), n)
+			c += v.lanes << columns
+		}
+		h += heads
+	}
+}

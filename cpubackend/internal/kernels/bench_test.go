@@ -1,0 +1,201 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sandwarp/sandwarp/internal/tensor"
+)
+
+// Benchmarks print the share of the machine's own limit, measured just before,
+// since both vary with the neighbours on a host.
+
+func BenchmarkMul(b *testing.B) {
+	was := best
+	defer func() { best = was }()
+	for _, dt := range tensor.DTypes() {
+		for _, s := range sets {
+			if !s.supported() {
+				continue
+			}
+			for _, rows := range []int{1, 8, 256} {
+				b.Run(fmt.Sprintf("%v/%s/rows=%d", dt, s.name, rows), func(b *testing.B) {
+					best = s
+					benchMul(b, dt, rows, 1024, 1536)
+				})
+			}
+		}
+	}
+}
+
+// benchMul multiplies (n, k) with rows, the weights in the cache of the second or
+// third level: what the arithmetic can do.
+func benchMul(b *testing.B, dt tensor.DType, rows, n, k int) {
+	r := random(1)
+	m := randomMat(b, r, dt, n, k, -1, heap)
+	a := NewAct(rows, k)
+	a.Set(normals(r, rows*k), rows, k)
+	a.Quantize(0, rows)
+	y := make([]float32, rows*n)
+	b.ResetTimer()
+	for b.Loop() {
+		m.Mul(y, n, a, 0, rows, 0, n)
+	}
+	sec := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(float64(len(m.data))/sec/1e9, "GB/s")
+	b.ReportMetric(2*float64(rows)*float64(n)*float64(k)/sec/1e9, "GOP/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkDecode streams a gigabyte of weights through matrix-vector products
+// on one and two threads and prints the share of plain reading.
+func BenchmarkDecode(b *testing.B) {
+	if testing.Short() {
+		b.Skip("takes a gigabyte")
+	}
+	const k, size = 896 * 2, 1 << 30
+	mem := make([]byte, size)
+	for _, dt := range []tensor.DType{tensor.Q8_0, tensor.Q4_0, tensor.Q5_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.F16} {
+		n := size / dt.RowBytes(k) / 32 * 32
+		r := random(2)
+		fillWeights(r, mem[:4<<20], dt, -1)
+		d := tensor.Desc{Name: "w", DType: dt, Shape: []int{n, k}}
+		block := (4 << 20) / dt.BlockBytes() * dt.BlockBytes()
+		for at := block; at < d.Bytes(); at += block {
+			copy(mem[at:d.Bytes()], mem[:block])
+		}
+		m, err := NewMat(d, mem[:d.Bytes()])
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%v/threads=%d", dt, threads), func(b *testing.B) { benchDecode(b, m, threads) })
+		}
+	}
+}
+
+func benchDecode(b *testing.B, m *Mat, threads int) {
+	a := NewAct(1, m.K)
+	a.Set(normals(random(3), m.K), 1, m.K)
+	a.Quantize(0, 1)
+	y := make([]float32, m.N)
+	part := func(i int) (int, int) { return m.N / threads * i, m.N / threads * (i + 1) }
+	var read, mul time.Duration
+	for b.Loop() {
+		read += together(threads, func(i int) {
+			lo, hi := part(i)
+			ReadSum(m.data[lo*m.stride : hi*m.stride])
+		})
+		mul += together(threads, func(i int) {
+			lo, hi := part(i)
+			m.Mul(y, m.N, a, 0, 1, lo, hi)
+		})
+	}
+	bytes := float64(len(m.data)) * float64(b.N) / 1e9
+	b.ReportMetric(bytes/mul.Seconds(), "GB/s")
+	b.ReportMetric(bytes/read.Seconds(), "read-GB/s")
+	b.ReportMetric(100*read.Seconds()/mul.Seconds(), "%read")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkPrefill multiplies 512 rows and prints the share of the int8 peak (of
+// the float32 peak for the plain formats).
+func BenchmarkPrefill(b *testing.B) {
+	for _, s := range []struct{ n, k int }{{896, 896}, {4864, 896}, {896, 4864}, {2048, 2048}} {
+		for _, dt := range []tensor.DType{tensor.Q8_0, tensor.Q4_0, tensor.Q5_0, tensor.Q4_K, tensor.Q6_K, tensor.F16} {
+			k := s.k / dt.BlockElems() * dt.BlockElems()
+			b.Run(fmt.Sprintf("%v/n=%d,k=%d", dt, s.n, k), func(b *testing.B) { benchPrefill(b, dt, 512, s.n, k) })
+		}
+	}
+}
+
+func benchPrefill(b *testing.B, dt tensor.DType, rows, n, k int) {
+	r := random(1)
+	m := randomMat(b, r, dt, n, k, -1, heap)
+	a := NewAct(rows, k)
+	a.Set(normals(r, rows*k), rows, k)
+	y := make([]float32, rows*n)
+	peakOf := PeakVNNI
+	if !m.NeedsQ8() {
+		peakOf = PeakFMA
+	}
+	var peak, rate []float64
+	for b.Loop() {
+		start := time.Now()
+		ops := peakOf(200_000)
+		peak = append(peak, float64(ops)/time.Since(start).Seconds())
+		start = time.Now()
+		a.Quantize(0, rows)
+		m.Mul(y, n, a, 0, rows, 0, n)
+		rate = append(rate, 2*float64(rows)*float64(n)*float64(k)/time.Since(start).Seconds())
+	}
+	p, q := median(peak), median(rate)
+	b.ReportMetric(q/1e9, "GOP/s")
+	b.ReportMetric(100*q/p, "%peak")
+	b.ReportMetric(0, "ns/op")
+}
+
+func median(x []float64) float64 {
+	best := math.Inf(1)
+	for _, v := range x {
+		below := 0
+		for _, w := range x {
+			if w <= v {
+				below++
+			}
+		}
+		if 2*below >= len(x) {
+			best = min(best, v)
+		}
+	}
+	return best
+}
+
+// together runs f on so many operating system threads at once and returns how
+// long all took.
+func together(threads int, f func(i int)) time.Duration {
+	var ready, done sync.WaitGroup
+	start := make(chan struct{})
+	for i := range threads {
+		ready.Add(1)
+		done.Add(1)
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			defer done.Done()
+			ready.Done()
+			<-start
+			f(i)
+		}()
+	}
+	ready.Wait()
+	t := time.Now()
+	close(start)
+	done.Wait()
+	return time.Since(t)
+}
+
+func BenchmarkAttention(b *testing.B) {
+	const g, n, d = 7, 64, 64
+	q, s := make([]float32, g*d), make([]float32, g*n)
+	k := make([]uint16, n*d)
+	b.Run("scores", func(b *testing.B) {
+		for b.Loop() {
+			ScoresF16(s, n, q, g, k, n, d, 1)
+		}
+	})
+	b.Run("weighted", func(b *testing.B) {
+		for b.Loop() {
+			WeightedSumF16(q, s, n, g, k, n, d)
+		}
+	})
+	b.Run("softmax", func(b *testing.B) {
+		for b.Loop() {
+			ExpSum(s, Max(s))
+		}
+	})
+}
