@@ -17,9 +17,9 @@ const (
 	V128 = 0x7b
 )
 
-// Module is a module under construction; the zero value is empty. Functions are
+// Builder is a module under construction; the zero value is empty. Functions are
 // numbered imports first, so Import must be called before Func.
-type Module struct {
+type Builder struct {
 	types, imports, funcs, tables, memories, globals, exports, elems, codes, datas [][]byte
 
 	nimports, nfuncs int
@@ -68,13 +68,13 @@ func Raw(sections ...[]byte) []byte {
 }
 
 // Type adds a function type and returns its index.
-func (m *Module) Type(params, results []byte) uint32 {
+func (m *Builder) Type(params, results []byte) uint32 {
 	m.types = append(m.types, Cat([]byte{0x60}, U(uint64(len(params))), params, U(uint64(len(results))), results))
 	return uint32(len(m.types) - 1)
 }
 
 // Import adds an imported function and returns its index.
-func (m *Module) Import(module, name string, params, results []byte) uint32 {
+func (m *Builder) Import(module, name string, params, results []byte) uint32 {
 	t := m.Type(params, results)
 	m.imports = append(m.imports, Cat(Name(module), Name(name), []byte{0}, U(uint64(t))))
 	m.nimports++
@@ -83,7 +83,7 @@ func (m *Module) Import(module, name string, params, results []byte) uint32 {
 
 // Func adds a function, exported unless export is empty, and returns its index.
 // Locals are value types; end is added to code.
-func (m *Module) Func(export string, params, results, locals []byte, code ...[]byte) uint32 {
+func (m *Builder) Func(export string, params, results, locals []byte, code ...[]byte) uint32 {
 	t := m.Type(params, results)
 	var groups [][]byte
 	for _, l := range locals {
@@ -93,7 +93,7 @@ func (m *Module) Func(export string, params, results, locals []byte, code ...[]b
 }
 
 // RawFunc adds a function of a type whose body is given whole.
-func (m *Module) RawFunc(export string, typ uint32, body []byte) uint32 {
+func (m *Builder) RawFunc(export string, typ uint32, body []byte) uint32 {
 	m.funcs = append(m.funcs, U(uint64(typ)))
 	m.codes = append(m.codes, append(U(uint64(len(body))), body...))
 	m.nfuncs++
@@ -105,18 +105,18 @@ func (m *Module) RawFunc(export string, typ uint32, body []byte) uint32 {
 }
 
 // Export exports anything: kind 0 function, 1 table, 2 memory, 3 global.
-func (m *Module) Export(name string, kind byte, index uint32) {
+func (m *Builder) Export(name string, kind byte, index uint32) {
 	m.exports = append(m.exports, Cat(Name(name), []byte{kind}, U(uint64(index))))
 }
 
 // Memory adds a memory of min pages, exported as "memory". max < 0: none.
-func (m *Module) Memory(min, max int) {
+func (m *Builder) Memory(min, max int) {
 	m.memories = append(m.memories, limits(min, max))
 	m.Export("memory", 2, 0)
 }
 
 // Table adds a table of functions.
-func (m *Module) Table(min, max int) {
+func (m *Builder) Table(min, max int) {
 	m.tables = append(m.tables, append([]byte{0x70}, limits(min, max)...))
 }
 
@@ -128,13 +128,13 @@ func limits(min, max int) []byte {
 }
 
 // Global adds a mutable global and returns its index.
-func (m *Module) Global(typ byte, init []byte) uint32 {
+func (m *Builder) Global(typ byte, init []byte) uint32 {
 	m.globals = append(m.globals, Cat([]byte{typ, 1}, init, []byte{0x0b}))
 	return uint32(len(m.globals) - 1)
 }
 
 // Elem puts functions into table 0.
-func (m *Module) Elem(offset int32, funcs ...uint32) {
+func (m *Builder) Elem(offset int32, funcs ...uint32) {
 	var v [][]byte
 	for _, f := range funcs {
 		v = append(v, U(uint64(f)))
@@ -143,26 +143,26 @@ func (m *Module) Elem(offset int32, funcs ...uint32) {
 }
 
 // Data puts bytes into memory.
-func (m *Module) Data(offset int32, data []byte) {
+func (m *Builder) Data(offset int32, data []byte) {
 	m.datas = append(m.datas, Cat([]byte{0}, I32Const(offset), []byte{0x0b}, U(uint64(len(data))), data))
 }
 
 // Passive adds a passive data segment.
-func (m *Module) Passive(data []byte) {
+func (m *Builder) Passive(data []byte) {
 	m.dataCount = true
 	m.datas = append(m.datas, Cat([]byte{1}, U(uint64(len(data))), data))
 }
 
 // Start names the start function.
-func (m *Module) Start(f uint32) { m.start = U(uint64(f)) }
+func (m *Builder) Start(f uint32) { m.start = U(uint64(f)) }
 
 // Custom adds a custom section.
-func (m *Module) Custom(name string, data []byte) {
+func (m *Builder) Custom(name string, data []byte) {
 	m.customs = append(m.customs, Section(0, append(Name(name), data...))...)
 }
 
 // Bytes is the module.
-func (m *Module) Bytes() []byte {
+func (m *Builder) Bytes() []byte {
 	b := Raw()
 	add := func(id byte, items [][]byte) {
 		if len(items) > 0 {

@@ -27,7 +27,7 @@ func repeat(n int, b ...byte) []byte {
 	return []byte(strings.Repeat(string(b), n))
 }
 
-type wasm = wasmtest.Module
+type wasm = wasmtest.Builder
 
 type bomb struct {
 	name, want string

@@ -23,7 +23,7 @@ type guest struct {
 	mod api.Module
 }
 
-func start(t *testing.T, m *Module) *guest {
+func start(t *testing.T, m *Builder) *guest {
 	t.Helper()
 	return startBytes(t, m.Bytes())
 }
@@ -69,7 +69,7 @@ func (g *guest) call(name string, args ...uint64) (results []uint64, fuel int64,
 }
 
 func TestLoopPaysPerRound(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	m.Func("count", []byte{I32}, []byte{I32}, []byte{I32},
 		Loop(None, LocalGet(1), I32Const(1), I32Add, LocalTee(1), LocalGet(0), I32LtU, BrIf(0)), LocalGet(1))
 	g := start(t, m)
@@ -90,7 +90,7 @@ func TestLoopPaysPerRound(t *testing.T) {
 }
 
 func TestEndlessLoopStops(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	m.Func("loop", nil, nil, nil, Loop(None, Br(0)))
 	m.Func("swing", nil, nil, nil, Loop(None, Block(None, I32Const(1), BrIf(1)), Br(0)))
 	m.Func("table", nil, nil, nil, Loop(None, Block(None, I32Const(7), BrTable(0, 1))))
@@ -103,7 +103,7 @@ func TestEndlessLoopStops(t *testing.T) {
 }
 
 func TestRecursionStops(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	self := m.Func("self", nil, nil, nil, Call(0))
 	m.Func("ping", nil, nil, nil, Call(2))
 	m.Func("pong", nil, nil, nil, Call(1))
@@ -128,7 +128,7 @@ func TestRecursionStops(t *testing.T) {
 }
 
 func TestStackIsGivenBack(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	two := []byte{I32, I64}
 	leaf := m.Func("", nil, two, nil, I32Const(3), I64Const(4))
 	m.Func("early", []byte{I32}, two, nil,
@@ -154,7 +154,7 @@ func TestStackIsGivenBack(t *testing.T) {
 }
 
 func TestBulkPaysByLength(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	m.Memory(16, 100)
 	m.Func("fill", []byte{I32}, nil, nil, I32Const(0), I32Const(1), LocalGet(0), MemoryFill)
 	m.Func("copy", []byte{I32}, nil, nil, I32Const(0), I32Const(8), LocalGet(0), MemoryCopy)
@@ -188,7 +188,7 @@ func TestLongBranchesPayForWhatRuns(t *testing.T) {
 		}
 		return b
 	}
-	m := &Module{}
+	m := &Builder{}
 	m.Func("f", []byte{I32, I32}, []byte{I32}, nil, LocalGet(1), If(None, long(1000), Else, long(10)), LocalGet(0))
 	g := start(t, m)
 	_, yes, _ := g.call("f", 0, 1)
@@ -199,7 +199,7 @@ func TestLongBranchesPayForWhatRuns(t *testing.T) {
 }
 
 func TestStartFunctionIsMetered(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	m.Start(m.Func("", nil, nil, nil, Loop(None, Br(0))))
 	s, err := scan.Scan(m.Bytes(), scan.DefaultLimits())
 	if err != nil {
@@ -218,7 +218,7 @@ func TestStartFunctionIsMetered(t *testing.T) {
 }
 
 func TestReservedExport(t *testing.T) {
-	m := &Module{}
+	m := &Builder{}
 	m.Func("sw_meter_fuel", nil, nil, nil)
 	s, err := scan.Scan(m.Bytes(), scan.DefaultLimits())
 	if err != nil {
@@ -264,13 +264,13 @@ func FuzzRewrite(f *testing.F) {
 }
 
 func seeds() (out [][]byte) {
-	m := &Module{}
+	m := &Builder{}
 	m.Memory(1, 2)
 	leaf := m.Func("", nil, []byte{I32, I64}, nil, I32Const(3), I64Const(4))
 	m.Func("a", []byte{I32}, []byte{I32, I64}, nil, Block(None, LocalGet(0), If(None, I32Const(1), I64Const(2), Return, Else, Unreachable), LocalGet(0), BrIf(0)), Call(leaf))
 	m.Func("b", nil, nil, nil, I32Const(0), I32Const(1), I32Const(2), MemoryFill, Loop(None, I32Const(0), BrTable(0, 1)))
 	out = append(out, m.Bytes())
-	m = &Module{}
+	m = &Builder{}
 	m.Global(V128, Cat(Op(0xfd, 12), make([]byte, 16)))
 	m.Table(1, -1)
 	m.Func("v", nil, []byte{V128}, []byte{V128, F32}, GlobalGet(0), Cat(Op(0xfd, 12), make([]byte, 16)), Op(0xfd, 0xae, 1))

@@ -1,0 +1,268 @@
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/wasm/internal/meter"
+)
+
+// instance is one running copy of a plugin. It serves many sequences; mu keeps
+// its calls apart.
+type instance struct {
+	p *Plugin
+
+	mu  sync.Mutex // guards everything but seqs
+	raw Instance
+	gen uint64 // counts resets, from 1; sequences opened earlier are gone
+	fn  struct {
+		alloc, free, configure, lastError, frame, seqOpen, seqClose Func
+		sample, accept, encode, decode, filter, out                 Func
+	}
+	fuel, depth Global
+	stack       [8]uint64 // parameters and results of calls
+
+	scratch, scratchCap uint32 // the guest's buffer for our inputs
+
+	frame  uint32      // address of the frame, 0 before there is one
+	layout *abi.Layout // of the frame
+	vocab  uint32      // the frame's, kept over resets
+
+	seed, clock, step uint64
+
+	top    []candidate // of op_topk and candidates frames
+	ids    []int32     // of op_penalty
+	backup []float32   // of a dense row, to undo a failed guest's work
+
+	seqs  int         // open sequences, guarded by Plugin.mu
+	slots []*sequence // frame rows, guarded by Plugin.mu
+}
+
+// mem is a range of the guest's memory.
+func (in *instance) mem(ptr, n uint32) ([]byte, bool) {
+	if in.raw == nil { // the start function calls before there is an instance
+		return nil, false
+	}
+	return in.raw.Mem(ptr, n)
+}
+
+// charge takes fuel for a host call; it says whether there was enough. Without,
+// the guest traps at its next check.
+func (in *instance) charge(n uint64) bool {
+	if in.fuel == nil {
+		return true
+	}
+	left := int64(in.fuel.Get()) - int64(n)
+	in.fuel.Set(uint64(left))
+	return left >= 0
+}
+
+// start makes the instance run: fresh, or from the image after configuration.
+func (in *instance) start(ctx context.Context) error {
+	p := in.p
+	in.raw, in.fuel, in.depth = nil, nil, nil
+	in.seed, in.clock = p.opt.Seed, 1<<60
+	in.scratch, in.scratchCap, in.frame, in.layout = 0, 0, 0, nil
+	raw, err := p.module.NewInstance(ctx, in)
+	if err != nil {
+		return fmt.Errorf("plugin %s: start: %s", p.name, firstLine(err))
+	}
+	in.raw, in.fuel, in.depth = raw, raw.Global(meter.FuelExport), raw.Global(meter.StackExport)
+	in.gen++
+	if p.image != nil {
+		if !p.image.restore(raw) {
+			return fmt.Errorf("plugin %s: cannot restore %d pages of memory", p.name, p.image.pages)
+		}
+		in.bind()
+		return nil
+	}
+	if init := raw.Func(abi.ExportInit); init != nil {
+		if f := in.call(init, abi.ExportInit, p.configureFuel); f != nil {
+			return f
+		}
+	}
+	in.bind()
+	return nil
+}
+
+// bind looks up the exports.
+func (in *instance) bind() {
+	for name, f := range map[string]*Func{
+		abi.ExportAlloc: &in.fn.alloc, abi.ExportFree: &in.fn.free, abi.ExportConfigure: &in.fn.configure,
+		abi.ExportLastError: &in.fn.lastError, abi.ExportFrame: &in.fn.frame,
+		abi.ExportSeqOpen: &in.fn.seqOpen, abi.ExportSeqClose: &in.fn.seqClose,
+		abi.ExportSample: &in.fn.sample, abi.ExportAccept: &in.fn.accept,
+		abi.ExportEncode: &in.fn.encode, abi.ExportDecode: &in.fn.decode,
+		abi.ExportFilter: &in.fn.filter, abi.ExportOut: &in.fn.out,
+	} {
+		*f = in.raw.Func(name)
+	}
+}
+
+// reset puts the instance back to the state after configuration. Its sequences
+// are rebuilt at their next call.
+func (in *instance) reset() error {
+	in.p.stats.resets.Add(1)
+	old := in.raw
+	err := in.start(context.Background())
+	if old != nil {
+		old.Close()
+	}
+	if err != nil {
+		in.raw = nil
+	}
+	return err
+}
+
+// call runs a guest function with a budget. The parameters are in in.stack,
+// where the result will be.
+func (in *instance) call(f Func, name string, fuel uint64) *Fault {
+	in.fuel.Set(fuel)
+	in.depth.Set(uint64(uint32(in.p.slots)))
+	err := f.Call(in.stack[:])
+	if err == nil {
+		return nil
+	}
+	return in.classify(name, err)
+}
+
+// used is the fuel of the last call, which had the given budget.
+func (in *instance) used(budget uint64) uint64 {
+	return budget - uint64(max(int64(in.fuel.Get()), 0))
+}
+
+func (in *instance) classify(name string, err error) *Fault {
+	f := &Fault{Plugin: in.p.name, Call: name, Reason: ReasonTrap, Detail: firstLine(err)}
+	switch {
+	case int64(in.fuel.Get()) < 0:
+		f.Reason, f.Detail = ReasonFuel, ""
+	case int32(in.depth.Get()) < 0 || strings.Contains(f.Detail, "stack overflow"):
+		f.Reason, f.Detail = ReasonStack, ""
+	}
+	return f
+}
+
+func firstLine(err error) string {
+	s, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimSuffix(s, " (recovered by wazero)")
+}
+
+func (in *instance) fault(call string, r Reason, format string, args ...any) *Fault {
+	return &Fault{in.p.name, call, r, fmt.Sprintf(format, args...)}
+}
+
+// failed turns a negative result into a fault, with the guest's own words.
+func (in *instance) failed(call string, c abi.Code) *Fault {
+	detail := c.Error()
+	if in.fn.lastError != nil {
+		if f := in.call(in.fn.lastError, abi.ExportLastError, in.p.callFuel); f != nil {
+			return f
+		}
+		if v := int64(in.stack[0]); v > 0 {
+			ptr, n := abi.Unpack(v)
+			text, ok := in.mem(ptr, n)
+			if !ok {
+				return in.fault(abi.ExportLastError, ReasonPointer, "%d bytes at %d", n, ptr)
+			}
+			detail += ": " + printable(text)
+		}
+	}
+	return &Fault{in.p.name, call, ReasonError, detail}
+}
+
+// printable makes a guest's words fit for one line of ours.
+func printable(b []byte) string {
+	b = b[:min(len(b), 300)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\ufffd' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(string(b), "?"))
+}
+
+// code reads an i32 result; negative ones are faults.
+func (in *instance) code(call string) *Fault {
+	if c := abi.Code(int32(in.stack[0])); c < 0 {
+		return in.failed(call, c)
+	}
+	return nil
+}
+
+// input copies b to the guest's scratch buffer and returns its address.
+func (in *instance) input(b []byte) (uint32, *Fault) {
+	n := uint32(len(b))
+	if n > in.scratchCap || in.scratch == 0 {
+		if f := in.room(max(4096, 2*n)); f != nil {
+			return 0, f
+		}
+	}
+	dst, ok := in.mem(in.scratch, n)
+	if !ok {
+		return 0, in.fault(abi.ExportAlloc, ReasonPointer, "%d bytes at %d", n, in.scratch)
+	}
+	copy(dst, b)
+	return in.scratch, nil
+}
+
+// room replaces the scratch buffer by one of n bytes.
+func (in *instance) room(n uint32) *Fault {
+	if in.scratch != 0 && in.fn.free != nil {
+		in.stack[0], in.stack[1], in.stack[2] = uint64(in.scratch), uint64(in.scratchCap), 16
+		if f := in.call(in.fn.free, abi.ExportFree, in.p.callFuel); f != nil {
+			return f
+		}
+	}
+	in.scratch, in.scratchCap = 0, 0
+	in.stack[0], in.stack[1] = uint64(n), 16
+	if f := in.call(in.fn.alloc, abi.ExportAlloc, in.p.callFuel+uint64(n)); f != nil {
+		return f
+	}
+	ptr := uint32(in.stack[0])
+	if ptr == 0 {
+		return in.fault(abi.ExportAlloc, ReasonError, "no memory for %d bytes", n)
+	}
+	if _, ok := in.mem(ptr, n); !ok {
+		return in.fault(abi.ExportAlloc, ReasonPointer, "%d bytes at %d, memory has %d", n, ptr, in.raw.MemSize())
+	}
+	in.scratch, in.scratchCap = ptr, n
+	return nil
+}
+
+// message copies b to the guest and calls f(ptr, len), whose result is a code.
+// Parameters before ptr are given by first.
+func (in *instance) message(f Func, call string, fuel uint64, b []byte, first ...uint64) *Fault {
+	ptr, fault := in.input(b)
+	if fault != nil {
+		return fault
+	}
+	n := copy(in.stack[:], first)
+	in.stack[n], in.stack[n+1] = uint64(ptr), uint64(len(b))
+	if fault := in.call(f, call, fuel); fault != nil {
+		return fault
+	}
+	return in.code(call)
+}
+
+// result is the range a packed result names, at most max bytes.
+func (in *instance) result(call string, v int64, max int) ([]byte, *Fault) {
+	if v < 0 {
+		c := abi.Code(v)
+		if int64(c) != v {
+			return nil, in.fault(call, ReasonResult, "result %#x is neither a range nor a code", uint64(v))
+		}
+		return nil, in.failed(call, c)
+	}
+	ptr, n := abi.Unpack(v)
+	if int64(n) > int64(max) {
+		return nil, in.fault(call, ReasonResult, "%d bytes, at most %d allowed", n, max)
+	}
+	b, ok := in.mem(ptr, n)
+	if !ok {
+		return nil, in.fault(call, ReasonPointer, "%d bytes at %d, memory has %d", n, ptr, in.raw.MemSize())
+	}
+	return b, nil
+}

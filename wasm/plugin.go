@@ -1,0 +1,138 @@
+package wasm
+
+import (
+	"encoding/hex"
+	"sync"
+
+	"github.com/sandwarp/sandwarp/abi"
+)
+
+// Plugin is a loaded plugin. It is safe for concurrent use; the calls of one
+// sequence must come one after another. It satisfies the runtime's
+// LogitProcessor, LogitFramer, Tokenizer and Filter; the methods of another kind
+// than the manifest's return ErrKind.
+type Plugin struct {
+	opt      Options
+	name     string
+	hash     [32]byte
+	manifest *abi.Manifest
+	features uint64 // required by the guest
+
+	module Module
+	image  *image // nil if the plugin's state cannot be captured
+	config []byte // message of sw_configure
+	vocab  []byte // as vocab_map hands it over
+	linked []*imported
+
+	callFuel, byteFuel, configureFuel uint64
+	slots                             int32 // of call stack
+	holdMax                           int
+	k                                 uint32 // candidates
+	open                              bool   // OnFault, resolved
+
+	stats   stats
+	breaker breaker
+	lines   lineBudget
+	store   store
+
+	mu        sync.RWMutex // guards what follows, and instance.seqs and slots
+	instances []*instance
+	seqs      map[uint64]*sequence
+	closed    bool
+}
+
+// Name is Options.Name, or the manifest's name.
+func (p *Plugin) Name() string { return p.name }
+
+// Manifest is what the plugin says about itself. It must not be changed.
+func (p *Plugin) Manifest() *abi.Manifest { return p.manifest }
+
+// Hash is the SHA-256 of the module as loaded, in hex.
+func (p *Plugin) Hash() string { return hex.EncodeToString(p.hash[:]) }
+
+// Stats returns the counters.
+func (p *Plugin) Stats() Stats {
+	s := &p.stats
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return Stats{
+		Calls: s.calls.Load(), Fuel: s.fuel.Load(), Faults: s.faults.Load(), Skipped: s.skipped.Load(),
+		Resets: s.resets.Load(), Dropped: s.dropped.Load(),
+		P50: s.quantile(0.5), P99: s.quantile(0.99),
+		Instances: len(p.instances), Sequences: len(p.seqs),
+	}
+}
+
+// Close frees the plugin once calls in progress have returned. Rows handed out
+// by Frame stay valid until their sequences are closed. Closing twice is fine.
+func (p *Plugin) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	p.closed = true
+	instances := p.instances
+	p.mu.Unlock()
+	var first error
+	for _, in := range instances {
+		in.mu.Lock()
+		if in.raw != nil {
+			if err := in.raw.Close(); first == nil {
+				first = err
+			}
+			in.raw = nil
+		}
+		in.mu.Unlock()
+	}
+	if p.module != nil {
+		if err := p.module.Close(); first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// ready says whether the plugin may be called: the breaker's fault if not.
+func (p *Plugin) ready(call string) *Fault {
+	if p.breaker.allow() {
+		return nil
+	}
+	p.stats.skipped.Add(1)
+	return &Fault{Plugin: p.name, Call: call, Reason: ReasonBreaker}
+}
+
+// settle books a call's outcome. A fault that tore the instance resets it. The
+// caller holds in.mu.
+func (p *Plugin) settle(in *instance, f *Fault) {
+	p.breaker.report(f != nil)
+	if f == nil {
+		return
+	}
+	p.stats.faults.Add(1)
+	if f.torn() {
+		if err := in.reset(); err != nil {
+			f.Detail += "; reset: " + err.Error()
+		}
+	}
+}
+
+// usable makes sure the instance runs: a reset may have failed before.
+func (in *instance) usable() *Fault {
+	if in.raw != nil {
+		return nil
+	}
+	if in.p.isClosed() {
+		return in.fault("", ReasonError, "%v", ErrClosed)
+	}
+	if err := in.reset(); err != nil {
+		return in.fault("", ReasonTrap, "%v", err)
+	}
+	return nil
+}
+
+func (p *Plugin) isClosed() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.closed
+}

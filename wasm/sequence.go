@@ -1,0 +1,291 @@
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/sandwarp/sandwarp/abi"
+)
+
+// sequence is one request's text as a plugin sees it. Its fields are guarded by
+// its instance's mu.
+type sequence struct {
+	id      uint64
+	in      *instance
+	slot    uint32 // row of the frame
+	message []byte // of sw_seq_open
+	seed    uint64
+	calls   uint64
+
+	gen   uint64 // generation of the instance in which the guest knows it; 0 for none
+	stale bool   // the guest missed a call and must be told anew
+
+	accepted []int32 // sampler: to rebuild the guest's state
+	judged   []span  // filter: likewise, if the guest asked for it
+	judgedN  int
+
+	own  []float32 // row of a sampler that does not see logits
+	free func()    // lets go of the memory a dense row lies in
+	row  []float32 // that row
+	out  []byte    // filter: what was released last
+}
+
+// span is text judged under the same flags.
+type span struct {
+	flags uint32
+	text  []byte
+}
+
+// Rows of a frame, that is sequences of an instance.
+const (
+	denseRows  = 16
+	otherRows  = 256
+	maxReplay  = 1 << 20 // bytes of text kept to rebuild a filter's state
+	maxSeedKey = 64
+)
+
+func (p *Plugin) rows() int {
+	if p.manifest.Mode == abi.ModeDense {
+		return denseRows
+	}
+	return otherRows
+}
+
+// OpenSeq begins a sequence. config is one msgpack value for the plugin, nil for
+// none; if it is a map with an unsigned "seed", that seeds the plugin's random
+// numbers, and otherwise Options.Seed and the sequence's number do. A
+// configuration the plugin refuses is an error whatever OnFault says.
+func (p *Plugin) OpenSeq(seq uint64, config []byte) error {
+	if p.manifest.Kind == abi.KindTokenizer {
+		return fmt.Errorf("plugin %s: %w: a tokenizer", p.name, ErrKind)
+	}
+	if config != nil {
+		if err := abi.CheckValue("configuration", config); err != nil {
+			return fmt.Errorf("plugin %s: %w", p.name, err)
+		}
+	}
+	seed, given := seedOf(config)
+	if !given {
+		seed = mix(p.opt.Seed ^ mix(seq+1))
+	}
+	s := &sequence{id: seq, seed: seed, message: abi.AppendSeqOpen(nil, &abi.SeqOpen{Config: config, Seed: seed})}
+	if err := p.place(s); err != nil {
+		return err
+	}
+	s.in.mu.Lock()
+	err := p.openNow(s)
+	s.in.mu.Unlock()
+	if err != nil {
+		p.CloseSeq(seq)
+	}
+	return err
+}
+
+// openNow tells the guest of a new sequence, if it is there to listen.
+func (p *Plugin) openNow(s *sequence) error {
+	f := p.ready(abi.ExportSeqOpen)
+	if f == nil {
+		f = s.ensure()
+		if f != nil && f.Call == abi.ExportSeqOpen && f.Reason == ReasonError {
+			return f // the plugin's answer, not its failure
+		}
+		p.settle(s.in, f)
+	}
+	if f != nil && !p.open {
+		return f
+	}
+	return nil
+}
+
+// place finds an instance with a free row and puts s there.
+func (p *Plugin) place(s *sequence) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return fmt.Errorf("plugin %s: %w", p.name, ErrClosed)
+	}
+	if p.seqs[s.id] != nil {
+		return fmt.Errorf("plugin %s: sequence %d is already open", p.name, s.id)
+	}
+	in, err := p.pick()
+	if err != nil {
+		return err
+	}
+	if in.slots == nil {
+		in.slots = make([]*sequence, p.rows())
+	}
+	for i, taken := range in.slots {
+		if taken == nil {
+			in.slots[i], s.slot = s, uint32(i)
+			break
+		}
+	}
+	in.seqs++
+	s.in = in
+	p.seqs[s.id] = s
+	return nil
+}
+
+// pick chooses an instance: filters spread, as their sequences call side by
+// side; samplers are called from one goroutine and stay together. The caller
+// holds p.mu.
+func (p *Plugin) pick() (*instance, error) {
+	var best *instance
+	for _, in := range p.instances {
+		if in.seqs < p.rows() && (best == nil || in.seqs < best.seqs) {
+			best = in
+		}
+	}
+	spread := p.manifest.Kind == abi.KindFilter && len(p.instances) < min(p.opt.Instances, runtime.GOMAXPROCS(0))
+	if best != nil && (best.seqs == 0 || !spread) {
+		return best, nil
+	}
+	if len(p.instances) >= p.opt.Instances {
+		if best != nil {
+			return best, nil
+		}
+		return nil, fmt.Errorf("plugin %s: %w", p.name, ErrBusy)
+	}
+	return p.another()
+}
+
+// another makes a new instance. The caller holds p.mu.
+func (p *Plugin) another() (*instance, error) {
+	in := &instance{p: p}
+	if err := in.start(context.Background()); err != nil {
+		return nil, err
+	}
+	if p.image == nil {
+		if err := in.configure(); err != nil {
+			in.raw.Close()
+			return nil, err
+		}
+	}
+	p.instances = append(p.instances, in)
+	return in, nil
+}
+
+// CloseSeq ends a sequence. Unknown ones are ignored.
+func (p *Plugin) CloseSeq(seq uint64) {
+	p.mu.RLock()
+	s := p.seqs[seq]
+	p.mu.RUnlock()
+	if s == nil {
+		return
+	}
+	s.in.mu.Lock()
+	if s.gen == s.in.gen && s.in.raw != nil {
+		p.settle(s.in, s.close())
+	}
+	s.letGo()
+	s.in.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seqs[seq] == s {
+		delete(p.seqs, seq)
+		s.in.slots[s.slot] = nil
+		s.in.seqs--
+	}
+}
+
+// lookup finds an open sequence of a plugin of the kind.
+func (p *Plugin) lookup(kind abi.Kind, seq uint64) (*sequence, error) {
+	if p.manifest.Kind != kind {
+		return nil, fmt.Errorf("plugin %s: %w: a %s", p.name, ErrKind, p.manifest.Kind)
+	}
+	p.mu.RLock()
+	s, closed := p.seqs[seq], p.closed
+	p.mu.RUnlock()
+	switch {
+	case closed:
+		return nil, fmt.Errorf("plugin %s: %w", p.name, ErrClosed)
+	case s == nil:
+		return nil, fmt.Errorf("plugin %s: %w: %d", p.name, ErrSequence, seq)
+	}
+	return s, nil
+}
+
+// close tells the guest that the sequence has ended.
+func (s *sequence) close() *Fault {
+	s.gen = 0
+	s.in.stack[0] = s.id
+	if f := s.in.call(s.in.fn.seqClose, abi.ExportSeqClose, s.in.p.callFuel); f != nil {
+		return f
+	}
+	return s.in.code(abi.ExportSeqClose)
+}
+
+// letGo gives up the row in guest memory.
+func (s *sequence) letGo() {
+	if s.free != nil {
+		s.free()
+		s.free, s.row = nil, nil
+	}
+}
+
+// ensure makes the guest know the sequence: it is new, or the instance was
+// reset, or the guest missed calls.
+func (s *sequence) ensure() *Fault {
+	in := s.in
+	if f := in.usable(); f != nil {
+		return f
+	}
+	if s.gen == in.gen && !s.stale {
+		return nil
+	}
+	if s.gen == in.gen {
+		if f := s.close(); f != nil {
+			return f
+		}
+	}
+	in.seed = s.seed
+	if f := in.message(in.fn.seqOpen, abi.ExportSeqOpen, in.p.callFuel, s.message, s.id); f != nil {
+		return f
+	}
+	s.gen, s.stale = in.gen, false
+	if f := s.replay(); f != nil {
+		s.gen = 0
+		return f
+	}
+	return nil
+}
+
+// replay rebuilds the guest's state of a sequence that has a past.
+func (s *sequence) replay() *Fault {
+	if len(s.accepted) > 0 {
+		return s.tell(s.accepted)
+	}
+	for _, sp := range s.judged {
+		in := s.in
+		ptr, f := in.input(sp.text)
+		if f != nil {
+			return f
+		}
+		in.stack[0], in.stack[1], in.stack[2], in.stack[3] = s.id, uint64(ptr), uint64(len(sp.text)), uint64(sp.flags|abi.FlagReplay)
+		if f := in.call(in.fn.filter, abi.ExportFilter, in.p.textFuel(len(sp.text))); f != nil {
+			return f
+		}
+		if v := int64(in.stack[0]); v < 0 {
+			return in.failed(abi.ExportFilter, abi.Code(v))
+		}
+	}
+	return nil
+}
+
+// textFuel is the budget for a text of n bytes.
+func (p *Plugin) textFuel(n int) uint64 { return p.callFuel + p.byteFuel*uint64(n) }
+
+// seedOf finds a seed in a request's configuration.
+func seedOf(config []byte) (seed uint64, ok bool) {
+	r := abi.NewReader("configuration", config)
+	r.Fields(maxSeedKey, func(key string) {
+		if key != "seed" {
+			r.Skip()
+			return
+		}
+		seed = r.Uint(1<<64 - 1)
+		ok = r.Err() == nil
+	})
+	return seed, ok && r.Err() == nil
+}

@@ -1,0 +1,56 @@
+package wasm
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// Stats are a plugin's counters since it was loaded.
+type Stats struct {
+	Calls     uint64        // of the kind's own function: sample, encode, decode, filter
+	Fuel      uint64        // instructions used by them
+	Faults    uint64        // failed calls, calls kept away by the breaker not counted
+	Skipped   uint64        // calls kept away by the breaker
+	Resets    uint64        // instances put back to the state after configuration
+	Dropped   uint64        // log lines over the limit
+	P50, P99  time.Duration // of a call, host side included, within an eighth; every eighth is timed
+	Instances int
+	Sequences int
+}
+
+// meter collects Stats. Times are kept in buckets of an eighth of a power of two.
+type stats struct {
+	calls, fuel, faults, skipped, resets, dropped atomic.Uint64
+
+	times [64 * 8]atomic.Uint64
+}
+
+// begin counts a call; sampled calls are timed.
+func (s *stats) begin() (start time.Time, timed bool) {
+	if s.calls.Add(1)%8 != 1 {
+		return time.Time{}, false
+	}
+	return time.Now(), true
+}
+
+func (s *stats) end(start time.Time) {
+	ns := uint64(max(time.Since(start).Nanoseconds(), 8))
+	e := bits.Len64(ns) - 1
+	s.times[e*8+int(ns>>(e-3)&7)].Add(1)
+}
+
+// quantile returns the middle of the bucket that holds the q-th part.
+func (s *stats) quantile(q float64) time.Duration {
+	var total, seen uint64
+	for i := range s.times {
+		total += s.times[i].Load()
+	}
+	for i := range s.times {
+		if seen += s.times[i].Load(); total > 0 && float64(seen) >= q*float64(total) {
+			e, m := i/8, uint64(i%8)
+			return time.Duration((2*(8+m) + 1) << e >> 4)
+		}
+	}
+	return 0
+}
