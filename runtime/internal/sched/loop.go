@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
@@ -36,15 +37,19 @@ func (s *Scheduler) loop() {
 	}
 }
 
-// openNew opens requests that were admitted since the last step.
+// openNew opens requests that were admitted since the last step. One that was
+// cancelled meanwhile, or cannot be opened, takes no part until it is swept out.
 func (s *Scheduler) openNew() {
 	for _, r := range s.active {
-		if r.chain == nil && r.err == nil && r.ctx.Err() == nil {
-			if err := s.open(r); err != nil {
-				r.err = err
-				r.cancel()
-			}
+		if r.open || r.err != nil || r.ctx.Err() != nil {
+			continue
 		}
+		if err := s.open(r); err != nil {
+			r.err = err
+			r.cancel()
+			continue
+		}
+		r.open = true
 	}
 }
 
@@ -76,7 +81,7 @@ func (s *Scheduler) sweep() {
 // retire finishes active[i] and closes the gap, keeping the order.
 func (s *Scheduler) retire(i int, reason Reason, err error) {
 	r := s.active[i]
-	s.active = append(s.active[:i], s.active[i+1:]...)
+	s.active = slices.Delete(s.active, i, i+1)
 	s.mu.Lock()
 	s.running = len(s.active)
 	s.mu.Unlock()
@@ -103,7 +108,7 @@ func (s *Scheduler) fill() bool {
 	b.Tokens, b.Pos, b.Seq, b.Tables, b.LogitRows = b.Tokens[:0], b.Pos[:0], b.Seq[:0], b.Tables[:0], b.LogitRows[:0]
 	s.rows, s.owners, s.picked, s.counts = s.rows[:0], s.owners[:0], s.picked[:0], s.counts[:0]
 	for _, r := range s.active {
-		if !r.prefilling() && r.ready() {
+		if r.ready() && !r.prefilling() {
 			s.add(r, 1)
 		}
 	}
@@ -112,7 +117,7 @@ func (s *Scheduler) fill() bool {
 		room = min(room, max(mixedRows-len(b.Tokens), 1))
 	}
 	for _, r := range s.active {
-		if room > 0 && r.prefilling() && r.ready() {
+		if room > 0 && r.ready() && r.prefilling() {
 			n := min(len(r.ids)-r.done, room)
 			if r.Score != nil {
 				n = min(n, s.cfg.Limits.MaxLogit-len(b.LogitRows))

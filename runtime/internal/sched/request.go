@@ -62,6 +62,7 @@ type Request struct {
 	ids    []int32 // prompt and answer
 	done   int     // ids already run
 	opened int     // processors whose OpenSeq succeeded
+	open   bool    // chain and processors are ready
 	chain  *sample.Chain
 	frame  Framer
 	logits []float32
@@ -137,5 +138,6 @@ func (r *Request) prefilling() bool {
 	return r.done < len(r.ids)-1 || r.Score != nil || len(r.ids) == len(r.Prompt)
 }
 
-// ready reports whether the consumer has room for another token.
-func (r *Request) ready() bool { return len(r.out) < cap(r.out) }
+// ready reports whether the request can be part of a batch: it has not failed, and
+// its consumer has room for another token.
+func (r *Request) ready() bool { return r.open && r.err == nil && len(r.out) < cap(r.out) }

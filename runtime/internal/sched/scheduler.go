@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,10 +205,10 @@ func (s *Scheduler) admit() {
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 && len(s.active) < s.cfg.Limits.MaxSeqs {
 		r := s.queue[0]
-		if r.ctx.Err() == nil && !s.claimLocked(r) {
+		if !s.claimLocked(r) {
 			return // wait until a running request gives pages back
 		}
-		s.queue = append(s.queue[:0], s.queue[1:]...)
+		s.queue = slices.Delete(s.queue, 0, 1)
 		r.admitted = time.Now()
 		s.active = append(s.active, r)
 		s.running = len(s.active)
