@@ -45,8 +45,7 @@ func (s *Scheduler) openNew() {
 			continue
 		}
 		if err := s.open(r); err != nil {
-			r.err = err
-			r.cancel()
+			r.fail(err)
 			continue
 		}
 		r.open = true
@@ -141,8 +140,7 @@ func (s *Scheduler) add(r *Request, n int) {
 		}
 		row, err := r.row(s.cfg.Vocab)
 		if err != nil {
-			r.err = err
-			r.cancel()
+			r.fail(err)
 			return
 		}
 		s.want(r, len(b.Tokens)+n-1, row)
@@ -209,8 +207,7 @@ func (s *Scheduler) fail(err error) {
 	}
 	for _, r := range s.picked {
 		if r.ctx.Err() == nil {
-			r.err = err
-			r.cancel()
+			r.fail(err)
 		}
 	}
 }
@@ -236,8 +233,7 @@ func (s *Scheduler) deliver() {
 
 func (s *Scheduler) deliverScore(r *Request, pos int, logits []float32) {
 	if err := r.Score(pos, logits); err != nil {
-		r.err = err
-		r.cancel()
+		r.fail(err)
 		return
 	}
 	if pos == len(r.ids)-1 {
@@ -252,8 +248,7 @@ func (s *Scheduler) deliverToken(r *Request, logits []float32) {
 	}
 	id, err := r.choose(logits)
 	if err != nil {
-		r.err = err
-		r.cancel()
+		r.fail(err)
 		return
 	}
 	r.ids = append(r.ids, id)

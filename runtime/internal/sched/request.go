@@ -53,10 +53,10 @@ type Request struct {
 
 	id      uint64
 	ctx     context.Context
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	out     chan Event
 	wake    func()
-	unwatch func() bool
+	unwatch func() // stop watching ctx and the scheduler's
 
 	// Owned by the scheduler's goroutine until out is closed.
 	ids    []int32 // prompt and answer
@@ -112,7 +112,13 @@ func (r *Request) Next() (Event, bool) {
 
 // Cancel ends the request within one step. Next still has to be called until it
 // returns false.
-func (r *Request) Cancel() { r.cancel() }
+func (r *Request) Cancel() { r.cancel(nil) }
+
+// fail makes err the outcome; the request takes part no more and is swept out.
+func (r *Request) fail(err error) {
+	r.err = err
+	r.cancel(err)
+}
 
 // Ended returns the outcome; only valid after Next returned false.
 func (r *Request) Ended() (Reason, Stats, error) {

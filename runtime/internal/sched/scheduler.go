@@ -141,14 +141,16 @@ func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
 		return fmt.Errorf("%w: %d positions wanted, it holds %d", ErrCacheFull, r.positions(), s.pool.Pages()*backend.PageTokens)
 	}
 	r.id = NewID()
-	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	r.out = make(chan Event, runAhead)
 	r.wake = s.poke
 	r.submitted = time.Now()
 	r.Cache.busy = true
 	s.queue = append(s.queue, r)
 	s.poke()
-	r.unwatch = context.AfterFunc(r.ctx, s.poke)
+	unpoke := context.AfterFunc(r.ctx, s.poke)
+	unclose := context.AfterFunc(s.ctx, func() { r.cancel(ErrClosed) })
+	r.unwatch = func() { unpoke(); unclose() }
 	return nil
 }
 
@@ -245,8 +247,7 @@ func (s *Scheduler) claimLocked(r *Request) bool {
 		err = s.cfg.Exec.CopyPage(cp.Dst, cp.Src)
 	}
 	if err != nil {
-		r.err = err
-		r.cancel()
+		r.fail(err)
 	}
 	c.ids = c.ids[:keep]
 	r.done = keep
@@ -315,7 +316,7 @@ func (s *Scheduler) endLocked(r *Request) {
 	s.restLocked(r.Cache)
 	r.ended = time.Now()
 	r.unwatch()
-	r.cancel()
+	r.cancel(nil)
 	close(r.out)
 }
 
