@@ -101,12 +101,17 @@ func (s *Scheduler) shutdown() {
 }
 
 // fill builds the next batch: a row of every decoding sequence, then chunks of
-// prompts. It reports false if there is nothing to run.
+// prompts. It reports false if there is nothing to run. Scoring runs, which want
+// the logits of every row, leave one for each of the others.
 func (s *Scheduler) fill() bool {
 	b := &s.batch
 	b.Tokens, b.Pos, b.Seq, b.Tables, b.LogitRows = b.Tokens[:0], b.Pos[:0], b.Seq[:0], b.Tables[:0], b.LogitRows[:0]
 	s.rows, s.owners, s.picked, s.counts = s.rows[:0], s.owners[:0], s.picked[:0], s.counts[:0]
+	scores := s.cfg.Limits.MaxLogit
 	for _, r := range s.active {
+		if r.Score == nil {
+			scores--
+		}
 		if r.ready() && !r.prefilling() {
 			s.add(r, 1)
 		}
@@ -119,7 +124,8 @@ func (s *Scheduler) fill() bool {
 		if room > 0 && r.ready() && r.prefilling() {
 			n := min(len(r.ids)-r.done, room)
 			if r.Score != nil {
-				n = min(n, s.cfg.Limits.MaxLogit-len(b.LogitRows))
+				n = min(n, scores)
+				scores -= n
 			}
 			if n > 0 {
 				s.add(r, n)
@@ -135,9 +141,6 @@ func (s *Scheduler) add(r *Request, n int) {
 	b := &s.batch
 	lastRow := r.done+n == len(r.ids)
 	if r.Score == nil && lastRow {
-		if len(b.LogitRows) == s.cfg.Limits.MaxLogit {
-			return
-		}
 		row, err := r.row(s.cfg.Vocab)
 		if err != nil {
 			r.fail(err)

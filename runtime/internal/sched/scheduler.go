@@ -37,7 +37,8 @@ type Config struct {
 	Exec   backend.Executable
 	Limits backend.Limits
 	Vocab  int
-	// MaxQueue is the number of requests that may wait; 0 for 1,024.
+	// MaxQueue is the number of requests that may wait, beyond those for which
+	// there is a place; 0 for 1,024.
 	MaxQueue int
 }
 
@@ -74,12 +75,14 @@ var lastID atomic.Uint64
 // NewID returns a sequence number nobody else has.
 func NewID() uint64 { return lastID.Add(1) }
 
-// New starts a scheduler; Close ends it.
+// New starts a scheduler; Close ends it. At most as many sequences run at once as
+// there are rows, and rows of logits, in a batch.
 func New(cfg Config) *Scheduler {
 	if cfg.MaxQueue == 0 {
 		cfg.MaxQueue = 1024
 	}
-	lim := cfg.Limits
+	lim := &cfg.Limits
+	lim.MaxSeqs = min(lim.MaxSeqs, lim.MaxRows, lim.MaxLogit)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Scheduler{
 		cfg: cfg, ctx: ctx, cancel: cancel,
@@ -135,7 +138,7 @@ func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
 		return s.lost
 	case r.Cache.busy:
 		return ErrBusy
-	case len(s.queue) >= s.cfg.MaxQueue:
+	case len(s.queue) >= s.cfg.MaxQueue+s.cfg.Limits.MaxSeqs-s.running:
 		return ErrQueueFull
 	case s.pool.PagesFor(r.positions()) > s.pool.Pages():
 		return fmt.Errorf("%w: %d positions wanted, it holds %d", ErrCacheFull, r.positions(), s.pool.Pages()*backend.PageTokens)
