@@ -84,6 +84,10 @@ const (
 	ChoiceNone Choice = 0 // nothing changed
 	ChoicePick Choice = 1 // Row.Token is the next token (all modes)
 	ChoiceEdit Choice = 2 // dense: logits edited in place; candidates: only the list remains
-	ChoiceMask Choice = 3 // mask, dense: tokens without a bit are excluded
+	ChoiceMask Choice = 3 // mask, dense: tokens without a bit are excluded, then as ChoiceBias
 	ChoiceKeep Choice = 4 // candidates: the list is edited, other tokens keep their logits
+	// ChoiceBias adds to the logits of the tokens listed at Row.OutOff: entries
+	// like candidates, whose logit is the summand; -Inf excludes a token. The
+	// guest needs no logits for it, so it is cheapest in mask mode.
+	ChoiceBias Choice = 5
 )

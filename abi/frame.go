@@ -58,7 +58,8 @@ func (h Header) SetStep(v uint64) { le.PutUint64(h[16:], v) }
 //	20 hist_n u32     48 top_k u32   72 out_n u32     (out)
 //	24 cand_n u32     52 min_p f32   76 reserved, zero
 //
-// parent is the row a draft branched from, -1 for none. pos is the number of
+// out_off is an address in guest memory, not in the frame, and out_n a number of
+// entries (see ChoiceBias). parent is the row a draft branched from, -1 for none. pos is the number of
 // tokens before the one to choose. hist_off counts from the frame's start and
 // hist_n tokens (i32, oldest first) are there. temp, top_p, top_k and min_p are
 // the request's settings, 0 where the host does not say.
@@ -103,6 +104,12 @@ func (r Row) SetCandN(n uint32) { le.PutUint32(r[24:], n) }
 func (r Row) Choose(c Choice, token int32) {
 	le.PutUint32(r[56:], uint32(c))
 	le.PutUint32(r[60:], uint32(token))
+}
+
+// SetOut names the list that goes with a choice.
+func (r Row) SetOut(ptr, n uint32) {
+	le.PutUint32(r[68:], ptr)
+	le.PutUint32(r[72:], n)
 }
 
 // SetLogProb sets the log-probability the sampler reports for its pick.

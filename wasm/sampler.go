@@ -233,8 +233,15 @@ func (s *sequence) outcome(row abi.Row, logits, backup []float32, inPlace bool) 
 		return -1, nil
 	case (choice == abi.ChoiceEdit || choice == abi.ChoiceKeep) && mode == abi.ModeCandidates:
 		return -1, s.scatter(row, logits, choice == abi.ChoiceKeep)
-	case choice == abi.ChoiceMask && mode != abi.ModeCandidates:
-		return -1, s.mask(logits)
+	case choice == abi.ChoiceMask && mode != abi.ModeCandidates, choice == abi.ChoiceBias:
+		list, f := s.biases(row, logits)
+		if f == nil && choice == abi.ChoiceMask {
+			f = s.mask(logits)
+		}
+		for i := 0; i < len(list)/abi.CandidateSize && f == nil; i++ {
+			logits[list.ID(i)] += list.Logit(i)
+		}
+		return -1, f
 	}
 	return -1, in.fault(abi.ExportSample, ReasonResult, "choice %d is not allowed in mode %s", choice, mode)
 }
@@ -248,11 +255,29 @@ func (s *sequence) picked(row abi.Row, logits []float32) (int32, *Fault) {
 }
 
 // sane refuses logits a sampler cannot use: NaN, +Inf, or nothing but -Inf.
+// It looks at two at a time: an exponent of ones carries into the sign's bit.
 func (in *instance) sane(logits []float32) *Fault {
+	const exponents, one, carry = 0x7f800000_7f800000, 0x00800000_00800000, 0x80000000_80000000
 	some := false
-	for i, v := range logits {
+	i := 0
+	for ; i+16 <= len(logits); i += 16 {
+		b := (*[8]uint64)(unsafe.Pointer(&logits[i]))
+		odd := (b[0]&exponents + one) | (b[1]&exponents + one) | (b[2]&exponents + one) | (b[3]&exponents + one) |
+			(b[4]&exponents + one) | (b[5]&exponents + one) | (b[6]&exponents + one) | (b[7]&exponents + one)
+		if odd&carry == 0 {
+			some = true
+			continue
+		}
+		for _, v := range logits[i : i+16] {
+			if !(v <= math.MaxFloat32) {
+				return in.fault(abi.ExportSample, ReasonResult, "a logit is %v", v)
+			}
+			some = some || v >= lowest
+		}
+	}
+	for _, v := range logits[i:] {
 		if !(v <= math.MaxFloat32) {
-			return in.fault(abi.ExportSample, ReasonResult, "logit %d is %v", i, v)
+			return in.fault(abi.ExportSample, ReasonResult, "a logit is %v", v)
 		}
 		some = some || v >= lowest
 	}
@@ -260,6 +285,25 @@ func (in *instance) sane(logits []float32) *Fault {
 		return in.fault(abi.ExportSample, ReasonResult, "every token is excluded")
 	}
 	return nil
+}
+
+// biases checks the guest's list, before anything is changed.
+func (s *sequence) biases(row abi.Row, logits []float32) (abi.Candidates, *Fault) {
+	in, n := s.in, row.OutN()
+	if int64(n) > int64(len(logits)) {
+		return nil, in.fault(abi.ExportSample, ReasonResult, "%d biases for a vocabulary of %d", n, len(logits))
+	}
+	b, ok := in.mem(row.OutOff(), n*abi.CandidateSize)
+	if !ok {
+		return nil, in.fault(abi.ExportSample, ReasonPointer, "%d biases at %d, memory has %d", n, row.OutOff(), in.raw.MemSize())
+	}
+	list := abi.Candidates(b)
+	for i := range int(n) {
+		if id, v := list.ID(i), list.Logit(i); id < 0 || int(id) >= len(logits) || !(v <= math.MaxFloat32) {
+			return nil, in.fault(abi.ExportSample, ReasonResult, "bias %d is %v for token %d of %d", i, v, id, len(logits))
+		}
+	}
+	return list, nil
 }
 
 // scatter writes the guest's candidates back; the other tokens are excluded

@@ -98,6 +98,49 @@ func TestMask(t *testing.T) {
 	}
 }
 
+// The list excludes token 2 and adds to token 3, with and without a mask.
+func TestBias(t *testing.T) {
+	list := Cat(I32Const(2048), I32Const(2), I32Store(0), I32Const(2048), F32Const(float32(math.Inf(-1))), F32Store(4),
+		I32Const(2048), I32Const(3), I32Store(8), I32Const(2048), F32Const(1.5), F32Store(12),
+		rowPtr, I32Const(2048), I32Store(68), rowPtr, I32Const(2), I32Store(72))
+	mask := Cat(framePtr, framePtr, I32Load(40), I32Add, I32Const(0b1100), I32Store(0))
+	for _, choice := range []abi.Choice{abi.ChoiceBias, abi.ChoiceMask} {
+		g := newGuest(abi.KindSampler, abi.ModeMask).with(abi.ExportSample, list, mask, choose(choice, 0))
+		p := g.load(t, Options{})
+		open(t, p, 1)
+		logits := []float32{1, 2, 3, 4, 5}
+		if _, err := p.Process(1, nil, logits); err != nil {
+			t.Fatal(err)
+		}
+		kept := logits[0] == 1 && logits[4] == 5
+		if !math.IsInf(float64(logits[2]), -1) || logits[3] != 5.5 || kept != (choice == abi.ChoiceBias) {
+			t.Errorf("%v: %v", choice, logits)
+		}
+	}
+}
+
+func TestSane(t *testing.T) {
+	in := newGuest(abi.KindSampler, abi.ModeDense).load(t, Options{}).instances[0]
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, n := range []int{1, 15, 16, 17, 33, 160} {
+		for i := range n {
+			for _, v := range []float32{nan, -nan, inf, -inf, 0, -3, math.MaxFloat32, -math.MaxFloat32, math.Float32frombits(0xffc00001), math.SmallestNonzeroFloat32} {
+				logits := ramp(n)
+				logits[i] = v
+				bad := v != v || v == inf || n == 1 && v == -inf
+				if f := in.sane(logits); (f != nil) != bad {
+					t.Fatalf("%v at %d of %d: %v", v, i, n, f)
+				}
+			}
+		}
+		none := make([]float32, n)
+		exclude(none)
+		if in.sane(none) == nil {
+			t.Errorf("%d times -Inf accepted", n)
+		}
+	}
+}
+
 // A dense sampler that adds one to logit 3, in the frame and beside it.
 func TestDense(t *testing.T) {
 	logits3 := Cat(framePtr, framePtr, I32Load(32), I32Add)
