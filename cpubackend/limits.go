@@ -89,3 +89,6 @@ func CPUName() string {
 
 // Features describes the instruction set the kernels use, and what else there is.
 func Features() string { return kernels.Features() }
+
+// DefaultThreads is the number of workers a Limits.Threads of 0 stands for.
+func DefaultThreads() int { return defaultThreads() }
