@@ -19,9 +19,6 @@ type dims struct{ d, ff, heads, kv, dim, blocks, vocab int }
 // qwen05b is the shape of Qwen2.5-0.5B; its embeddings are tied.
 var qwen05b = dims{d: 896, ff: 4864, heads: 14, kv: 2, dim: 64, blocks: 24, vocab: 151936}
 
-// llama1b is the shape of Llama-3.2-1B.
-var llama1b = dims{d: 2048, ff: 8192, heads: 32, kv: 8, dim: 64, blocks: 16, vocab: 128256}
-
 // randomModel writes a model of a shape with random weights of a format.
 func randomModel(b *testing.B, m dims, t tensor.DType) (*plan.Plan, [][]byte) {
 	b.Helper()
