@@ -85,7 +85,7 @@ func (w *world) close() {
 	}
 }
 
-// pick chooses a conversation that is, or is not, in progress.
+// pick chooses a conversation that is, or is not, in progress; nil if there is none.
 func (w *world) pick(t *rapid.T, busy bool) *chat {
 	var some []*chat
 	for _, c := range w.chats {
@@ -94,7 +94,7 @@ func (w *world) pick(t *rapid.T, busy bool) *chat {
 		}
 	}
 	if len(some) == 0 {
-		t.Skip("no such conversation")
+		return nil
 	}
 	return some[rapid.IntRange(0, len(some)-1).Draw(t, "chat")]
 }
@@ -113,6 +113,9 @@ func (c *chat) grow(t *rapid.T) {
 
 func (w *world) submit(t *rapid.T) {
 	c := w.pick(t, false)
+	if c == nil {
+		return
+	}
 	c.grow(t)
 	r := &Request{Cache: c.cache, Prompt: c.ids, MaxTokens: rapid.IntRange(1, 70).Draw(t, "tokens")}
 	r.Sample = sample.Params{Temperature: rapid.SampledFrom([]float64{0, 1, 3}).Draw(t, "temperature"), Seed: 5}
@@ -132,6 +135,9 @@ func (w *world) submit(t *rapid.T) {
 
 func (w *world) score(t *rapid.T) {
 	c := w.pick(t, false)
+	if c == nil {
+		return
+	}
 	c.grow(t)
 	c.want, c.fails, c.scored = nil, false, 0
 	ids := c.ids
@@ -171,6 +177,9 @@ func (w *world) start(t *rapid.T, c *chat, r *Request) {
 // read takes a few tokens that are there already.
 func (w *world) read(t *rapid.T) {
 	c := w.pick(t, true)
+	if c == nil {
+		return
+	}
 	for range rapid.IntRange(1, 5).Draw(t, "tokens") {
 		synctest.Wait()
 		if len(c.r.out) == 0 {
@@ -184,7 +193,7 @@ func (w *world) read(t *rapid.T) {
 // drain reads a conversation, and everyone it may wait for, to the end.
 func (w *world) drain(t *rapid.T) {
 	c := w.pick(t, true)
-	for {
+	for c != nil {
 		synctest.Wait()
 		progress := false
 		for _, other := range w.chats {
@@ -213,6 +222,9 @@ func (w *world) drain(t *rapid.T) {
 
 func (w *world) cancel(t *rapid.T) {
 	c := w.pick(t, true)
+	if c == nil {
+		return
+	}
 	c.cancelled = true
 	if rapid.Bool().Draw(t, "own context") {
 		c.end()
@@ -255,8 +267,8 @@ func (w *world) finish(t *rapid.T, c *chat, rest []int32) {
 
 func (w *world) fork(t *rapid.T) {
 	src, dst := w.pick(t, false), w.pick(t, false)
-	if src == dst {
-		t.Skip("a fork of itself")
+	if src == dst { // or none
+		return
 	}
 	w.s.Release(dst.cache)
 	dst.cache = &Cache{}
@@ -267,9 +279,10 @@ func (w *world) fork(t *rapid.T) {
 }
 
 func (w *world) release(t *rapid.T) {
-	c := w.pick(t, false)
-	w.s.Release(c.cache)
-	c.ids = nil
+	if c := w.pick(t, false); c != nil {
+		w.s.Release(c.cache)
+		c.ids = nil
+	}
 }
 
 // check waits until nothing moves and audits the books.
