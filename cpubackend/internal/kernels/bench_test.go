@@ -62,9 +62,9 @@ func BenchmarkDecode(b *testing.B) {
 	for _, dt := range []tensor.DType{tensor.Q8_0, tensor.Q4_0, tensor.Q5_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.F16} {
 		n := size / dt.RowBytes(k) / 32 * 32
 		r := random(2)
-		fillWeights(r, mem[:4<<20], dt, -1)
-		d := tensor.Desc{Name: "w", DType: dt, Shape: []int{n, k}}
 		block := (4 << 20) / dt.BlockBytes() * dt.BlockBytes()
+		fillWeights(r, mem[:block], dt, -1)
+		d := tensor.Desc{Name: "w", DType: dt, Shape: []int{n, k}}
 		for at := block; at < d.Bytes(); at += block {
 			copy(mem[at:d.Bytes()], mem[:block])
 		}

@@ -5,54 +5,61 @@
 #include "textflag.h"
 
 // func decodeF32AVX512(y *float32, w *byte, stride int, groups int, x *float32, k int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512BW, AVX512F, BMI2, CMOV, MMX+
 TEXT ·decodeF32AVX512(SB), $0-48
-	MOVQ  y+0(FP), AX
-	MOVQ  w+8(FP), CX
-	MOVQ  stride+16(FP), DX
-	MOVQ  groups+24(FP), BX
-	LEAQ  (DX)(DX*2), SI
-	MOVQ  k+40(FP), R8
-	MOVQ  R8, DI
-	ANDQ  $0x0f, DI
-	MOVQ  $-1, R9
-	BZHIQ DI, R9, R9
-	KMOVQ R9, K1
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    DX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DI
+	CMPQ    R9, DI
+	CMOVQLT DI, R9
+	MOVQ    k+40(FP), R10
+	MOVQ    R10, DI
+	ANDQ    $0x0f, DI
+	MOVQ    $-1, R8
+	BZHIQ   DI, R8, R8
+	KMOVQ   R8, K1
 
 loop1:
-	MOVQ   x+32(FP), R9
+	MOVQ   x+32(FP), R11
 	MOVQ   CX, DI
+	LEAQ   (CX)(R9*1), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   R8, R10
-	SHRQ   $0x04, R10
+	MOVQ   R10, R12
+	SHRQ   $0x04, R12
 	JZ     rest2
 
 loop4:
-	VMOVUPS     (R9), Z4
-	PREFETCHT0  4096(DI)
+	VMOVUPS     (R11), Z4
+	PREFETCHT0  (R8)
 	VMOVUPS     (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
-	PREFETCHT0  4096(DI)(DX*1)
+	PREFETCHT0  64(R8)
 	VMOVUPS     (DI)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z1
-	PREFETCHT0  4096(DI)(DX*2)
+	PREFETCHT0  128(R8)
 	VMOVUPS     (DI)(DX*2), Z5
 	VFMADD231PS Z4, Z5, Z2
-	PREFETCHT0  4096(DI)(SI*1)
+	PREFETCHT0  192(R8)
 	VMOVUPS     (DI)(SI*1), Z5
 	VFMADD231PS Z4, Z5, Z3
 	ADDQ        $0x40, DI
-	ADDQ        $0x40, R9
-	DECQ        R10
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x40, R11
+	DECQ        R12
 	JNZ         loop4
 
 rest2:
-	TESTQ       $0x0000000f, R8
+	TESTQ       $0x0000000f, R10
 	JZ          end3
-	VMOVUPS.Z   (R9), K1, Z4
+	VMOVUPS.Z   (R11), K1, Z4
 	VMOVUPS.Z   (DI), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
 	VMOVUPS.Z   (DI)(DX*1), K1, Z5
@@ -235,54 +242,61 @@ loop5:
 	RET
 
 // func decodeF16AVX512(y *float32, w *byte, stride int, groups int, x *float32, k int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·decodeF16AVX512(SB), $0-48
-	MOVQ  y+0(FP), AX
-	MOVQ  w+8(FP), CX
-	MOVQ  stride+16(FP), DX
-	MOVQ  groups+24(FP), BX
-	LEAQ  (DX)(DX*2), SI
-	MOVQ  k+40(FP), R8
-	MOVQ  R8, DI
-	ANDQ  $0x0f, DI
-	MOVQ  $-1, R9
-	BZHIQ DI, R9, R9
-	KMOVQ R9, K1
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    DX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DI
+	CMPQ    R9, DI
+	CMOVQLT DI, R9
+	MOVQ    k+40(FP), R10
+	MOVQ    R10, DI
+	ANDQ    $0x0f, DI
+	MOVQ    $-1, R8
+	BZHIQ   DI, R8, R8
+	KMOVQ   R8, K1
 
 loop6:
-	MOVQ   x+32(FP), R9
+	MOVQ   x+32(FP), R11
 	MOVQ   CX, DI
+	LEAQ   (CX)(R9*1), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   R8, R10
-	SHRQ   $0x04, R10
+	MOVQ   R10, R12
+	SHRQ   $0x04, R12
 	JZ     rest7
 
 loop9:
-	VMOVUPS     (R9), Z4
-	PREFETCHT0  4096(DI)
+	VMOVUPS     (R11), Z4
+	PREFETCHT0  (R8)
 	VCVTPH2PS   (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
-	PREFETCHT0  4096(DI)(DX*1)
+	PREFETCHT0  32(R8)
 	VCVTPH2PS   (DI)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z1
-	PREFETCHT0  4096(DI)(DX*2)
+	PREFETCHT0  64(R8)
 	VCVTPH2PS   (DI)(DX*2), Z5
 	VFMADD231PS Z4, Z5, Z2
-	PREFETCHT0  4096(DI)(SI*1)
+	PREFETCHT0  96(R8)
 	VCVTPH2PS   (DI)(SI*1), Z5
 	VFMADD231PS Z4, Z5, Z3
 	ADDQ        $0x20, DI
-	ADDQ        $0x40, R9
-	DECQ        R10
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x40, R11
+	DECQ        R12
 	JNZ         loop9
 
 rest7:
-	TESTQ       $0x0000000f, R8
+	TESTQ       $0x0000000f, R10
 	JZ          end8
-	VMOVUPS.Z   (R9), K1, Z4
+	VMOVUPS.Z   (R11), K1, Z4
 	VMOVDQU16.Z (DI), K1, Y5
 	VCVTPH2PS   Y5, Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -451,58 +465,65 @@ loop10:
 	RET
 
 // func decodeBF16AVX512(y *float32, w *byte, stride int, groups int, x *float32, k int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512BW, AVX512F, BMI2, CMOV, MMX+
 TEXT ·decodeBF16AVX512(SB), $0-48
-	MOVQ  y+0(FP), AX
-	MOVQ  w+8(FP), CX
-	MOVQ  stride+16(FP), DX
-	MOVQ  groups+24(FP), BX
-	LEAQ  (DX)(DX*2), SI
-	MOVQ  k+40(FP), R8
-	MOVQ  R8, DI
-	ANDQ  $0x0f, DI
-	MOVQ  $-1, R9
-	BZHIQ DI, R9, R9
-	KMOVQ R9, K1
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    DX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DI
+	CMPQ    R9, DI
+	CMOVQLT DI, R9
+	MOVQ    k+40(FP), R10
+	MOVQ    R10, DI
+	ANDQ    $0x0f, DI
+	MOVQ    $-1, R8
+	BZHIQ   DI, R8, R8
+	KMOVQ   R8, K1
 
 loop11:
-	MOVQ   x+32(FP), R9
+	MOVQ   x+32(FP), R11
 	MOVQ   CX, DI
+	LEAQ   (CX)(R9*1), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   R8, R10
-	SHRQ   $0x04, R10
+	MOVQ   R10, R12
+	SHRQ   $0x04, R12
 	JZ     rest12
 
 loop14:
-	VMOVUPS     (R9), Z4
-	PREFETCHT0  4096(DI)
+	VMOVUPS     (R11), Z4
+	PREFETCHT0  (R8)
 	VPMOVZXWD   (DI), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z0
-	PREFETCHT0  4096(DI)(DX*1)
+	PREFETCHT0  32(R8)
 	VPMOVZXWD   (DI)(DX*1), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z1
-	PREFETCHT0  4096(DI)(DX*2)
+	PREFETCHT0  64(R8)
 	VPMOVZXWD   (DI)(DX*2), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z2
-	PREFETCHT0  4096(DI)(SI*1)
+	PREFETCHT0  96(R8)
 	VPMOVZXWD   (DI)(SI*1), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
 	ADDQ        $0x20, DI
-	ADDQ        $0x40, R9
-	DECQ        R10
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x40, R11
+	DECQ        R12
 	JNZ         loop14
 
 rest12:
-	TESTQ       $0x0000000f, R8
+	TESTQ       $0x0000000f, R10
 	JZ          end13
-	VMOVUPS.Z   (R9), K1, Z4
+	VMOVUPS.Z   (R11), K1, Z4
 	VPMOVZXWD.Z (DI), K1, Z5
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z0

@@ -114,13 +114,18 @@ DATA data1<>+0(SB)/8, $0x0000000078787878
 GLOBL data1<>(SB), RODATA|NOPTR, $8
 
 // func decodeQ4_0AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
 TEXT ·decodeQ4_0AVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), SI
-	MOVQ         w+8(FP), DI
-	MOVQ         groups+24(FP), R8
+	MOVQ         y+0(FP), DI
+	MOVQ         w+8(FP), R8
+	MOVQ         groups+24(FP), R9
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R10
+	SHLQ         $0x02, R10
+	MOVQ         $0x00004000, DX
+	CMPQ         R10, DX
+	CMOVQLT      DX, R10
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         $0x0000000000001111, DX
 	KMOVQ        DX, K1
@@ -134,20 +139,21 @@ TEXT ·decodeQ4_0AVX512(SB), $0-64
 	KMOVQ        DX, K3
 
 loop2:
-	MOVQ   cells+56(FP), R9
-	MOVQ   c+32(FP), BX
-	MOVQ   DI, DX
+	MOVQ   cells+56(FP), R11
+	MOVQ   c+32(FP), SI
+	MOVQ   R8, DX
+	LEAQ   (R8)(R10*1), BX
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 cells3:
-	PREFETCHT0      4096(DX)
+	PREFETCHT0      (BX)
 	VPBROADCASTD    (DX), Z2
-	PREFETCHT0      4096(DX)(AX*1)
+	PREFETCHT0      18(BX)
 	VPBROADCASTD    (DX)(AX*1), K1, Z2
-	PREFETCHT0      4096(DX)(AX*2)
+	PREFETCHT0      36(BX)
 	VPBROADCASTD    (DX)(AX*2), K2, Z2
-	PREFETCHT0      4096(DX)(CX*1)
+	PREFETCHT0      54(BX)
 	VPBROADCASTD    (DX)(CX*1), K3, Z2
 	VMOVUPS         2(DX), X5
 	VINSERTI32X4    $0x01, 2(DX)(AX*1), Z5, Z5
@@ -156,8 +162,8 @@ cells3:
 	VPANDD          Z0, Z5, Z6
 	VPSRLW          $0x04, Z5, Z5
 	VPANDD          Z0, Z5, Z5
-	VBROADCASTI32X4 (BX), Z8
-	VBROADCASTI32X4 16(BX), Z9
+	VBROADCASTI32X4 (SI), Z8
+	VBROADCASTI32X4 16(SI), Z9
 	VPXORD          Z7, Z7, Z7
 	VPXORD          Z10, Z10, Z10
 	VPDPBUSD        Z8, Z3, Z10
@@ -167,12 +173,13 @@ cells3:
 	VPDPBUSD        Z9, Z5, Z7
 	VPERMW          Z2, Z4, Z2
 	VCVTPH2PS       Y2, Z2
-	VMULPS.BCST     32(BX), Z2, Z2
+	VMULPS.BCST     32(SI), Z2, Z2
 	VCVTDQ2PS       Z7, Z5
 	VFMADD231PS     Z5, Z2, Z1
 	ADDQ            $0x12, DX
-	ADDQ            $0x40, BX
-	SUBQ            $0x01, R9
+	ADDQ            $0x48, BX
+	ADDQ            $0x40, SI
+	SUBQ            $0x01, R11
 	JNZ             cells3
 	VPERMILPS       $0xb1, Z1, Z2
 	VADDPS          Z2, Z1, Z1
@@ -180,10 +187,10 @@ cells3:
 	VADDPS          Z2, Z1, Z1
 	VMOVDQU32       data4<>+0(SB), Z2
 	VPERMPS         Z1, Z2, Z1
-	VMOVUPS         X1, (SI)
-	ADDQ            $0x10, SI
-	LEAQ            (DI)(AX*4), DI
-	DECQ            R8
+	VMOVUPS         X1, (DI)
+	ADDQ            $0x10, DI
+	LEAQ            (R8)(AX*4), R8
+	DECQ            R9
 	JNZ             loop2
 	VZEROUPPER
 	RET

@@ -113,13 +113,18 @@ DATA data0<>+0(SB)/8, $0x000000000f0f0f0f
 GLOBL data0<>(SB), RODATA|NOPTR, $8
 
 // func decodeQ4_1AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
 TEXT ·decodeQ4_1AVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), SI
-	MOVQ         w+8(FP), DI
-	MOVQ         groups+24(FP), R8
+	MOVQ         y+0(FP), DI
+	MOVQ         w+8(FP), R8
+	MOVQ         groups+24(FP), R9
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R10
+	SHLQ         $0x02, R10
+	MOVQ         $0x00004000, DX
+	CMPQ         R10, DX
+	CMOVQLT      DX, R10
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         $0x0000000000001111, DX
 	KMOVQ        DX, K1
@@ -139,20 +144,21 @@ TEXT ·decodeQ4_1AVX512(SB), $0-64
 	VMOVDQU32    data2<>+0(SB), Z4
 
 loop2:
-	MOVQ   cells+56(FP), R9
-	MOVQ   c+32(FP), BX
-	MOVQ   DI, DX
+	MOVQ   cells+56(FP), R11
+	MOVQ   c+32(FP), SI
+	MOVQ   R8, DX
+	LEAQ   (R8)(R10*1), BX
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 cells3:
-	PREFETCHT0       4096(DX)
+	PREFETCHT0       (BX)
 	VPBROADCASTQ     (DX), Z5
-	PREFETCHT0       4096(DX)(AX*1)
+	PREFETCHT0       20(BX)
 	VPBROADCASTQ     (DX)(AX*1), K2, Z5
-	PREFETCHT0       4096(DX)(AX*2)
+	PREFETCHT0       40(BX)
 	VPBROADCASTQ     (DX)(AX*2), K3, Z5
-	PREFETCHT0       4096(DX)(CX*1)
+	PREFETCHT0       60(BX)
 	VPBROADCASTQ     (DX)(CX*1), K4, Z5
 	VMOVUPS          4(DX), X6
 	VINSERTI32X4     $0x01, 4(DX)(AX*1), Z6, Z6
@@ -161,22 +167,23 @@ cells3:
 	VPANDD           Z0, Z6, Z7
 	VPSRLW           $0x04, Z6, Z6
 	VPANDD           Z0, Z6, Z6
-	VBROADCASTI32X4  (BX), Z9
-	VBROADCASTI32X4  16(BX), Z10
+	VBROADCASTI32X4  (SI), Z9
+	VBROADCASTI32X4  16(SI), Z10
 	VPXORD           Z8, Z8, Z8
 	VPDPBUSD         Z9, Z7, Z8
 	VPDPBUSD         Z10, Z6, Z8
 	VPERMW           Z5, Z3, Z6
 	VCVTPH2PS        Y6, Z6
-	VMULPS.BCST      32(BX), Z6, Z6
+	VMULPS.BCST      32(SI), Z6, Z6
 	VCVTDQ2PS        Z8, Z7
 	VFMADD231PS      Z7, Z6, Z1
 	VPERMW           Z5, Z4, Z5
 	VCVTPH2PS        Y5, Z5
-	VFMADD231PS.BCST 40(BX), Z5, K1, Z2
+	VFMADD231PS.BCST 40(SI), Z5, K1, Z2
 	ADDQ             $0x14, DX
-	ADDQ             $0x40, BX
-	SUBQ             $0x01, R9
+	ADDQ             $0x50, BX
+	ADDQ             $0x40, SI
+	SUBQ             $0x01, R11
 	JNZ              cells3
 	VADDPS           Z2, Z1, Z1
 	VPERMILPS        $0xb1, Z1, Z2
@@ -185,10 +192,10 @@ cells3:
 	VADDPS           Z2, Z1, Z1
 	VMOVDQU32        data3<>+0(SB), Z2
 	VPERMPS          Z1, Z2, Z1
-	VMOVUPS          X1, (SI)
-	ADDQ             $0x10, SI
-	LEAQ             (DI)(AX*4), DI
-	DECQ             R8
+	VMOVUPS          X1, (DI)
+	ADDQ             $0x10, DI
+	LEAQ             (R8)(AX*4), R8
+	DECQ             R9
 	JNZ              loop2
 	VZEROUPPER
 	RET

@@ -213,13 +213,18 @@ DATA data8<>+56(SB)/8, $0x0f0f0f0f0b0b0b0b
 GLOBL data8<>(SB), RODATA|NOPTR, $64
 
 // func decodeQ5_0AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
 TEXT ·decodeQ5_0AVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), SI
-	MOVQ         w+8(FP), DI
-	MOVQ         groups+24(FP), R8
+	MOVQ         y+0(FP), DI
+	MOVQ         w+8(FP), R8
+	MOVQ         groups+24(FP), R9
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R10
+	SHLQ         $0x02, R10
+	MOVQ         $0x00004000, DX
+	CMPQ         R10, DX
+	CMOVQLT      DX, R10
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         $0x0000000000001111, DX
 	KMOVQ        DX, K1
@@ -243,20 +248,21 @@ TEXT ·decodeQ5_0AVX512(SB), $0-64
 	VMOVDQU32    data12<>+0(SB), Z8
 
 loop2:
-	MOVQ   cells+56(FP), R9
-	MOVQ   c+32(FP), BX
-	MOVQ   DI, DX
+	MOVQ   cells+56(FP), R11
+	MOVQ   c+32(FP), SI
+	MOVQ   R8, DX
+	LEAQ   (R8)(R10*1), BX
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 cells3:
-	PREFETCHT0      4096(DX)
+	PREFETCHT0      (BX)
 	VPBROADCASTQ    (DX), Z2
-	PREFETCHT0      4096(DX)(AX*1)
+	PREFETCHT0      22(BX)
 	VPBROADCASTQ    (DX)(AX*1), K1, Z2
-	PREFETCHT0      4096(DX)(AX*2)
+	PREFETCHT0      44(BX)
 	VPBROADCASTQ    (DX)(AX*2), K2, Z2
-	PREFETCHT0      4096(DX)(CX*1)
+	PREFETCHT0      66(BX)
 	VPBROADCASTQ    (DX)(CX*1), K3, Z2
 	VMOVUPS         6(DX), X9
 	VINSERTI32X4    $0x01, 6(DX)(AX*1), Z9, Z9
@@ -265,8 +271,8 @@ cells3:
 	VPANDD          Z0, Z9, Z10
 	VPSRLW          $0x04, Z9, Z9
 	VPANDD          Z0, Z9, Z9
-	VBROADCASTI32X4 (BX), Z12
-	VBROADCASTI32X4 16(BX), Z13
+	VBROADCASTI32X4 (SI), Z12
+	VBROADCASTI32X4 16(SI), Z13
 	VPXORD          Z11, Z11, Z11
 	VPXORD          Z14, Z14, Z14
 	VPDPBUSD        Z12, Z3, Z14
@@ -282,12 +288,13 @@ cells3:
 	VPDPBUSD        Z13, Z9, Z11
 	VPERMW          Z2, Z4, Z2
 	VCVTPH2PS       Y2, Z2
-	VMULPS.BCST     32(BX), Z2, Z2
+	VMULPS.BCST     32(SI), Z2, Z2
 	VCVTDQ2PS       Z11, Z9
 	VFMADD231PS     Z9, Z2, Z1
 	ADDQ            $0x16, DX
-	ADDQ            $0x40, BX
-	SUBQ            $0x01, R9
+	ADDQ            $0x58, BX
+	ADDQ            $0x40, SI
+	SUBQ            $0x01, R11
 	JNZ             cells3
 	VPERMILPS       $0xb1, Z1, Z2
 	VADDPS          Z2, Z1, Z1
@@ -295,10 +302,10 @@ cells3:
 	VADDPS          Z2, Z1, Z1
 	VMOVDQU32       data13<>+0(SB), Z2
 	VPERMPS         Z1, Z2, Z1
-	VMOVUPS         X1, (SI)
-	ADDQ            $0x10, SI
-	LEAQ            (DI)(AX*4), DI
-	DECQ            R8
+	VMOVUPS         X1, (DI)
+	ADDQ            $0x10, DI
+	LEAQ            (R8)(AX*4), R8
+	DECQ            R9
 	JNZ             loop2
 	VZEROUPPER
 	RET

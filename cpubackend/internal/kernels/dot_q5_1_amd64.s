@@ -203,13 +203,18 @@ DATA data7<>+56(SB)/8, $0x0f0f0f0f0b0b0b0b
 GLOBL data7<>(SB), RODATA|NOPTR, $64
 
 // func decodeQ5_1AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
 TEXT ·decodeQ5_1AVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), SI
-	MOVQ         w+8(FP), DI
-	MOVQ         groups+24(FP), R8
+	MOVQ         y+0(FP), DI
+	MOVQ         w+8(FP), R8
+	MOVQ         groups+24(FP), R9
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R10
+	SHLQ         $0x02, R10
+	MOVQ         $0x00004000, DX
+	CMPQ         R10, DX
+	CMOVQLT      DX, R10
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         $0x0000000000001111, DX
 	KMOVQ        DX, K1
@@ -233,20 +238,21 @@ TEXT ·decodeQ5_1AVX512(SB), $0-64
 	VMOVDQU32    data12<>+0(SB), Z8
 
 loop2:
-	MOVQ   cells+56(FP), R9
-	MOVQ   c+32(FP), BX
-	MOVQ   DI, DX
+	MOVQ   cells+56(FP), R11
+	MOVQ   c+32(FP), SI
+	MOVQ   R8, DX
+	LEAQ   (R8)(R10*1), BX
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 cells3:
-	PREFETCHT0       4096(DX)
+	PREFETCHT0       (BX)
 	VPBROADCASTQ     (DX), Z9
-	PREFETCHT0       4096(DX)(AX*1)
+	PREFETCHT0       24(BX)
 	VPBROADCASTQ     (DX)(AX*1), K2, Z9
-	PREFETCHT0       4096(DX)(AX*2)
+	PREFETCHT0       48(BX)
 	VPBROADCASTQ     (DX)(AX*2), K3, Z9
-	PREFETCHT0       4096(DX)(CX*1)
+	PREFETCHT0       72(BX)
 	VPBROADCASTQ     (DX)(CX*1), K4, Z9
 	VMOVUPS          8(DX), X10
 	VINSERTI32X4     $0x01, 8(DX)(AX*1), Z10, Z10
@@ -255,8 +261,8 @@ cells3:
 	VPANDD           Z0, Z10, Z11
 	VPSRLW           $0x04, Z10, Z10
 	VPANDD           Z0, Z10, Z10
-	VBROADCASTI32X4  (BX), Z13
-	VBROADCASTI32X4  16(BX), Z14
+	VBROADCASTI32X4  (SI), Z13
+	VBROADCASTI32X4  16(SI), Z14
 	VPXORD           Z12, Z12, Z12
 	VPSHUFB          Z6, Z9, Z15
 	VPTESTMB         Z5, Z15, K5
@@ -268,15 +274,16 @@ cells3:
 	VPDPBUSD         Z14, Z10, Z12
 	VPERMW           Z9, Z3, Z10
 	VCVTPH2PS        Y10, Z10
-	VMULPS.BCST      32(BX), Z10, Z10
+	VMULPS.BCST      32(SI), Z10, Z10
 	VCVTDQ2PS        Z12, Z11
 	VFMADD231PS      Z11, Z10, Z1
 	VPERMW           Z9, Z8, Z9
 	VCVTPH2PS        Y9, Z9
-	VFMADD231PS.BCST 40(BX), Z9, K1, Z2
+	VFMADD231PS.BCST 40(SI), Z9, K1, Z2
 	ADDQ             $0x18, DX
-	ADDQ             $0x40, BX
-	SUBQ             $0x01, R9
+	ADDQ             $0x60, BX
+	ADDQ             $0x40, SI
+	SUBQ             $0x01, R11
 	JNZ              cells3
 	VADDPS           Z2, Z1, Z1
 	VPERMILPS        $0xb1, Z1, Z2
@@ -285,10 +292,10 @@ cells3:
 	VADDPS           Z2, Z1, Z1
 	VMOVDQU32        data13<>+0(SB), Z2
 	VPERMPS          Z1, Z2, Z1
-	VMOVUPS          X1, (SI)
-	ADDQ             $0x10, SI
-	LEAQ             (DI)(AX*4), DI
-	DECQ             R8
+	VMOVUPS          X1, (DI)
+	ADDQ             $0x10, DI
+	LEAQ             (R8)(AX*4), R8
+	DECQ             R9
 	JNZ              loop2
 	VZEROUPPER
 	RET

@@ -793,13 +793,18 @@ DATA data12<>+0(SB)/8, $0x0000000080808080
 GLOBL data12<>(SB), RODATA|NOPTR, $8
 
 // func decodeQ5KAVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·decodeQ5KAVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), R8
-	MOVQ         w+8(FP), R9
-	MOVQ         groups+24(FP), R10
+	MOVQ         y+0(FP), R9
+	MOVQ         w+8(FP), R10
+	MOVQ         groups+24(FP), R11
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R12
+	SHLQ         $0x02, R12
+	MOVQ         $0x00004000, DX
+	CMPQ         R12, DX
+	CMOVQLT      DX, R12
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         $0x000000000000ff00, DX
 	KMOVQ        DX, K1
@@ -815,27 +820,28 @@ TEXT ·decodeQ5KAVX512(SB), $0-64
 	VPBROADCASTD data1<>+0(SB), Z14
 
 loop2:
-	MOVQ   cells+56(FP), R11
-	MOVQ   c+32(FP), BX
-	MOVQ   d+40(FP), SI
-	MOVQ   m+48(FP), DI
-	MOVQ   R9, DX
+	MOVQ   cells+56(FP), R13
+	MOVQ   c+32(FP), SI
+	MOVQ   d+40(FP), DI
+	MOVQ   m+48(FP), R8
+	MOVQ   R10, DX
+	LEAQ   (R10)(R12*1), BX
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
 cells3:
-	VMOVUPS         (BX), Y15
-	VINSERTI64X4    $0x01, 128(BX), Z15, Z15
-	VMOVUPS         64(BX), Y16
-	VINSERTI64X4    $0x01, 192(BX), Z16, Z16
-	VMOVUPS         256(BX), Y17
-	VINSERTI64X4    $0x01, 384(BX), Z17, Z17
-	VMOVUPS         320(BX), Y18
-	VINSERTI64X4    $0x01, 448(BX), Z18, Z18
-	VMOVUPS         (SI), Y19
-	VINSERTF64X4    $0x01, (DI), Z19, Z19
+	VMOVUPS         (SI), Y15
+	VINSERTI64X4    $0x01, 128(SI), Z15, Z15
+	VMOVUPS         64(SI), Y16
+	VINSERTI64X4    $0x01, 192(SI), Z16, Z16
+	VMOVUPS         256(SI), Y17
+	VINSERTI64X4    $0x01, 384(SI), Z17, Z17
+	VMOVUPS         320(SI), Y18
+	VINSERTI64X4    $0x01, 448(SI), Z18, Z18
+	VMOVUPS         (DI), Y19
+	VINSERTF64X4    $0x01, (R8), Z19, Z19
 	VMOVUPS         (DX), X20
 	VINSERTI32X4    $0x01, (DX)(AX*1), Z20, Z20
 	VINSERTI32X4    $0x02, (DX)(AX*2), Z20, Z20
@@ -847,9 +853,9 @@ cells3:
 	VPSRLW          $0x02, Z20, Z20
 	VPANDD          Z9, Z20, Z20
 	VPORD           Z20, Z21, Z21
-	PREFETCHT0      4096(DX)
-	PREFETCHT0      4160(DX)
-	PREFETCHT0      4224(DX)
+	PREFETCHT0      (BX)
+	PREFETCHT0      64(BX)
+	PREFETCHT0      128(BX)
 	VPMOVZXBD       X21, Z20
 	VCVTDQ2PS       Z20, Z20
 	VMULPS          Z19, Z20, Z20
@@ -896,9 +902,9 @@ cells3:
 	VCVTDQ2PS       Z22, Z22
 	VPERMPS         Z20, Z13, Z20
 	VFMADD231PS     Z22, Z20, Z1
-	PREFETCHT0      4096(DX)(AX*1)
-	PREFETCHT0      4160(DX)(AX*1)
-	PREFETCHT0      4224(DX)(AX*1)
+	PREFETCHT0      176(BX)
+	PREFETCHT0      240(BX)
+	PREFETCHT0      304(BX)
 	VEXTRACTI32X4   $0x01, Z21, X20
 	VPMOVZXBD       X20, Z20
 	VCVTDQ2PS       Z20, Z20
@@ -946,9 +952,9 @@ cells3:
 	VCVTDQ2PS       Z22, Z22
 	VPERMPS         Z20, Z13, Z20
 	VFMADD231PS     Z22, Z20, Z2
-	PREFETCHT0      4096(DX)(AX*2)
-	PREFETCHT0      4160(DX)(AX*2)
-	PREFETCHT0      4224(DX)(AX*2)
+	PREFETCHT0      352(BX)
+	PREFETCHT0      416(BX)
+	PREFETCHT0      480(BX)
 	VEXTRACTI32X4   $0x02, Z21, X20
 	VPMOVZXBD       X20, Z20
 	VCVTDQ2PS       Z20, Z20
@@ -996,9 +1002,9 @@ cells3:
 	VCVTDQ2PS       Z22, Z22
 	VPERMPS         Z20, Z13, Z20
 	VFMADD231PS     Z22, Z20, Z3
-	PREFETCHT0      4096(DX)(CX*1)
-	PREFETCHT0      4160(DX)(CX*1)
-	PREFETCHT0      4224(DX)(CX*1)
+	PREFETCHT0      528(BX)
+	PREFETCHT0      592(BX)
+	PREFETCHT0      656(BX)
 	VEXTRACTI32X4   $0x03, Z21, X20
 	VPMOVZXBD       X20, Z20
 	VCVTDQ2PS       Z20, Z20
@@ -1047,10 +1053,11 @@ cells3:
 	VPERMPS         Z20, Z13, Z15
 	VFMADD231PS     Z16, Z15, Z4
 	ADDQ            $0x000000b0, DX
-	ADDQ            $0x00000200, BX
-	ADDQ            $0x20, SI
+	ADDQ            $0x000002c0, BX
+	ADDQ            $0x00000200, SI
 	ADDQ            $0x20, DI
-	SUBQ            $0x08, R11
+	ADDQ            $0x20, R8
+	SUBQ            $0x08, R13
 	JNZ             cells3
 	VSHUFF32X4      $0x88, Z2, Z1, Z15
 	VSHUFF32X4      $0xdd, Z2, Z1, Z1
@@ -1067,10 +1074,10 @@ cells3:
 	VADDPS          Z1, Z2, Z2
 	VMOVDQU32       data25<>+0(SB), Z1
 	VPERMPS         Z2, Z1, Z2
-	VMOVUPS         X2, (R8)
-	ADDQ            $0x10, R8
-	LEAQ            (R9)(AX*4), R9
-	DECQ            R10
+	VMOVUPS         X2, (R9)
+	ADDQ            $0x10, R9
+	LEAQ            (R10)(AX*4), R10
+	DECQ            R11
 	JNZ             loop2
 	VZEROUPPER
 	RET

@@ -881,13 +881,18 @@ DATA data2<>+0(SB)/8, $0x0000000060606060
 GLOBL data2<>(SB), RODATA|NOPTR, $8
 
 // func decodeQ6KAVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, CMOV, MMX+
 TEXT ·decodeQ6KAVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), R8
-	MOVQ         w+8(FP), R9
-	MOVQ         groups+24(FP), R10
+	MOVQ         y+0(FP), R9
+	MOVQ         w+8(FP), R10
+	MOVQ         groups+24(FP), R11
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R12
+	SHLQ         $0x02, R12
+	MOVQ         $0x00004000, DX
+	CMPQ         R12, DX
+	CMOVQLT      DX, R12
 	VPBROADCASTD data0<>+0(SB), Z0
 	VPBROADCASTD data1<>+0(SB), Z1
 	VPBROADCASTD data3<>+0(SB), Z2
@@ -899,47 +904,48 @@ TEXT ·decodeQ6KAVX512(SB), $0-64
 	VMOVDQU32    data9<>+0(SB), Z12
 
 loop2:
-	MOVQ   cells+56(FP), R11
-	MOVQ   c+32(FP), BX
-	MOVQ   d+40(FP), SI
-	MOVQ   m+48(FP), DI
-	MOVQ   R9, DX
+	MOVQ   cells+56(FP), R13
+	MOVQ   c+32(FP), SI
+	MOVQ   d+40(FP), DI
+	MOVQ   m+48(FP), R8
+	MOVQ   R10, DX
+	LEAQ   (R10)(R12*1), BX
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
 cells3:
-	VMOVUPS         (BX), Y13
-	VINSERTI64X4    $0x01, 64(BX), Z13, Z13
+	VMOVUPS         (SI), Y13
+	VINSERTI64X4    $0x01, 64(SI), Z13, Z13
 	VPXORD          Z14, Z14, Z14
 	VPXORD          Z15, Z15, Z15
 	VPDPBUSD        Z13, Z2, Z15
 	VPSUBD          Z15, Z14, Z14
-	VMOVUPS         128(BX), Y15
-	VINSERTI64X4    $0x01, 192(BX), Z15, Z15
+	VMOVUPS         128(SI), Y15
+	VINSERTI64X4    $0x01, 192(SI), Z15, Z15
 	VPXORD          Z16, Z16, Z16
 	VPXORD          Z17, Z17, Z17
 	VPDPBUSD        Z15, Z2, Z17
 	VPSUBD          Z17, Z16, Z16
-	VMOVUPS         256(BX), Y17
-	VINSERTI64X4    $0x01, 320(BX), Z17, Z17
+	VMOVUPS         256(SI), Y17
+	VINSERTI64X4    $0x01, 320(SI), Z17, Z17
 	VPXORD          Z18, Z18, Z18
 	VPXORD          Z19, Z19, Z19
 	VPDPBUSD        Z17, Z2, Z19
 	VPSUBD          Z19, Z18, Z18
-	VMOVUPS         384(BX), Y19
-	VINSERTI64X4    $0x01, 448(BX), Z19, Z19
+	VMOVUPS         384(SI), Y19
+	VINSERTI64X4    $0x01, 448(SI), Z19, Z19
 	VPXORD          Z20, Z20, Z20
 	VPXORD          Z21, Z21, Z21
 	VPDPBUSD        Z19, Z2, Z21
 	VPSUBD          Z21, Z20, Z20
-	VMOVUPS         (SI), Y21
+	VMOVUPS         (DI), Y21
 	VPERMPS         Z21, Z8, Z21
-	PREFETCHT0      4096(DX)
-	PREFETCHT0      4160(DX)
-	PREFETCHT0      4224(DX)
-	PREFETCHT0      4288(DX)
+	PREFETCHT0      (BX)
+	PREFETCHT0      64(BX)
+	PREFETCHT0      128(BX)
+	PREFETCHT0      192(BX)
 	VPMOVSXBD       192(DX), Z22
 	VCVTDQ2PS       Z22, Z22
 	VPBROADCASTW    208(DX), Y23
@@ -988,10 +994,10 @@ cells3:
 	VCVTDQ2PS       Z24, Z24
 	VPERMPS         Z22, Z12, Z22
 	VFMADD231PS     Z24, Z22, Z3
-	PREFETCHT0      4096(DX)(AX*1)
-	PREFETCHT0      4160(DX)(AX*1)
-	PREFETCHT0      4224(DX)(AX*1)
-	PREFETCHT0      4288(DX)(AX*1)
+	PREFETCHT0      210(BX)
+	PREFETCHT0      274(BX)
+	PREFETCHT0      338(BX)
+	PREFETCHT0      402(BX)
 	VPMOVSXBD       192(DX)(AX*1), Z22
 	VCVTDQ2PS       Z22, Z22
 	VPBROADCASTW    208(DX)(AX*1), Y23
@@ -1040,10 +1046,10 @@ cells3:
 	VCVTDQ2PS       Z24, Z24
 	VPERMPS         Z22, Z12, Z22
 	VFMADD231PS     Z24, Z22, Z4
-	PREFETCHT0      4096(DX)(AX*2)
-	PREFETCHT0      4160(DX)(AX*2)
-	PREFETCHT0      4224(DX)(AX*2)
-	PREFETCHT0      4288(DX)(AX*2)
+	PREFETCHT0      420(BX)
+	PREFETCHT0      484(BX)
+	PREFETCHT0      548(BX)
+	PREFETCHT0      612(BX)
 	VPMOVSXBD       192(DX)(AX*2), Z22
 	VCVTDQ2PS       Z22, Z22
 	VPBROADCASTW    208(DX)(AX*2), Y23
@@ -1092,10 +1098,10 @@ cells3:
 	VCVTDQ2PS       Z24, Z24
 	VPERMPS         Z22, Z12, Z22
 	VFMADD231PS     Z24, Z22, Z5
-	PREFETCHT0      4096(DX)(CX*1)
-	PREFETCHT0      4160(DX)(CX*1)
-	PREFETCHT0      4224(DX)(CX*1)
-	PREFETCHT0      4288(DX)(CX*1)
+	PREFETCHT0      630(BX)
+	PREFETCHT0      694(BX)
+	PREFETCHT0      758(BX)
+	PREFETCHT0      822(BX)
 	VPMOVSXBD       192(DX)(CX*1), Z22
 	VCVTDQ2PS       Z22, Z22
 	VPBROADCASTW    208(DX)(CX*1), Y23
@@ -1145,10 +1151,11 @@ cells3:
 	VPERMPS         Z22, Z12, Z13
 	VFMADD231PS     Z14, Z13, Z6
 	ADDQ            $0x000000d2, DX
-	ADDQ            $0x00000200, BX
-	ADDQ            $0x20, SI
+	ADDQ            $0x00000348, BX
+	ADDQ            $0x00000200, SI
 	ADDQ            $0x20, DI
-	SUBQ            $0x08, R11
+	ADDQ            $0x20, R8
+	SUBQ            $0x08, R13
 	JNZ             cells3
 	VSHUFF32X4      $0x88, Z4, Z3, Z13
 	VSHUFF32X4      $0xdd, Z4, Z3, Z3
@@ -1165,10 +1172,10 @@ cells3:
 	VADDPS          Z3, Z4, Z4
 	VMOVDQU32       data10<>+0(SB), Z3
 	VPERMPS         Z4, Z3, Z4
-	VMOVUPS         X4, (R8)
-	ADDQ            $0x10, R8
-	LEAQ            (R9)(AX*4), R9
-	DECQ            R10
+	VMOVUPS         X4, (R9)
+	ADDQ            $0x10, R9
+	LEAQ            (R10)(AX*4), R10
+	DECQ            R11
 	JNZ             loop2
 	VZEROUPPER
 	RET

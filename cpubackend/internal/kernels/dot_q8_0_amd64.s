@@ -122,32 +122,38 @@ DATA data0<>+0(SB)/8, $0x0000000080808080
 GLOBL data0<>(SB), RODATA|NOPTR, $8
 
 // func decodeQ8_0AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·decodeQ8_0AVX512(SB), $0-64
 	MOVQ         stride+16(FP), AX
-	MOVQ         y+0(FP), SI
-	MOVQ         w+8(FP), DI
-	MOVQ         groups+24(FP), R8
+	MOVQ         y+0(FP), DI
+	MOVQ         w+8(FP), R8
+	MOVQ         groups+24(FP), R9
 	LEAQ         (AX)(AX*2), CX
+	MOVQ         AX, R10
+	SHLQ         $0x02, R10
+	MOVQ         $0x00004000, DX
+	CMPQ         R10, DX
+	CMOVQLT      DX, R10
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         $0x000000000000ff00, DX
 	KMOVQ        DX, K1
 
 loop2:
-	MOVQ   cells+56(FP), R9
-	MOVQ   c+32(FP), BX
-	MOVQ   DI, DX
+	MOVQ   cells+56(FP), R11
+	MOVQ   c+32(FP), SI
+	MOVQ   R8, DX
+	LEAQ   (R8)(R10*1), BX
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 cells3:
-	VBROADCASTI64X4 (BX), Z3
+	VBROADCASTI64X4 (SI), Z3
 	VPXORD          Z4, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z0, Z5
 	VPSUBD          Z5, Z4, Z4
-	PREFETCHT0      4096(DX)
-	PREFETCHT0      4096(DX)(AX*1)
+	PREFETCHT0      (BX)
+	PREFETCHT0      34(BX)
 	VMOVUPS         2(DX), Y5
 	VINSERTI64X4    $0x01, 2(DX)(AX*1), Z5, Z5
 	VPXORD          Z0, Z5, Z5
@@ -156,11 +162,11 @@ cells3:
 	VPBROADCASTW    (DX), Y5
 	VPBROADCASTW    (DX)(AX*1), K1, Y5
 	VCVTPH2PS       Y5, Z5
-	VMULPS.BCST     32(BX), Z5, Z5
+	VMULPS.BCST     32(SI), Z5, Z5
 	VCVTDQ2PS       Z6, Z6
 	VFMADD231PS     Z6, Z5, Z1
-	PREFETCHT0      4096(DX)(AX*2)
-	PREFETCHT0      4096(DX)(CX*1)
+	PREFETCHT0      68(BX)
+	PREFETCHT0      102(BX)
 	VMOVUPS         2(DX)(AX*2), Y5
 	VINSERTI64X4    $0x01, 2(DX)(CX*1), Z5, Z5
 	VPXORD          Z0, Z5, Z5
@@ -169,12 +175,13 @@ cells3:
 	VPBROADCASTW    (DX)(AX*2), Y3
 	VPBROADCASTW    (DX)(CX*1), K1, Y3
 	VCVTPH2PS       Y3, Z3
-	VMULPS.BCST     32(BX), Z3, Z3
+	VMULPS.BCST     32(SI), Z3, Z3
 	VCVTDQ2PS       Z4, Z4
 	VFMADD231PS     Z4, Z3, Z2
 	ADDQ            $0x22, DX
-	ADDQ            $0x40, BX
-	SUBQ            $0x01, R9
+	ADDQ            $0x00000088, BX
+	ADDQ            $0x40, SI
+	SUBQ            $0x01, R11
 	JNZ             cells3
 	VSHUFF32X4      $0x88, Z2, Z1, Z3
 	VSHUFF32X4      $0xdd, Z2, Z1, Z1
@@ -185,10 +192,10 @@ cells3:
 	VADDPS          Z1, Z3, Z3
 	VMOVDQU32       data1<>+0(SB), Z1
 	VPERMPS         Z3, Z1, Z3
-	VMOVUPS         X3, (SI)
-	ADDQ            $0x10, SI
-	LEAQ            (DI)(AX*4), DI
-	DECQ            R8
+	VMOVUPS         X3, (DI)
+	ADDQ            $0x10, DI
+	LEAQ            (R8)(AX*4), R8
+	DECQ            R9
 	JNZ             loop2
 	VZEROUPPER
 	RET

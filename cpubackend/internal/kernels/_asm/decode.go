@@ -7,8 +7,10 @@ import (
 
 // Matrix-vector products, four rows at a time (AVX-512).
 
-// decodeDistance is how many bytes ahead of its loads a row's stream is fetched.
-const decodeDistance = 4096
+// decodeDistance is how many bytes ahead of the four rows at hand, which lie one
+// after the other, memory is asked for; the rows' own length if that is more, or
+// most of it would be asked for too late.
+const decodeDistance = 16384
 
 const decodeSignature = "y *float32, w *byte, stride, groups int, c *byte, d, m *float32, cells int"
 
@@ -18,6 +20,9 @@ type decode struct {
 	*asm
 	stride, thrice reg.GPVirtual
 	p              reg.GPVirtual // row 0, walking
+	ahead          reg.GPVirtual // what will be read later, walking
+	distance       reg.GPVirtual
+	step           int           // bytes of a row an iteration takes
 	c, d, m        reg.GPVirtual // activations, walking
 }
 
@@ -27,9 +32,11 @@ type decode struct {
 // l has four partial sums of row l.
 func (a *asm) decode(name, doc string, bytes, cells int, setup func(*decode) (start, body func(), finish func() reg.VecVirtual)) {
 	a.function(name, decodeSignature, doc)
-	k := &decode{asm: a, stride: a.arg("stride"), thrice: a.GP64(), p: a.GP64(), c: a.GP64(), d: a.GP64(), m: a.GP64()}
+	k := &decode{asm: a, stride: a.arg("stride"), thrice: a.GP64(), p: a.GP64(),
+		ahead: a.GP64(), step: bytes, c: a.GP64(), d: a.GP64(), m: a.GP64()}
 	y, w, groups := a.arg("y"), a.arg("w"), a.arg("groups")
 	a.LEAQ(atIndex(k.stride, k.stride, 2, 0), k.thrice)
+	k.setDistance()
 	start, body, finish := setup(k)
 	a.loop(groups, func() {
 		n := a.arg("cells")
@@ -39,11 +46,13 @@ func (a *asm) decode(name, doc string, bytes, cells int, setup func(*decode) (st
 			a.Load(a.Param("m"), k.m)
 		}
 		a.MOVQ(w, k.p)
+		k.aim(w)
 		start()
 		loop := a.label("cells")
 		a.Label(loop)
 		body()
 		a.ADDQ(imm(bytes), k.p)
+		a.ADDQ(imm(4*bytes), k.ahead)
 		a.ADDQ(imm(64*cells), k.c)
 		if cells == 8 {
 			a.ADDQ(imm(32), k.d)
@@ -71,8 +80,26 @@ func (k *decode) row(i, disp int) Mem {
 	return atIndex(k.p, k.stride, uint8(i), disp)
 }
 
-// fetch asks for a row's bytes ahead of time.
-func (k *decode) fetch(i, disp int) { k.PREFETCHT0(k.row(i, decodeDistance+disp)) }
+// setDistance prepares aim.
+func (k *decode) setDistance() {
+	least := k.GP64()
+	k.distance = k.GP64()
+	k.MOVQ(k.stride, k.distance)
+	k.SHLQ(Imm(2), k.distance)
+	k.MOVQ(U32(decodeDistance), least)
+	k.CMPQ(k.distance, least)
+	k.CMOVQLT(least, k.distance)
+}
+
+// aim begins a group of four rows at w.
+func (k *decode) aim(w reg.GPVirtual) { k.LEAQ(atIndex(w, k.distance, 1, 0), k.ahead) }
+
+// fetch asks for part i, 0 to 3, of the bytes as many as an iteration reads.
+func (k *decode) fetch(i int) {
+	for line := k.step * i; line < k.step*(i+1); line += 64 {
+		k.PREFETCHT0(at(k.ahead, line))
+	}
+}
 
 func (a *asm) zmms(n int) []reg.VecVirtual {
 	v := make([]reg.VecVirtual, n)

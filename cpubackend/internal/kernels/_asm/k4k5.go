@@ -139,9 +139,7 @@ func (f superNibbles) decode(a *asm) {
 				a.VINSERTF64X4(Imm(1), at(k.m, 0), both, both)
 				packed := h.unpack()
 				for r := range 4 {
-					for line := 0; line < f.block; line += 64 {
-						k.fetch(r, line)
-					}
+					k.fetch(r)
 					scale := h.scales(packed, r, upper, both)
 					a.VADDPS(scale, acc[r], upper, acc[r])
 					var fifth reg.VecVirtual

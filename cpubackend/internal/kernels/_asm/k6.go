@@ -106,9 +106,7 @@ func decodeQ6K(a *asm) {
 				a.lowY(at(k.d, 0), dx)
 				a.VPERMPS(dx, twice, dx)
 				for r := range 4 {
-					for line := 0; line < q6Block; line += 64 {
-						k.fetch(r, line)
-					}
+					k.fetch(r)
 					scale, d := a.ZMM(), a.ZMM()
 					a.VPMOVSXBD(k.row(r, q6Scales), scale)
 					a.VCVTDQ2PS(scale, scale)

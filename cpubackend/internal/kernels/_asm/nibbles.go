@@ -195,7 +195,7 @@ func (f nibbles) decode(a *asm) {
 			body := func() {
 				head := a.ZMM()
 				for i := range 4 {
-					k.fetch(i, 0)
+					k.fetch(i)
 					switch {
 					case i == 0 && wide:
 						a.VPBROADCASTQ(k.row(0, 0), head)

@@ -61,13 +61,15 @@ func (f plain) decode(a *asm) {
 	a.function("decode"+f.name+"AVX512", "y *float32, w *byte, stride, groups int, x *float32, k int",
 		"decode"+f.name+"AVX512 multiplies groups of four rows with one activation row.")
 	y, w, stride, groups := a.arg("y"), a.arg("w"), a.arg("stride"), a.arg("groups")
-	k := &decode{asm: a, stride: stride, thrice: a.GP64(), p: a.GP64()}
+	k := &decode{asm: a, stride: stride, thrice: a.GP64(), p: a.GP64(), ahead: a.GP64(), step: 16 * f.size}
 	a.LEAQ(atIndex(stride, stride, 2, 0), k.thrice)
+	k.setDistance()
 	columns := a.arg("k")
 	tail := a.tailMask(columns)
 	a.loop(groups, func() {
 		x := a.arg("x")
 		a.MOVQ(w, k.p)
+		k.aim(w)
 		acc := a.zmms(4)
 		a.zero(acc...)
 		n := a.GP64()
@@ -80,11 +82,12 @@ func (f plain) decode(a *asm) {
 			a.VMOVUPS(at(x, 0), v)
 			for r := range 4 {
 				weights := a.ZMM()
-				k.fetch(r, 0)
+				k.fetch(r)
 				f.load(a, k.row(r, 0), nil, weights)
 				a.VFMADD231PS(v, weights, acc[r])
 			}
 			a.ADDQ(imm(16*f.size), k.p)
+			a.ADDQ(imm(64*f.size), k.ahead)
 			a.ADDQ(imm(64), x)
 		})
 		a.Label(rest)

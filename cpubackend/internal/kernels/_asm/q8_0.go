@@ -40,8 +40,8 @@ func decodeQ8_0(a *asm) {
 				a.negatedSums(flip, comp, x)
 				for pair := range 2 {
 					r := 2 * pair
-					k.fetch(r, 0)
-					k.fetch(r+1, 0)
+					k.fetch(r)
+					k.fetch(r + 1)
 					w, s, scale, f := a.ZMM(), a.ZMM(), a.ZMM(), a.ZMM()
 					a.lowY(k.row(r, 2), w)
 					a.VINSERTI64X4(Imm(1), k.row(r+1, 2), w, w)
