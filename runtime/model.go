@@ -179,14 +179,10 @@ func limits(o Options, context int) backend.Limits {
 	if tokens <= 0 {
 		tokens = seqs * (context + backend.PageTokens)
 	}
-	lim := backend.Limits{
+	return backend.Limits{
 		MaxRows: maxRows, MaxSeqs: seqs, MaxLogit: max(seqs, minLogit),
-		Pages: max(1, tokens/backend.PageTokens), Threads: o.Threads,
+		Pages: max(1, tokens/backend.PageTokens), KVF32: o.CacheF32, Threads: o.Threads,
 	}
-	if o.CacheF32 {
-		lim.KVType = tensor.F32
-	}
-	return lim
 }
 
 func (m *Model) describe(p *plan.Plan) {
