@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 
 	_ "github.com/sandwarp/sandwarp/cpubackend" // always there
@@ -96,6 +97,9 @@ func open(ctx context.Context, f *gguf.File, o Options) (*Model, error) {
 
 // load goes the natural way of the data: configuration, plan, tokenizer, weights.
 func (m *Model) load(ctx context.Context, o Options) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
 	cfg, err := model.ReadConfig(m.file)
 	if err != nil {
 		return err
@@ -113,7 +117,7 @@ func (m *Model) load(ctx context.Context, o Options) error {
 	if m.backend, err = openBackend(o.Backend); err != nil {
 		return err
 	}
-	if m.context, err = contextLength(o.Context, p.Context); err != nil {
+	if m.context, err = contextLength(o, p.Context); err != nil {
 		return err
 	}
 	lim := limits(o, m.context)
@@ -158,30 +162,38 @@ func openBackend(name string) (backend.Backend, error) {
 	return backend.Open(name)
 }
 
-func contextLength(wanted, trained int) (int, error) {
-	switch {
-	case wanted < 0:
-		return 0, fmt.Errorf("Options.Context is %d, want 0 or more", wanted)
-	case wanted > trained:
-		return 0, fmt.Errorf("Options.Context is %d, the model was trained for %d tokens", wanted, trained)
-	case wanted == 0:
-		return min(trained, defaultContext), nil
+// contextLength is the longest sequence: what is wanted, if the model was trained
+// for that and the cache has room for it.
+func contextLength(o Options, trained int) (int, error) {
+	room := math.MaxInt
+	if o.CacheTokens > 0 {
+		room = cachePages(o.CacheTokens) * backend.PageTokens
 	}
-	return wanted, nil
+	switch {
+	case o.Context > trained:
+		return 0, fmt.Errorf("Options.Context is %d, the model was trained for %d tokens", o.Context, trained)
+	case o.Context > room:
+		return 0, fmt.Errorf("Options.Context is %d, Options.CacheTokens only %d: no sequence can become that long", o.Context, o.CacheTokens)
+	case o.Context == 0:
+		return min(trained, defaultContext, room), nil
+	}
+	return o.Context, nil
 }
+
+func cachePages(tokens int) int { return (tokens + backend.PageTokens - 1) / backend.PageTokens }
 
 func limits(o Options, context int) backend.Limits {
 	seqs := o.MaxSequences
-	if seqs <= 0 {
+	if seqs == 0 {
 		seqs = defaultMaxSequences
 	}
-	tokens := o.CacheTokens
-	if tokens <= 0 {
-		tokens = seqs * (context + backend.PageTokens)
+	pages := cachePages(o.CacheTokens)
+	if pages == 0 {
+		pages = seqs * cachePages(context)
 	}
 	return backend.Limits{
 		MaxRows: maxRows, MaxSeqs: seqs, MaxLogit: max(seqs, minLogit),
-		Pages: max(1, tokens/backend.PageTokens), KVF32: o.CacheF32, Threads: o.Threads,
+		Pages: pages, KVF32: o.CacheF32, Threads: o.Threads,
 	}
 }
 

@@ -1,7 +1,9 @@
 package sandwarp
 
 import (
+	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/sandwarp/sandwarp/runtime/internal/sample"
 )
@@ -14,15 +16,16 @@ type Options struct {
 	// Threads is the number of CPU workers; 0 means one per usable core.
 	Threads int
 	// Context is the longest sequence in tokens; 0 means what the model was
-	// trained for, at most 8,192.
+	// trained for, at most 8,192 and no more than CacheTokens.
 	Context int
-	// MaxSequences is how many requests run at once; others wait. 0 means 8.
+	// MaxSequences is how many requests run at once; others wait, also for one
+	// whose consumer does not go on. 0 means 8, at most 512.
 	MaxSequences int
 	// MaxQueue is how many requests may wait; 0 means 1,024.
 	MaxQueue int
 	// CacheTokens is the size of the KV cache in tokens, shared by all
-	// sequences; memory is taken when first used. 0 means MaxSequences full
-	// contexts.
+	// sequences and rounded up to pages of 64; memory is taken when first used.
+	// 0 means MaxSequences full contexts.
 	CacheTokens int
 	// CacheF32 keeps keys and values in 32 instead of 16 bits.
 	CacheF32 bool
@@ -40,6 +43,25 @@ const (
 	defaultContext      = 8192
 	defaultMaxSequences = 8
 )
+
+// validate names the first option that is out of range by itself.
+func (o *Options) validate() error {
+	for _, b := range []struct {
+		name  string
+		v, hi int
+	}{
+		{"Threads", o.Threads, math.MaxInt32},
+		{"Context", o.Context, math.MaxInt32},
+		{"MaxSequences", o.MaxSequences, maxRows},
+		{"MaxQueue", o.MaxQueue, math.MaxInt32},
+		{"CacheTokens", o.CacheTokens, math.MaxInt32},
+	} {
+		if b.v < 0 || b.v > b.hi {
+			return fmt.Errorf("Options.%s is %d, want 0 (the default) to %d", b.name, b.v, b.hi)
+		}
+	}
+	return nil
+}
 
 // SamplingParams choose the next token. The zero value is greedy decoding: the
 // most likely token, always the same text. Settings apply in this order:

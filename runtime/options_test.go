@@ -1,0 +1,71 @@
+package sandwarp_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/internal/model/modeltest"
+	"github.com/sandwarp/sandwarp/internal/tensor"
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
+)
+
+func TestOptionsRefused(t *testing.T) {
+	data := modeltest.Tiny("llama", tensor.F32, 1)
+	for name, o := range map[string]sandwarp.Options{
+		"Threads":      {Threads: -1},
+		"Context":      {Context: -1},
+		"MaxSequences": {MaxSequences: 513}, // more than a batch has rows
+		"MaxQueue":     {MaxQueue: -1},
+		"CacheTokens":  {Context: 257, CacheTokens: 256},
+	} {
+		m, err := sandwarp.OpenBytes(t.Context(), "tiny", data, o)
+		if err == nil {
+			m.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "Options."+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSmallCache wants an answer without bounds from a cache that is smaller than
+// the context the model was trained for, and the same from one sequence of many.
+func TestSmallCache(t *testing.T) {
+	m := tiny(t, sandwarp.Options{CacheTokens: 100})
+	if n := m.Info().Context; n != 128 {
+		t.Fatalf("a context of %d tokens in two pages", n)
+	}
+	s := m.NewSession()
+	defer s.Close()
+	got, _ := collect(t, s, "abc", sandwarp.GenerateOptions{IgnoreEOS: true})
+	if st := s.Stats(); st.Prompt+len(got) != 128 || st.Finish != sandwarp.FinishContext {
+		t.Errorf("%d tokens, %+v", len(got), st)
+	}
+}
+
+// TestMostSequences runs as many sequences at once as a batch has rows.
+func TestMostSequences(t *testing.T) {
+	m := tiny(t, sandwarp.Options{MaxSequences: 512, Context: 64})
+	done := make(chan int)
+	for range 512 {
+		go func() {
+			s := m.NewSession()
+			defer s.Close()
+			got := 0
+			for tok, err := range s.Generate(t.Context(), "a", sandwarp.GenerateOptions{MaxTokens: 3, IgnoreEOS: true}) {
+				if err != nil {
+					t.Error(err)
+				}
+				if tok.ID >= 0 {
+					got++
+				}
+			}
+			done <- got
+		}()
+	}
+	for range 512 {
+		if n := <-done; n != 3 {
+			t.Errorf("%d tokens", n)
+		}
+	}
+}
