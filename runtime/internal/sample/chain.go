@@ -17,7 +17,7 @@ type Logprob struct {
 }
 
 // Chain samples one sequence. It is not goroutine-safe. After the first few
-// tokens it allocates nothing, unless log-probabilities are asked for.
+// tokens it allocates nothing but the lists of TopLogprobs.
 type Chain struct {
 	p     Params
 	cands []cand           // scratch: the surviving tokens
@@ -53,8 +53,10 @@ func (c *Chain) Begin(logits []float32) {
 	c.lse = logSumExp(c.raw)
 	c.top = nil
 	if c.p.TopLogprobs > 0 {
-		for _, t := range c.topK(c.raw, c.p.TopLogprobs) {
-			c.top = append(c.top, Logprob{t.id, float64(t.l) - c.lse})
+		top := c.topK(c.raw, c.p.TopLogprobs)
+		c.top = make([]Logprob, len(top)) // the caller keeps it
+		for i, t := range top {
+			c.top[i] = Logprob{t.id, float64(t.l) - c.lse}
 		}
 	}
 }
@@ -118,7 +120,7 @@ func (c *Chain) Pick(logits []float32, step uint64) (int32, error) {
 	if math.IsInf(float64(peak), 1) {
 		return best, nil
 	}
-	inv := float32(1 / c.p.Temperature)
+	inv := float32(min(1/c.p.Temperature, 1e30)) // finite: 0 * inv must be 0
 	c.cands = c.cands[:0]
 	if c.p.TopK > 0 && c.p.TopK < len(logits) {
 		c.topK(logits, c.p.TopK)
@@ -134,8 +136,7 @@ func (c *Chain) Pick(logits []float32, step uint64) (int32, error) {
 }
 
 // within collects the tokens whose weight relative to the best can matter: a
-// weight under 2^-64 never moves a sum of at most 2^31 float64 terms by enough
-// to be drawn by a 53-bit number.
+// weight under 2^-64 is drawn less often than a 53-bit number can tell.
 func (c *Chain) within(logits []float32, peak, inv float32) {
 	const dead = -45 // ln 2^-64 = -44.4
 	floor := peak + dead/inv

@@ -1,7 +1,7 @@
 package sample
 
-// minHeap is a binary heap, written out so that nothing is boxed. It has the least wanted candidate on top: the smallest logit, of equal
-// ones the largest id.
+// minHeap is a binary heap, written out so that nothing is boxed. It has the least
+// wanted candidate on top: the smallest logit, of equal ones the largest id.
 type minHeap []cand
 
 func worse(a, b cand) bool { return a.l < b.l || a.l == b.l && a.id > b.id }
