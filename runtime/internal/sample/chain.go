@@ -120,7 +120,7 @@ func (c *Chain) Pick(logits []float32, step uint64) (int32, error) {
 	if math.IsInf(float64(peak), 1) {
 		return best, nil
 	}
-	inv := float32(min(1/c.p.Temperature, 1e30)) // finite: 0 * inv must be 0
+	inv := float32(min(1/c.p.Temperature, math.MaxFloat32)) // finite: 0 * inv must be 0
 	c.cands = c.cands[:0]
 	if c.p.TopK > 0 && c.p.TopK < len(logits) {
 		c.topK(logits, c.p.TopK)
