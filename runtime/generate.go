@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sandwarp/sandwarp/runtime/internal/sched"
 )
@@ -36,8 +37,8 @@ func (m *Model) validate(o *GenerateOptions) error {
 		return fmt.Errorf("GenerateOptions.MaxTokens is %d, want 0 or more", o.MaxTokens)
 	}
 	for i, s := range o.Stop {
-		if s == "" {
-			return fmt.Errorf("GenerateOptions.Stop[%d] is empty", i)
+		if s == "" || !utf8.ValidString(s) {
+			return fmt.Errorf("GenerateOptions.Stop[%d] is %q, want a text", i, s)
 		}
 	}
 	return nil

@@ -89,7 +89,8 @@ type GenerateOptions struct {
 	SamplingParams
 	// MaxTokens bounds the answer; 0 leaves it to the model and the context.
 	MaxTokens int
-	// Stop ends the answer where one of these texts begins. It is not emitted.
+	// Stop ends the answer where one of these texts begins, the one that is
+	// complete first. It is not emitted.
 	Stop []string
 	// IgnoreEOS goes on after the model's end-of-generation tokens.
 	IgnoreEOS bool

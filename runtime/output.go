@@ -59,32 +59,36 @@ func (o *output) next(piece string) (string, error) {
 
 // end returns what becomes visible when nothing more follows.
 func (o *output) end() (string, error) {
+	if o.stopped == FinishFilter {
+		return "", nil // what was held back never passed it
+	}
 	text := ""
 	if o.stopped != FinishStop {
 		text = o.cut(o.chars.end(), true)
 	}
-	if len(o.filters) == 0 || o.stopped == FinishFilter {
+	if len(o.filters) == 0 {
 		return text, nil
 	}
 	return o.filter(text, FilterEnd)
 }
 
-// cut looks for stop texts. It keeps back a tail that may become one.
+// cut looks for stop texts; the one that is complete first counts, of several the
+// longest. It keeps back a tail that may become one.
 func (o *output) cut(text string, end bool) string {
 	if len(o.stops) == 0 {
 		return text
 	}
 	text = o.held + text
 	o.held = ""
-	first := -1
+	from, to := 0, len(text)+1
 	for _, s := range o.stops {
-		if i := strings.Index(text, s); s != "" && i >= 0 && (first < 0 || i < first) {
-			first = i
+		if i := strings.Index(text, s); i >= 0 && (i+len(s) < to || i+len(s) == to && i < from) {
+			from, to = i, i+len(s)
 		}
 	}
-	if first >= 0 {
+	if to <= len(text) {
 		o.stopped = FinishStop
-		return text[:first]
+		return text[:from]
 	}
 	if end {
 		return text
@@ -133,8 +137,11 @@ func (f *filterStage) judge(seq uint64, flags uint32) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("filter %s: %w", f.Name(), err)
 		}
-		if n < 0 || n > len(f.pending) || flags&FilterEnd != 0 && n == 0 && len(f.pending) > 0 && !stop {
-			return "", fmt.Errorf("filter %s: it judged %d of %d bytes", f.Name(), n, len(f.pending))
+		if n < 0 || n > len(f.pending) {
+			return "", fmt.Errorf("filter %s: it says it judged %d of %d bytes", f.Name(), n, len(f.pending))
+		}
+		if flags&FilterEnd != 0 && n == 0 && len(f.pending) > 0 && !stop {
+			return "", fmt.Errorf("filter %s: it holds %d bytes although nothing follows", f.Name(), len(f.pending))
 		}
 		text = append(text, out...)
 		f.pending = f.pending[:copy(f.pending, f.pending[n:])]
