@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/klauspost/cpuid/v2"
+	"golang.org/x/sys/cpu"
 
 	"github.com/sandwarp/sandwarp/wasm/internal/meter"
 )
@@ -116,7 +116,7 @@ func hashDir(dir string) (sum string, files int, err error) {
 // cacheKey names everything compiled code depends on.
 func cacheKey(e Engine, module []byte) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%d\n%s %s %s\n%q\n", e.Name(), meter.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH, cpuid.CPU.FeatureSet())
+	fmt.Fprintf(h, "%s\n%d\n%s %s %s\n%v %v\n", e.Name(), meter.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64)
 	h.Write(module)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -9,6 +9,7 @@ import (
 
 // Filter judges pending, all text of the sequence not yet judged: it consumes
 // the first n bytes and releases out in their place; see the runtime's Filter.
+// It is to be called again while it consumes some and leaves some.
 // The flags are abi.FlagPrompt and abi.FlagEnd. Only what the plugin released
 // comes out: if it fails and OnFault is closed, nothing does.
 func (p *Plugin) Filter(seq uint64, pending []byte, flags uint32) (out []byte, n int, stop bool, err error) {
@@ -127,9 +128,9 @@ func (s *sequence) held(pending []byte, n int, flags uint32, action abi.Action) 
 	switch {
 	case action == abi.ActionStop || rest == 0:
 		return nil
-	case flags&abi.FlagEnd != 0:
+	case n == 0 && flags&abi.FlagEnd != 0:
 		return in.fault(abi.ExportFilter, ReasonResult, "holds %d bytes at the end of the text", rest)
-	case rest > in.p.holdMax:
+	case n == 0 && rest > in.p.holdMax:
 		return in.fault(abi.ExportFilter, ReasonResult, "holds %d bytes, its manifest allows %d", rest, in.p.holdMax)
 	case splits(pending, n):
 		return in.fault(abi.ExportFilter, ReasonResult, "cuts a character at byte %d", n)

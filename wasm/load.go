@@ -13,8 +13,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/vmihailenco/msgpack/v5"
-
 	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/wasm/internal/binary"
 	"github.com/sandwarp/sandwarp/wasm/internal/meter"
@@ -196,7 +194,7 @@ func (p *Plugin) first(ctx context.Context, scan *binary.Module, metered *meter.
 	for _, im := range p.linked {
 		im.blocked = !p.allowed(im.name)
 	}
-	config, err := encodeConfig(p.opt.Config)
+	config, err := abi.MarshalConfig(p.opt.Config)
 	if err != nil {
 		return fmt.Errorf("plugin %s: configuration: %w", p.name, err)
 	}
@@ -224,20 +222,6 @@ func (in *instance) configure() error {
 		}
 	}
 	return nil
-}
-
-func encodeConfig(v any) ([]byte, error) {
-	b, ok := v.([]byte)
-	if v == nil || ok && b == nil {
-		return nil, nil
-	}
-	if !ok {
-		var err error
-		if b, err = msgpack.Marshal(v); err != nil {
-			return nil, err
-		}
-	}
-	return b, abi.CheckValue("configuration", b)
 }
 
 // vocabTable lays out the vocabulary as vocab_map hands it over.
