@@ -1,6 +1,7 @@
 package cpubackend
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -132,6 +133,27 @@ func BenchmarkPrefill(b *testing.B) {
 	}
 }
 
+// BenchmarkBatch is decoding several sequences at once, each token at position 10.
+func BenchmarkBatch(b *testing.B) {
+	for _, n := range []int{1, 2, 4, 5, 8, 16} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			g := benchEngine(b, qwen05b, tensor.Q8_0, backend.Limits{Threads: 2, MaxLogit: n, MaxSeqs: n})
+			var batch backend.Batch
+			for i := range int32(n) {
+				batch.Tokens, batch.Pos, batch.Seq = append(batch.Tokens, i), append(batch.Pos, 10), append(batch.Seq, i)
+				batch.Tables, batch.LogitRows = append(batch.Tables, []int32{i}), append(batch.LogitRows, i)
+			}
+			logits := matrix(n, g.plan.Vocab)
+			for b.Loop() {
+				if err := g.exec.Run(context.Background(), &batch, logits); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "tok/s")
+		})
+	}
+}
+
 // BenchmarkSteps is a model so small that a run is all overhead: barriers, walking
 // the plan, the small operations. It reports the time per step.
 func BenchmarkSteps(b *testing.B) {
@@ -149,20 +171,21 @@ func BenchmarkSteps(b *testing.B) {
 	}
 }
 
-// BenchmarkLongContext is decoding at a long context, where attention counts.
+// BenchmarkLongContext is decoding the token at position 1023, where attention
+// counts.
 func BenchmarkLongContext(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
-			p, data := randomModel(b, qwen05b, tensor.Q8_0)
-			g := newEngine(b, p, data, backend.Limits{Threads: threads})
+			g := benchEngine(b, qwen05b, tensor.Q8_0, backend.Limits{Threads: threads})
 			logits, token := matrix(1, g.plan.Vocab), []int32{1}
-			for range 2 {
-				g.feed(make([]int32, 511), nil)
+			for g.done < 1023 {
+				g.feed(make([]int32, min(512, 1023-g.done)), nil)
 			}
 			for b.Loop() {
 				g.done = 1023
 				g.feed(token, logits)
 			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tok/s")
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/model"
@@ -57,7 +58,7 @@ func newEngine(t testing.TB, p *plan.Plan, data [][]byte, lim backend.Limits) *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	lim.MaxSeqs, lim.Pages = 1, 1024/backend.PageTokens
+	lim.MaxSeqs, lim.Pages = max(lim.MaxSeqs, 1), 1024/backend.PageTokens
 	lim.MaxRows = max(lim.MaxRows, 512)
 	lim.MaxLogit = max(lim.MaxLogit, 1)
 	e, err := be.Compile(p, w, lim)
@@ -145,52 +146,82 @@ func relRMS(got, want [][]float32, skip []int) float64 {
 	return math.Sqrt(num / den)
 }
 
-// Random models of the dense families in every format, against the float32 logits
-// of llama.cpp, and beside the error of its own int8 path. The first 24 tokens are
-// prefill, the others decoding.
-func TestGoldenLogits(t *testing.T) {
-	var manifest struct {
-		Entries []struct {
-			Arch, Name, File, Quant string
-			Vocab, Rows             int
-			Tokens                  []int32
-			F32Ref                  string `json:"logits_f32ref"`
-			Native                  string `json:"logits_native"`
-			Outliers                []int  `json:"rows_outlier_native"`
-		}
-	}
+// goldenModel is a random model with the logits of llama.cpp.
+type goldenModel struct {
+	Arch, Name, File, Quant string
+	Vocab, Rows             int
+	Tokens                  []int32
+	F32Ref                  string `json:"logits_f32ref"` // float32 throughout
+	Native                  string `json:"logits_native"` // its own int8 path
+	Outliers                []int  `json:"rows_outlier_native"`
+}
+
+func goldenModels(t *testing.T) (models []goldenModel) {
+	t.Helper()
+	var manifest struct{ Entries []goldenModel }
 	testdata.JSON(t, &manifest, "golden", "manifest.json")
-	tested := 0
 	for _, e := range manifest.Entries {
-		if !slices.Contains(model.Arches(), e.Arch) {
-			continue
+		if slices.Contains(model.Arches(), e.Arch) {
+			models = append(models, e)
 		}
-		tested++
-		t.Run(e.Name, func(t *testing.T) {
-			want := readLogits(t, e.Rows, e.Vocab, e.F32Ref)
-			native := readLogits(t, e.Rows, e.Vocab, e.Native)
-			tol := 6e-2
-			switch e.Quant {
-			case "F32":
-				tol = 1e-5
-			case "F16":
-				tol = 5e-3
-			}
-			g := openEngine(t, testdata.Path(t, "golden", e.File), backend.Limits{MaxLogit: 24, KVF32: true})
-			got := matrix(e.Rows, e.Vocab)
-			g.feed(e.Tokens[:24], got[:24])
-			for i := 24; i < e.Rows; i++ {
-				g.feed(e.Tokens[i:i+1], got[i:i+1])
-			}
-			ours := relRMS(got, want, e.Outliers)
-			t.Logf("relative RMS error %.2e, llama.cpp's own %.2e", ours, relRMS(native, want, e.Outliers))
-			if !(ours <= tol) {
-				t.Errorf("relative RMS error %.2e, at most %.0e allowed", ours, tol)
-			}
-		})
 	}
-	if tested < 10 {
-		t.Errorf("only %d models tested", tested)
+	if len(models) < 10 {
+		t.Errorf("only %d models to test", len(models))
+	}
+	return models
+}
+
+// run computes the logits of all rows: the first 24 tokens are prefill, the others
+// decoding.
+func (e *goldenModel) run(t *testing.T) [][]float32 {
+	t.Helper()
+	g := openEngine(t, testdata.Path(t, "golden", e.File), backend.Limits{MaxLogit: 24, KVF32: true})
+	got := matrix(e.Rows, e.Vocab)
+	g.feed(e.Tokens[:24], got[:24])
+	for i := 24; i < e.Rows; i++ {
+		g.feed(e.Tokens[i:i+1], got[i:i+1])
+	}
+	return got
+}
+
+func (e *goldenModel) check(t *testing.T) {
+	t.Helper()
+	want := readLogits(t, e.Rows, e.Vocab, e.F32Ref)
+	native := readLogits(t, e.Rows, e.Vocab, e.Native)
+	tol := 6e-2
+	switch e.Quant {
+	case "F32":
+		tol = 1e-5
+	case "F16":
+		tol = 5e-3
+	}
+	ours := relRMS(e.run(t), want, e.Outliers)
+	t.Logf("relative RMS error %.2e, llama.cpp's own %.2e", ours, relRMS(native, want, e.Outliers))
+	if !(ours <= tol) {
+		t.Errorf("relative RMS error %.2e, at most %.0e allowed", ours, tol)
+	}
+}
+
+// Random models of the dense families in every format.
+func TestGoldenLogits(t *testing.T) {
+	for _, e := range goldenModels(t) {
+		t.Run(e.Name, e.check)
+	}
+}
+
+// Every instruction set this machine has, on one model of each precision.
+func TestInstructionSets(t *testing.T) {
+	all := kernels.Supported()
+	defer kernels.Select(all[len(all)-1])
+	for _, set := range all {
+		if err := kernels.Select(set); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range goldenModels(t) {
+			if slices.Contains([]string{"t-llama-s-F32", "t-qwen2-s-Q8_0", "t-qwen3-k-Q4_K"}, e.Name) {
+				t.Run(set+"/"+e.Name, e.check)
+			}
+		}
 	}
 }
 

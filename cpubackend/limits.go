@@ -26,10 +26,12 @@ func MeasureLimits(threads int) Limits {
 	const size, rounds = 512 << 20, 3
 	var l Limits
 	if m, err := reserve(size); err == nil {
-		for i := 0; i < size; i += 4096 {
-			m.bytes[i] = 1
-		}
 		part := size / threads &^ 63
+		together(threads, func(i int) { // pages exist once they are written
+			for at := i * part; at < (i+1)*part; at += 4096 {
+				m.bytes[at] = 1
+			}
+		})
 		for range rounds {
 			took := together(threads, func(i int) { kernels.ReadSum(m.bytes[i*part : (i+1)*part]) })
 			l.ReadBandwidth = max(l.ReadBandwidth, float64(part*threads)/took.Seconds())
