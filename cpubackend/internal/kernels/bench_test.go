@@ -52,7 +52,8 @@ func benchMul(b *testing.B, dt tensor.DType, rows, n, k int) {
 }
 
 // BenchmarkDecode streams a gigabyte of weights through matrix-vector products
-// on one and two threads and prints the share of plain reading.
+// of one and of eight rows, on one and two threads, and prints the share of plain
+// reading.
 func BenchmarkDecode(b *testing.B) {
 	if testing.Short() {
 		b.Skip("takes a gigabyte")
@@ -72,33 +73,37 @@ func BenchmarkDecode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, threads := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%v/threads=%d", dt, threads), func(b *testing.B) { benchDecode(b, m, threads) })
+		for _, rows := range []int{1, 8} {
+			for _, threads := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%v/rows=%d/threads=%d", dt, rows, threads), func(b *testing.B) { benchDecode(b, m, rows, threads) })
+			}
 		}
 	}
 }
 
-func benchDecode(b *testing.B, m *Mat, threads int) {
-	a := NewAct(1, m.K)
-	a.Set(normals(random(3), m.K), 1, m.K)
-	a.Quantize(0, 1)
-	y := make([]float32, m.N)
+// benchDecode alternates reading and multiplying; the share is the median of the
+// pairs.
+func benchDecode(b *testing.B, m *Mat, rows, threads int) {
+	a := NewAct(rows, m.K)
+	a.Set(normals(random(3), rows*m.K), rows, m.K)
+	a.Quantize(0, rows)
+	y := make([]float32, rows*m.N)
 	part := func(i int) (int, int) { return m.N / threads * i, m.N / threads * (i + 1) }
-	var read, mul time.Duration
+	var share, rate []float64
 	for b.Loop() {
-		read += together(threads, func(i int) {
+		read := together(threads, func(i int) {
 			lo, hi := part(i)
 			ReadSum(m.data[lo*m.stride : hi*m.stride])
 		})
-		mul += together(threads, func(i int) {
+		mul := together(threads, func(i int) {
 			lo, hi := part(i)
-			m.Mul(y, m.N, a, 0, 1, lo, hi)
+			m.Mul(y, m.N, a, 0, rows, lo, hi)
 		})
+		share = append(share, read.Seconds()/mul.Seconds())
+		rate = append(rate, float64(len(m.data))/mul.Seconds())
 	}
-	bytes := float64(len(m.data)) * float64(b.N) / 1e9
-	b.ReportMetric(bytes/mul.Seconds(), "GB/s")
-	b.ReportMetric(bytes/read.Seconds(), "read-GB/s")
-	b.ReportMetric(100*read.Seconds()/mul.Seconds(), "%read")
+	b.ReportMetric(median(rate)/1e9, "GB/s")
+	b.ReportMetric(100*median(share), "%read")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -7,7 +7,12 @@ package kernels
 // packIQ4NLAVX512 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packIQ4NLAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int)
+func packIQ4NLAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+
+// packIQ4NLAVX2 packs n cells of 16 rows into a tile.
+//
+//go:noescape
+func packIQ4NLAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
 
 // decodeIQ4NLAVX512 multiplies groups of four rows with one activation row.
 //

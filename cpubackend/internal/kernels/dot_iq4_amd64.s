@@ -4,111 +4,140 @@
 
 #include "textflag.h"
 
-// func packIQ4NLAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int)
-// Requires: AVX, AVX2, AVX512BW, AVX512F
-TEXT ·packIQ4NLAVX512(SB), $0-48
-	MOVQ         q+0(FP), AX
-	MOVQ         d+8(FP), CX
-	MOVQ         m+16(FP), DX
-	MOVQ         n+40(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         stride+32(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         SI, R8
-	SHLQ         $0x02, R8
-	LEAQ         (BX)(R8*1), R9
-	LEAQ         (R9)(R8*1), R10
-	LEAQ         (R10)(R8*1), R8
-	VPBROADCASTD data0<>+0(SB), Z0
-	VMOVDQU32    data1<>+0(SB), Z1
+// func packIQ4NLAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
+TEXT ·packIQ4NLAVX512(SB), $0-56
+	MOVQ      q+0(FP), AX
+	MOVQ      d+8(FP), CX
+	MOVQ      m+16(FP), DX
+	MOVQ      n+40(FP), BX
+	MOVQ      ahead+48(FP), SI
+	MOVQ      w+24(FP), DI
+	MOVQ      stride+32(FP), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      R8, R10
+	SHLQ      $0x02, R10
+	LEAQ      (DI)(R10*1), R11
+	LEAQ      (R11)(R10*1), R12
+	LEAQ      (R12)(R10*1), R10
+	VMOVDQU32 data0<>+0(SB), Z0
+	VMOVUPS   data1<>+0(SB), Z1
 
 loop1:
-	VPXOR        X2, X2, X2
+	LEAQ         (DI)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
+	LEAQ         (R11)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
+	LEAQ         (R12)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
+	LEAQ         (R10)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
 	VPXOR        X3, X3, X3
-	VPINSRW      $0x00, (BX), X2, X2
-	VPINSRW      $0x00, (R10), X3, X3
-	VPINSRW      $0x01, (BX)(SI*1), X2, X2
-	VPINSRW      $0x01, (R10)(SI*1), X3, X3
-	VPINSRW      $0x02, (BX)(SI*2), X2, X2
-	VPINSRW      $0x02, (R10)(SI*2), X3, X3
-	VPINSRW      $0x03, (BX)(DI*1), X2, X2
-	VPINSRW      $0x03, (R10)(DI*1), X3, X3
-	VPINSRW      $0x04, (R9), X2, X2
-	VPINSRW      $0x04, (R8), X3, X3
-	VPINSRW      $0x05, (R9)(SI*1), X2, X2
-	VPINSRW      $0x05, (R8)(SI*1), X3, X3
-	VPINSRW      $0x06, (R9)(SI*2), X2, X2
-	VPINSRW      $0x06, (R8)(SI*2), X3, X3
-	VPINSRW      $0x07, (R9)(DI*1), X2, X2
-	VPINSRW      $0x07, (R8)(DI*1), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y3
-	VCVTPH2PS    Y3, Z3
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      2(BX), X3
-	VINSERTI32X4 $0x01, 2(R9), Z3, Z3
-	VINSERTI32X4 $0x02, 2(R10), Z3, Z3
-	VINSERTI32X4 $0x03, 2(R8), Z3, Z3
-	VMOVUPS      2(BX)(SI*1), X4
-	VINSERTI32X4 $0x01, 2(R9)(SI*1), Z4, Z4
-	VINSERTI32X4 $0x02, 2(R10)(SI*1), Z4, Z4
-	VINSERTI32X4 $0x03, 2(R8)(SI*1), Z4, Z4
-	VMOVUPS      2(BX)(SI*2), X5
-	VINSERTI32X4 $0x01, 2(R9)(SI*2), Z5, Z5
-	VINSERTI32X4 $0x02, 2(R10)(SI*2), Z5, Z5
-	VINSERTI32X4 $0x03, 2(R8)(SI*2), Z5, Z5
-	VMOVUPS      2(BX)(DI*1), X6
-	VINSERTI32X4 $0x01, 2(R9)(DI*1), Z6, Z6
-	VINSERTI32X4 $0x02, 2(R10)(DI*1), Z6, Z6
-	VINSERTI32X4 $0x03, 2(R8)(DI*1), Z6, Z6
-	VPUNPCKLDQ   Z4, Z3, Z7
-	VPUNPCKHDQ   Z4, Z3, Z3
+	VPXOR        X2, X2, X2
+	VPINSRW      $0x00, (DI), X3, X3
+	VPINSRW      $0x00, (R12), X2, X2
+	VPINSRW      $0x01, (DI)(R8*1), X3, X3
+	VPINSRW      $0x01, (R12)(R8*1), X2, X2
+	VPINSRW      $0x02, (DI)(R8*2), X3, X3
+	VPINSRW      $0x02, (R12)(R8*2), X2, X2
+	VPINSRW      $0x03, (DI)(R9*1), X3, X3
+	VPINSRW      $0x03, (R12)(R9*1), X2, X2
+	VPINSRW      $0x04, (R11), X3, X3
+	VPINSRW      $0x04, (R10), X2, X2
+	VPINSRW      $0x05, (R11)(R8*1), X3, X3
+	VPINSRW      $0x05, (R10)(R8*1), X2, X2
+	VPINSRW      $0x06, (R11)(R8*2), X3, X3
+	VPINSRW      $0x06, (R10)(R8*2), X2, X2
+	VPINSRW      $0x07, (R11)(R9*1), X3, X3
+	VPINSRW      $0x07, (R10)(R9*1), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y2
+	VCVTPH2PS    Y2, Z2
+	VMOVUPS      Z2, (CX)
+	VMOVUPS      2(DI), X2
+	VINSERTI32X4 $0x01, 2(R11), Z2, Z2
+	VINSERTI32X4 $0x02, 2(R12), Z2, Z2
+	VINSERTI32X4 $0x03, 2(R10), Z2, Z2
+	VMOVUPS      2(DI)(R8*1), X4
+	VINSERTI32X4 $0x01, 2(R11)(R8*1), Z4, Z4
+	VINSERTI32X4 $0x02, 2(R12)(R8*1), Z4, Z4
+	VINSERTI32X4 $0x03, 2(R10)(R8*1), Z4, Z4
+	VMOVUPS      2(DI)(R8*2), X5
+	VINSERTI32X4 $0x01, 2(R11)(R8*2), Z5, Z5
+	VINSERTI32X4 $0x02, 2(R12)(R8*2), Z5, Z5
+	VINSERTI32X4 $0x03, 2(R10)(R8*2), Z5, Z5
+	VMOVUPS      2(DI)(R9*1), X6
+	VINSERTI32X4 $0x01, 2(R11)(R9*1), Z6, Z6
+	VINSERTI32X4 $0x02, 2(R12)(R9*1), Z6, Z6
+	VINSERTI32X4 $0x03, 2(R10)(R9*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z2, Z7
+	VPUNPCKHDQ   Z4, Z2, Z2
 	VPUNPCKLDQ   Z6, Z5, Z4
 	VPUNPCKHDQ   Z6, Z5, Z5
 	VPUNPCKLQDQ  Z4, Z7, Z6
 	VPUNPCKHQDQ  Z4, Z7, Z4
-	VPUNPCKLQDQ  Z5, Z3, Z7
-	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPUNPCKLQDQ  Z5, Z2, Z7
+	VPUNPCKHQDQ  Z5, Z2, Z2
 	VPANDD       Z0, Z6, Z5
 	VPSHUFB      Z5, Z1, Z5
-	VMOVDQU32    Z5, (AX)
+	VMOVUPS      Z5, (AX)
+	VPANDD       Z0, Z4, Z5
+	VPSHUFB      Z5, Z1, Z5
+	VMOVUPS      Z5, 64(AX)
+	VPANDD       Z0, Z7, Z5
+	VPSHUFB      Z5, Z1, Z5
+	VMOVUPS      Z5, 128(AX)
+	VPANDD       Z0, Z2, Z5
+	VPSHUFB      Z5, Z1, Z5
+	VMOVUPS      Z5, 192(AX)
 	VPSRLW       $0x04, Z6, Z5
 	VPANDD       Z0, Z5, Z5
 	VPSHUFB      Z5, Z1, Z5
-	VMOVDQU32    Z5, 256(AX)
-	VPANDD       Z0, Z4, Z5
-	VPSHUFB      Z5, Z1, Z5
-	VMOVDQU32    Z5, 64(AX)
+	VMOVUPS      Z5, 256(AX)
 	VPSRLW       $0x04, Z4, Z4
 	VPANDD       Z0, Z4, Z4
 	VPSHUFB      Z4, Z1, Z4
-	VMOVDQU32    Z4, 320(AX)
-	VPANDD       Z0, Z7, Z4
-	VPSHUFB      Z4, Z1, Z4
-	VMOVDQU32    Z4, 128(AX)
+	VMOVUPS      Z4, 320(AX)
 	VPSRLW       $0x04, Z7, Z4
 	VPANDD       Z0, Z4, Z4
 	VPSHUFB      Z4, Z1, Z4
-	VMOVDQU32    Z4, 384(AX)
-	VPANDD       Z0, Z3, Z4
-	VPSHUFB      Z4, Z1, Z4
-	VMOVDQU32    Z4, 192(AX)
-	VPSRLW       $0x04, Z3, Z3
-	VPANDD       Z0, Z3, Z3
-	VPSHUFB      Z3, Z1, Z3
-	VMOVDQU32    Z3, 448(AX)
-	ADDQ         $0x12, BX
-	ADDQ         $0x12, R9
+	VMOVUPS      Z4, 384(AX)
+	VPSRLW       $0x04, Z2, Z2
+	VPANDD       Z0, Z2, Z2
+	VPSHUFB      Z2, Z1, Z2
+	VMOVUPS      Z2, 448(AX)
+	ADDQ         $0x12, DI
+	ADDQ         $0x12, R11
+	ADDQ         $0x12, R12
 	ADDQ         $0x12, R10
-	ADDQ         $0x12, R8
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
-	DECQ         DX
+	ADDQ         $0x40, DX
+	DECQ         BX
 	JNZ          loop1
 	VZEROUPPER
 	RET
 
-DATA data0<>+0(SB)/8, $0x000000000f0f0f0f
-GLOBL data0<>(SB), RODATA|NOPTR, $8
+DATA data0<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+32(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+40(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+48(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+56(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL data0<>(SB), RODATA|NOPTR, $64
 
 DATA data1<>+0(SB)/8, $0x766a5d4f3f2d1801
 DATA data1<>+8(SB)/8, $0xf1d9c5b5a6998d81
@@ -119,6 +148,167 @@ DATA data1<>+40(SB)/8, $0xf1d9c5b5a6998d81
 DATA data1<>+48(SB)/8, $0x766a5d4f3f2d1801
 DATA data1<>+56(SB)/8, $0xf1d9c5b5a6998d81
 GLOBL data1<>(SB), RODATA|NOPTR, $64
+
+// func packIQ4NLAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·packIQ4NLAVX2(SB), $0-56
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    m+16(FP), DX
+	MOVQ    n+40(FP), BX
+	MOVQ    ahead+48(FP), SI
+	MOVQ    w+24(FP), DI
+	MOVQ    stride+32(FP), R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    R8, R10
+	SHLQ    $0x02, R10
+	LEAQ    (DI)(R10*1), R11
+	LEAQ    (R11)(R10*1), R12
+	LEAQ    (R12)(R10*1), R10
+	VMOVUPS data1<>+0(SB), Y0
+
+loop2:
+	LEAQ        (DI)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	LEAQ        (R11)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	LEAQ        (R12)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	LEAQ        (R10)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	VPXOR       X1, X1, X1
+	VPINSRW     $0x00, (DI), X1, X1
+	VPINSRW     $0x01, (DI)(R8*1), X1, X1
+	VPINSRW     $0x02, (DI)(R8*2), X1, X1
+	VPINSRW     $0x03, (DI)(R9*1), X1, X1
+	VPINSRW     $0x04, (R11), X1, X1
+	VPINSRW     $0x05, (R11)(R8*1), X1, X1
+	VPINSRW     $0x06, (R11)(R8*2), X1, X1
+	VPINSRW     $0x07, (R11)(R9*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVUPS     Y1, (CX)
+	VMOVUPS     2(DI), X1
+	VINSERTI128 $0x01, 2(R11), Y1, Y1
+	VMOVUPS     2(DI)(R8*1), X2
+	VINSERTI128 $0x01, 2(R11)(R8*1), Y2, Y2
+	VMOVUPS     2(DI)(R8*2), X3
+	VINSERTI128 $0x01, 2(R11)(R8*2), Y3, Y3
+	VMOVUPS     2(DI)(R9*1), X4
+	VINSERTI128 $0x01, 2(R11)(R9*1), Y4, Y4
+	VPUNPCKLDQ  Y2, Y1, Y5
+	VPUNPCKHDQ  Y2, Y1, Y1
+	VPUNPCKLDQ  Y4, Y3, Y2
+	VPUNPCKHDQ  Y4, Y3, Y3
+	VPUNPCKLQDQ Y2, Y5, Y4
+	VPUNPCKHQDQ Y2, Y5, Y2
+	VPUNPCKLQDQ Y3, Y1, Y5
+	VPUNPCKHQDQ Y3, Y1, Y1
+	VPAND       data0<>+0(SB), Y4, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, (AX)
+	VPAND       data0<>+0(SB), Y2, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 64(AX)
+	VPAND       data0<>+0(SB), Y5, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 128(AX)
+	VPAND       data0<>+0(SB), Y1, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 192(AX)
+	VPSRLW      $0x04, Y4, Y3
+	VPAND       data0<>+0(SB), Y3, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 256(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       data0<>+0(SB), Y2, Y2
+	VPSHUFB     Y2, Y0, Y2
+	VMOVUPS     Y2, 320(AX)
+	VPSRLW      $0x04, Y5, Y2
+	VPAND       data0<>+0(SB), Y2, Y2
+	VPSHUFB     Y2, Y0, Y2
+	VMOVUPS     Y2, 384(AX)
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       data0<>+0(SB), Y1, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVUPS     Y1, 448(AX)
+	VPXOR       X1, X1, X1
+	VPINSRW     $0x00, (R12), X1, X1
+	VPINSRW     $0x01, (R12)(R8*1), X1, X1
+	VPINSRW     $0x02, (R12)(R8*2), X1, X1
+	VPINSRW     $0x03, (R12)(R9*1), X1, X1
+	VPINSRW     $0x04, (R10), X1, X1
+	VPINSRW     $0x05, (R10)(R8*1), X1, X1
+	VPINSRW     $0x06, (R10)(R8*2), X1, X1
+	VPINSRW     $0x07, (R10)(R9*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVUPS     Y1, 32(CX)
+	VMOVUPS     2(R12), X1
+	VINSERTI128 $0x01, 2(R10), Y1, Y1
+	VMOVUPS     2(R12)(R8*1), X2
+	VINSERTI128 $0x01, 2(R10)(R8*1), Y2, Y2
+	VMOVUPS     2(R12)(R8*2), X3
+	VINSERTI128 $0x01, 2(R10)(R8*2), Y3, Y3
+	VMOVUPS     2(R12)(R9*1), X4
+	VINSERTI128 $0x01, 2(R10)(R9*1), Y4, Y4
+	VPUNPCKLDQ  Y2, Y1, Y5
+	VPUNPCKHDQ  Y2, Y1, Y1
+	VPUNPCKLDQ  Y4, Y3, Y2
+	VPUNPCKHDQ  Y4, Y3, Y3
+	VPUNPCKLQDQ Y2, Y5, Y4
+	VPUNPCKHQDQ Y2, Y5, Y2
+	VPUNPCKLQDQ Y3, Y1, Y5
+	VPUNPCKHQDQ Y3, Y1, Y1
+	VPAND       data0<>+0(SB), Y4, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 32(AX)
+	VPAND       data0<>+0(SB), Y2, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 96(AX)
+	VPAND       data0<>+0(SB), Y5, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 160(AX)
+	VPAND       data0<>+0(SB), Y1, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 224(AX)
+	VPSRLW      $0x04, Y4, Y3
+	VPAND       data0<>+0(SB), Y3, Y3
+	VPSHUFB     Y3, Y0, Y3
+	VMOVUPS     Y3, 288(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       data0<>+0(SB), Y2, Y2
+	VPSHUFB     Y2, Y0, Y2
+	VMOVUPS     Y2, 352(AX)
+	VPSRLW      $0x04, Y5, Y2
+	VPAND       data0<>+0(SB), Y2, Y2
+	VPSHUFB     Y2, Y0, Y2
+	VMOVUPS     Y2, 416(AX)
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       data0<>+0(SB), Y1, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVUPS     Y1, 480(AX)
+	ADDQ        $0x12, DI
+	ADDQ        $0x12, R11
+	ADDQ        $0x12, R12
+	ADDQ        $0x12, R10
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        BX
+	JNZ         loop2
+	VZEROUPPER
+	RET
 
 // func decodeIQ4NLAVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
@@ -133,12 +323,12 @@ TEXT ·decodeIQ4NLAVX512(SB), $0-64
 	MOVQ         $0x00004000, DX
 	CMPQ         R10, DX
 	CMOVQLT      DX, R10
-	VPBROADCASTD data0<>+0(SB), Z0
+	VPBROADCASTD data2<>+0(SB), Z0
 	MOVQ         $0x0000000000001111, DX
 	KMOVQ        DX, K1
 	VMOVDQU32    data1<>+0(SB), Z3
-	VPBROADCASTD data2<>+0(SB), Z4
-	VMOVDQU32    data3<>+0(SB), Z5
+	VPBROADCASTD data3<>+0(SB), Z4
+	VMOVDQU32    data4<>+0(SB), Z5
 	MOVQ         $0x00000000000000f0, DX
 	KMOVQ        DX, K1
 	MOVQ         $0x0000000000000f00, DX
@@ -146,7 +336,7 @@ TEXT ·decodeIQ4NLAVX512(SB), $0-64
 	MOVQ         $0x000000000000f000, DX
 	KMOVQ        DX, K3
 
-loop2:
+loop3:
 	MOVQ   cells+56(FP), R11
 	MOVQ   c+32(FP), SI
 	MOVQ   R8, DX
@@ -154,7 +344,7 @@ loop2:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-cells3:
+cells4:
 	PREFETCHT0      (BX)
 	VPBROADCASTD    (DX), Z2
 	PREFETCHT0      18(BX)
@@ -190,40 +380,43 @@ cells3:
 	ADDQ            $0x48, BX
 	ADDQ            $0x40, SI
 	SUBQ            $0x01, R11
-	JNZ             cells3
+	JNZ             cells4
 	VPERMILPS       $0xb1, Z1, Z2
 	VADDPS          Z2, Z1, Z1
 	VPERMILPS       $0x4e, Z1, Z2
 	VADDPS          Z2, Z1, Z1
-	VMOVDQU32       data4<>+0(SB), Z2
+	VMOVDQU32       data5<>+0(SB), Z2
 	VPERMPS         Z1, Z2, Z1
 	VMOVUPS         X1, (DI)
 	ADDQ            $0x10, DI
 	LEAQ            (R8)(AX*4), R8
 	DECQ            R9
-	JNZ             loop2
+	JNZ             loop3
 	VZEROUPPER
 	RET
 
-DATA data2<>+0(SB)/8, $0x0000000080808080
+DATA data2<>+0(SB)/8, $0x000000000f0f0f0f
 GLOBL data2<>(SB), RODATA|NOPTR, $8
 
-DATA data3<>+0(SB)/8, $0x0000000000000000
-DATA data3<>+8(SB)/8, $0x0008000800080008
-DATA data3<>+16(SB)/8, $0x0010001000100010
-DATA data3<>+24(SB)/8, $0x0018001800180018
-DATA data3<>+32(SB)/8, $0x0000000000000000
-DATA data3<>+40(SB)/8, $0x0000000000000000
-DATA data3<>+48(SB)/8, $0x0000000000000000
-DATA data3<>+56(SB)/8, $0x0000000000000000
-GLOBL data3<>(SB), RODATA|NOPTR, $64
+DATA data3<>+0(SB)/8, $0x0000000080808080
+GLOBL data3<>(SB), RODATA|NOPTR, $8
 
-DATA data4<>+0(SB)/8, $0x0000000400000000
-DATA data4<>+8(SB)/8, $0x0000000c00000008
-DATA data4<>+16(SB)/8, $0x0000000400000000
-DATA data4<>+24(SB)/8, $0x0000000c00000008
-DATA data4<>+32(SB)/8, $0x0000000400000000
-DATA data4<>+40(SB)/8, $0x0000000c00000008
-DATA data4<>+48(SB)/8, $0x0000000400000000
-DATA data4<>+56(SB)/8, $0x0000000c00000008
+DATA data4<>+0(SB)/8, $0x0000000000000000
+DATA data4<>+8(SB)/8, $0x0008000800080008
+DATA data4<>+16(SB)/8, $0x0010001000100010
+DATA data4<>+24(SB)/8, $0x0018001800180018
+DATA data4<>+32(SB)/8, $0x0000000000000000
+DATA data4<>+40(SB)/8, $0x0000000000000000
+DATA data4<>+48(SB)/8, $0x0000000000000000
+DATA data4<>+56(SB)/8, $0x0000000000000000
 GLOBL data4<>(SB), RODATA|NOPTR, $64
+
+DATA data5<>+0(SB)/8, $0x0000000400000000
+DATA data5<>+8(SB)/8, $0x0000000c00000008
+DATA data5<>+16(SB)/8, $0x0000000400000000
+DATA data5<>+24(SB)/8, $0x0000000c00000008
+DATA data5<>+32(SB)/8, $0x0000000400000000
+DATA data5<>+40(SB)/8, $0x0000000c00000008
+DATA data5<>+48(SB)/8, $0x0000000400000000
+DATA data5<>+56(SB)/8, $0x0000000c00000008
+GLOBL data5<>(SB), RODATA|NOPTR, $64

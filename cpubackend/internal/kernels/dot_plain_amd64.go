@@ -12,7 +12,12 @@ func decodeF32AVX512(y *float32, w *byte, stride int, groups int, x *float32, k 
 // packF32AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packF32AVX512(t *float32, w *byte, stride int, n int)
+func packF32AVX512(t *float32, w *byte, stride int, n int, ahead int)
+
+// packF32AVX2 packs n columns of 16 rows into a tile; n is a multiple of 16.
+//
+//go:noescape
+func packF32AVX2(t *float32, w *byte, stride int, n int, ahead int)
 
 // decodeF16AVX512 multiplies groups of four rows with one activation row.
 //
@@ -22,7 +27,12 @@ func decodeF16AVX512(y *float32, w *byte, stride int, groups int, x *float32, k 
 // packF16AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packF16AVX512(t *float32, w *byte, stride int, n int)
+func packF16AVX512(t *float32, w *byte, stride int, n int, ahead int)
+
+// packF16AVX2 packs n columns of 16 rows into a tile; n is a multiple of 16.
+//
+//go:noescape
+func packF16AVX2(t *float32, w *byte, stride int, n int, ahead int)
 
 // decodeBF16AVX512 multiplies groups of four rows with one activation row.
 //
@@ -32,4 +42,9 @@ func decodeBF16AVX512(y *float32, w *byte, stride int, groups int, x *float32, k
 // packBF16AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packBF16AVX512(t *float32, w *byte, stride int, n int)
+func packBF16AVX512(t *float32, w *byte, stride int, n int, ahead int)
+
+// packBF16AVX2 packs n columns of 16 rows into a tile; n is a multiple of 16.
+//
+//go:noescape
+func packBF16AVX2(t *float32, w *byte, stride int, n int, ahead int)

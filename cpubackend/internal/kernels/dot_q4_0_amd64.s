@@ -4,114 +4,310 @@
 
 #include "textflag.h"
 
-// func packQ4_0AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int)
-// Requires: AVX, AVX2, AVX512BW, AVX512F
-TEXT ·packQ4_0AVX512(SB), $0-48
-	MOVQ         q+0(FP), AX
-	MOVQ         d+8(FP), CX
-	MOVQ         m+16(FP), DX
-	MOVQ         n+40(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         stride+32(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         SI, R8
-	SHLQ         $0x02, R8
-	LEAQ         (BX)(R8*1), R9
-	LEAQ         (R9)(R8*1), R10
-	LEAQ         (R10)(R8*1), R8
-	VPBROADCASTD data0<>+0(SB), Z0
-	VPBROADCASTD data1<>+0(SB), Z1
+// func packQ4_0AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
+TEXT ·packQ4_0AVX512(SB), $0-56
+	MOVQ      q+0(FP), AX
+	MOVQ      d+8(FP), CX
+	MOVQ      m+16(FP), DX
+	MOVQ      n+40(FP), BX
+	MOVQ      ahead+48(FP), SI
+	MOVQ      w+24(FP), DI
+	MOVQ      stride+32(FP), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      R8, R10
+	SHLQ      $0x02, R10
+	LEAQ      (DI)(R10*1), R11
+	LEAQ      (R11)(R10*1), R12
+	LEAQ      (R12)(R10*1), R10
+	VMOVDQU32 data0<>+0(SB), Z0
+	VMOVDQU32 data1<>+0(SB), Z1
 
 loop1:
-	VPXOR        X2, X2, X2
+	LEAQ         (DI)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
+	LEAQ         (R11)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
+	LEAQ         (R12)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
+	LEAQ         (R10)(SI*1), R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R13)(R8*2)
+	PREFETCHT0   (R13)(R9*1)
 	VPXOR        X3, X3, X3
-	VPINSRW      $0x00, (BX), X2, X2
-	VPINSRW      $0x00, (R10), X3, X3
-	VPINSRW      $0x01, (BX)(SI*1), X2, X2
-	VPINSRW      $0x01, (R10)(SI*1), X3, X3
-	VPINSRW      $0x02, (BX)(SI*2), X2, X2
-	VPINSRW      $0x02, (R10)(SI*2), X3, X3
-	VPINSRW      $0x03, (BX)(DI*1), X2, X2
-	VPINSRW      $0x03, (R10)(DI*1), X3, X3
-	VPINSRW      $0x04, (R9), X2, X2
-	VPINSRW      $0x04, (R8), X3, X3
-	VPINSRW      $0x05, (R9)(SI*1), X2, X2
-	VPINSRW      $0x05, (R8)(SI*1), X3, X3
-	VPINSRW      $0x06, (R9)(SI*2), X2, X2
-	VPINSRW      $0x06, (R8)(SI*2), X3, X3
-	VPINSRW      $0x07, (R9)(DI*1), X2, X2
-	VPINSRW      $0x07, (R8)(DI*1), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y3
-	VCVTPH2PS    Y3, Z3
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      2(BX), X3
-	VINSERTI32X4 $0x01, 2(R9), Z3, Z3
-	VINSERTI32X4 $0x02, 2(R10), Z3, Z3
-	VINSERTI32X4 $0x03, 2(R8), Z3, Z3
-	VMOVUPS      2(BX)(SI*1), X4
-	VINSERTI32X4 $0x01, 2(R9)(SI*1), Z4, Z4
-	VINSERTI32X4 $0x02, 2(R10)(SI*1), Z4, Z4
-	VINSERTI32X4 $0x03, 2(R8)(SI*1), Z4, Z4
-	VMOVUPS      2(BX)(SI*2), X5
-	VINSERTI32X4 $0x01, 2(R9)(SI*2), Z5, Z5
-	VINSERTI32X4 $0x02, 2(R10)(SI*2), Z5, Z5
-	VINSERTI32X4 $0x03, 2(R8)(SI*2), Z5, Z5
-	VMOVUPS      2(BX)(DI*1), X6
-	VINSERTI32X4 $0x01, 2(R9)(DI*1), Z6, Z6
-	VINSERTI32X4 $0x02, 2(R10)(DI*1), Z6, Z6
-	VINSERTI32X4 $0x03, 2(R8)(DI*1), Z6, Z6
-	VPUNPCKLDQ   Z4, Z3, Z7
-	VPUNPCKHDQ   Z4, Z3, Z3
+	VPXOR        X2, X2, X2
+	VPINSRW      $0x00, (DI), X3, X3
+	VPINSRW      $0x00, (R12), X2, X2
+	VPINSRW      $0x01, (DI)(R8*1), X3, X3
+	VPINSRW      $0x01, (R12)(R8*1), X2, X2
+	VPINSRW      $0x02, (DI)(R8*2), X3, X3
+	VPINSRW      $0x02, (R12)(R8*2), X2, X2
+	VPINSRW      $0x03, (DI)(R9*1), X3, X3
+	VPINSRW      $0x03, (R12)(R9*1), X2, X2
+	VPINSRW      $0x04, (R11), X3, X3
+	VPINSRW      $0x04, (R10), X2, X2
+	VPINSRW      $0x05, (R11)(R8*1), X3, X3
+	VPINSRW      $0x05, (R10)(R8*1), X2, X2
+	VPINSRW      $0x06, (R11)(R8*2), X3, X3
+	VPINSRW      $0x06, (R10)(R8*2), X2, X2
+	VPINSRW      $0x07, (R11)(R9*1), X3, X3
+	VPINSRW      $0x07, (R10)(R9*1), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y2
+	VCVTPH2PS    Y2, Z2
+	VMOVUPS      Z2, (CX)
+	VMOVUPS      2(DI), X2
+	VINSERTI32X4 $0x01, 2(R11), Z2, Z2
+	VINSERTI32X4 $0x02, 2(R12), Z2, Z2
+	VINSERTI32X4 $0x03, 2(R10), Z2, Z2
+	VMOVUPS      2(DI)(R8*1), X4
+	VINSERTI32X4 $0x01, 2(R11)(R8*1), Z4, Z4
+	VINSERTI32X4 $0x02, 2(R12)(R8*1), Z4, Z4
+	VINSERTI32X4 $0x03, 2(R10)(R8*1), Z4, Z4
+	VMOVUPS      2(DI)(R8*2), X5
+	VINSERTI32X4 $0x01, 2(R11)(R8*2), Z5, Z5
+	VINSERTI32X4 $0x02, 2(R12)(R8*2), Z5, Z5
+	VINSERTI32X4 $0x03, 2(R10)(R8*2), Z5, Z5
+	VMOVUPS      2(DI)(R9*1), X6
+	VINSERTI32X4 $0x01, 2(R11)(R9*1), Z6, Z6
+	VINSERTI32X4 $0x02, 2(R12)(R9*1), Z6, Z6
+	VINSERTI32X4 $0x03, 2(R10)(R9*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z2, Z7
+	VPUNPCKHDQ   Z4, Z2, Z2
 	VPUNPCKLDQ   Z6, Z5, Z4
 	VPUNPCKHDQ   Z6, Z5, Z5
 	VPUNPCKLQDQ  Z4, Z7, Z6
 	VPUNPCKHQDQ  Z4, Z7, Z4
-	VPUNPCKLQDQ  Z5, Z3, Z7
-	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPUNPCKLQDQ  Z5, Z2, Z7
+	VPUNPCKHQDQ  Z5, Z2, Z2
 	VPANDD       Z0, Z6, Z5
 	VPADDB       Z1, Z5, Z5
-	VMOVDQU32    Z5, (AX)
+	VMOVUPS      Z5, (AX)
+	VPANDD       Z0, Z4, Z5
+	VPADDB       Z1, Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VPANDD       Z0, Z7, Z5
+	VPADDB       Z1, Z5, Z5
+	VMOVUPS      Z5, 128(AX)
+	VPANDD       Z0, Z2, Z5
+	VPADDB       Z1, Z5, Z5
+	VMOVUPS      Z5, 192(AX)
 	VPSRLW       $0x04, Z6, Z5
 	VPANDD       Z0, Z5, Z5
 	VPADDB       Z1, Z5, Z5
-	VMOVDQU32    Z5, 256(AX)
-	VPANDD       Z0, Z4, Z5
-	VPADDB       Z1, Z5, Z5
-	VMOVDQU32    Z5, 64(AX)
+	VMOVUPS      Z5, 256(AX)
 	VPSRLW       $0x04, Z4, Z4
 	VPANDD       Z0, Z4, Z4
 	VPADDB       Z1, Z4, Z4
-	VMOVDQU32    Z4, 320(AX)
-	VPANDD       Z0, Z7, Z4
-	VPADDB       Z1, Z4, Z4
-	VMOVDQU32    Z4, 128(AX)
+	VMOVUPS      Z4, 320(AX)
 	VPSRLW       $0x04, Z7, Z4
 	VPANDD       Z0, Z4, Z4
 	VPADDB       Z1, Z4, Z4
-	VMOVDQU32    Z4, 384(AX)
-	VPANDD       Z0, Z3, Z4
-	VPADDB       Z1, Z4, Z4
-	VMOVDQU32    Z4, 192(AX)
-	VPSRLW       $0x04, Z3, Z3
-	VPANDD       Z0, Z3, Z3
-	VPADDB       Z1, Z3, Z3
-	VMOVDQU32    Z3, 448(AX)
-	ADDQ         $0x12, BX
-	ADDQ         $0x12, R9
+	VMOVUPS      Z4, 384(AX)
+	VPSRLW       $0x04, Z2, Z2
+	VPANDD       Z0, Z2, Z2
+	VPADDB       Z1, Z2, Z2
+	VMOVUPS      Z2, 448(AX)
+	ADDQ         $0x12, DI
+	ADDQ         $0x12, R11
+	ADDQ         $0x12, R12
 	ADDQ         $0x12, R10
-	ADDQ         $0x12, R8
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
-	DECQ         DX
+	ADDQ         $0x40, DX
+	DECQ         BX
 	JNZ          loop1
 	VZEROUPPER
 	RET
 
-DATA data0<>+0(SB)/8, $0x000000000f0f0f0f
-GLOBL data0<>(SB), RODATA|NOPTR, $8
+DATA data0<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+32(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+40(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+48(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA data0<>+56(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL data0<>(SB), RODATA|NOPTR, $64
 
-DATA data1<>+0(SB)/8, $0x0000000078787878
-GLOBL data1<>(SB), RODATA|NOPTR, $8
+DATA data1<>+0(SB)/8, $0x7878787878787878
+DATA data1<>+8(SB)/8, $0x7878787878787878
+DATA data1<>+16(SB)/8, $0x7878787878787878
+DATA data1<>+24(SB)/8, $0x7878787878787878
+DATA data1<>+32(SB)/8, $0x7878787878787878
+DATA data1<>+40(SB)/8, $0x7878787878787878
+DATA data1<>+48(SB)/8, $0x7878787878787878
+DATA data1<>+56(SB)/8, $0x7878787878787878
+GLOBL data1<>(SB), RODATA|NOPTR, $64
+
+// func packQ4_0AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·packQ4_0AVX2(SB), $0-56
+	MOVQ q+0(FP), AX
+	MOVQ d+8(FP), CX
+	MOVQ m+16(FP), DX
+	MOVQ n+40(FP), BX
+	MOVQ ahead+48(FP), SI
+	MOVQ w+24(FP), DI
+	MOVQ stride+32(FP), R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ R8, R10
+	SHLQ $0x02, R10
+	LEAQ (DI)(R10*1), R11
+	LEAQ (R11)(R10*1), R12
+	LEAQ (R12)(R10*1), R10
+
+loop2:
+	LEAQ        (DI)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	LEAQ        (R11)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	LEAQ        (R12)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	LEAQ        (R10)(SI*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R8*1)
+	PREFETCHT0  (R13)(R8*2)
+	PREFETCHT0  (R13)(R9*1)
+	VPXOR       X0, X0, X0
+	VPINSRW     $0x00, (DI), X0, X0
+	VPINSRW     $0x01, (DI)(R8*1), X0, X0
+	VPINSRW     $0x02, (DI)(R8*2), X0, X0
+	VPINSRW     $0x03, (DI)(R9*1), X0, X0
+	VPINSRW     $0x04, (R11), X0, X0
+	VPINSRW     $0x05, (R11)(R8*1), X0, X0
+	VPINSRW     $0x06, (R11)(R8*2), X0, X0
+	VPINSRW     $0x07, (R11)(R9*1), X0, X0
+	VCVTPH2PS   X0, Y0
+	VMOVUPS     Y0, (CX)
+	VMOVUPS     2(DI), X0
+	VINSERTI128 $0x01, 2(R11), Y0, Y0
+	VMOVUPS     2(DI)(R8*1), X1
+	VINSERTI128 $0x01, 2(R11)(R8*1), Y1, Y1
+	VMOVUPS     2(DI)(R8*2), X2
+	VINSERTI128 $0x01, 2(R11)(R8*2), Y2, Y2
+	VMOVUPS     2(DI)(R9*1), X3
+	VINSERTI128 $0x01, 2(R11)(R9*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y4
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y1, Y4, Y3
+	VPUNPCKHQDQ Y1, Y4, Y1
+	VPUNPCKLQDQ Y2, Y0, Y4
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VPAND       data0<>+0(SB), Y3, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, (AX)
+	VPAND       data0<>+0(SB), Y1, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 64(AX)
+	VPAND       data0<>+0(SB), Y4, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 128(AX)
+	VPAND       data0<>+0(SB), Y0, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 192(AX)
+	VPSRLW      $0x04, Y3, Y2
+	VPAND       data0<>+0(SB), Y2, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 256(AX)
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       data0<>+0(SB), Y1, Y1
+	VPADDB      data1<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 320(AX)
+	VPSRLW      $0x04, Y4, Y1
+	VPAND       data0<>+0(SB), Y1, Y1
+	VPADDB      data1<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 384(AX)
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       data0<>+0(SB), Y0, Y0
+	VPADDB      data1<>+0(SB), Y0, Y0
+	VMOVUPS     Y0, 448(AX)
+	VPXOR       X0, X0, X0
+	VPINSRW     $0x00, (R12), X0, X0
+	VPINSRW     $0x01, (R12)(R8*1), X0, X0
+	VPINSRW     $0x02, (R12)(R8*2), X0, X0
+	VPINSRW     $0x03, (R12)(R9*1), X0, X0
+	VPINSRW     $0x04, (R10), X0, X0
+	VPINSRW     $0x05, (R10)(R8*1), X0, X0
+	VPINSRW     $0x06, (R10)(R8*2), X0, X0
+	VPINSRW     $0x07, (R10)(R9*1), X0, X0
+	VCVTPH2PS   X0, Y0
+	VMOVUPS     Y0, 32(CX)
+	VMOVUPS     2(R12), X0
+	VINSERTI128 $0x01, 2(R10), Y0, Y0
+	VMOVUPS     2(R12)(R8*1), X1
+	VINSERTI128 $0x01, 2(R10)(R8*1), Y1, Y1
+	VMOVUPS     2(R12)(R8*2), X2
+	VINSERTI128 $0x01, 2(R10)(R8*2), Y2, Y2
+	VMOVUPS     2(R12)(R9*1), X3
+	VINSERTI128 $0x01, 2(R10)(R9*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y4
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y1, Y4, Y3
+	VPUNPCKHQDQ Y1, Y4, Y1
+	VPUNPCKLQDQ Y2, Y0, Y4
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VPAND       data0<>+0(SB), Y3, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 32(AX)
+	VPAND       data0<>+0(SB), Y1, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 96(AX)
+	VPAND       data0<>+0(SB), Y4, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 160(AX)
+	VPAND       data0<>+0(SB), Y0, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 224(AX)
+	VPSRLW      $0x04, Y3, Y2
+	VPAND       data0<>+0(SB), Y2, Y2
+	VPADDB      data1<>+0(SB), Y2, Y2
+	VMOVUPS     Y2, 288(AX)
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       data0<>+0(SB), Y1, Y1
+	VPADDB      data1<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 352(AX)
+	VPSRLW      $0x04, Y4, Y1
+	VPAND       data0<>+0(SB), Y1, Y1
+	VPADDB      data1<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 416(AX)
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       data0<>+0(SB), Y0, Y0
+	VPADDB      data1<>+0(SB), Y0, Y0
+	VMOVUPS     Y0, 480(AX)
+	ADDQ        $0x12, DI
+	ADDQ        $0x12, R11
+	ADDQ        $0x12, R12
+	ADDQ        $0x12, R10
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        BX
+	JNZ         loop2
+	VZEROUPPER
+	RET
 
 // func decodeQ4_0AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
@@ -126,11 +322,11 @@ TEXT ·decodeQ4_0AVX512(SB), $0-64
 	MOVQ         $0x00004000, DX
 	CMPQ         R10, DX
 	CMOVQLT      DX, R10
-	VPBROADCASTD data0<>+0(SB), Z0
+	VPBROADCASTD data2<>+0(SB), Z0
 	MOVQ         $0x0000000000001111, DX
 	KMOVQ        DX, K1
-	VPBROADCASTD data2<>+0(SB), Z3
-	VMOVDQU32    data3<>+0(SB), Z4
+	VPBROADCASTD data3<>+0(SB), Z3
+	VMOVDQU32    data4<>+0(SB), Z4
 	MOVQ         $0x00000000000000f0, DX
 	KMOVQ        DX, K1
 	MOVQ         $0x0000000000000f00, DX
@@ -138,7 +334,7 @@ TEXT ·decodeQ4_0AVX512(SB), $0-64
 	MOVQ         $0x000000000000f000, DX
 	KMOVQ        DX, K3
 
-loop2:
+loop3:
 	MOVQ   cells+56(FP), R11
 	MOVQ   c+32(FP), SI
 	MOVQ   R8, DX
@@ -146,7 +342,7 @@ loop2:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-cells3:
+cells4:
 	PREFETCHT0      (BX)
 	VPBROADCASTD    (DX), Z2
 	PREFETCHT0      18(BX)
@@ -180,40 +376,43 @@ cells3:
 	ADDQ            $0x48, BX
 	ADDQ            $0x40, SI
 	SUBQ            $0x01, R11
-	JNZ             cells3
+	JNZ             cells4
 	VPERMILPS       $0xb1, Z1, Z2
 	VADDPS          Z2, Z1, Z1
 	VPERMILPS       $0x4e, Z1, Z2
 	VADDPS          Z2, Z1, Z1
-	VMOVDQU32       data4<>+0(SB), Z2
+	VMOVDQU32       data5<>+0(SB), Z2
 	VPERMPS         Z1, Z2, Z1
 	VMOVUPS         X1, (DI)
 	ADDQ            $0x10, DI
 	LEAQ            (R8)(AX*4), R8
 	DECQ            R9
-	JNZ             loop2
+	JNZ             loop3
 	VZEROUPPER
 	RET
 
-DATA data2<>+0(SB)/8, $0x0000000008080808
+DATA data2<>+0(SB)/8, $0x000000000f0f0f0f
 GLOBL data2<>(SB), RODATA|NOPTR, $8
 
-DATA data3<>+0(SB)/8, $0x0000000000000000
-DATA data3<>+8(SB)/8, $0x0008000800080008
-DATA data3<>+16(SB)/8, $0x0010001000100010
-DATA data3<>+24(SB)/8, $0x0018001800180018
-DATA data3<>+32(SB)/8, $0x0000000000000000
-DATA data3<>+40(SB)/8, $0x0000000000000000
-DATA data3<>+48(SB)/8, $0x0000000000000000
-DATA data3<>+56(SB)/8, $0x0000000000000000
-GLOBL data3<>(SB), RODATA|NOPTR, $64
+DATA data3<>+0(SB)/8, $0x0000000008080808
+GLOBL data3<>(SB), RODATA|NOPTR, $8
 
-DATA data4<>+0(SB)/8, $0x0000000400000000
-DATA data4<>+8(SB)/8, $0x0000000c00000008
-DATA data4<>+16(SB)/8, $0x0000000400000000
-DATA data4<>+24(SB)/8, $0x0000000c00000008
-DATA data4<>+32(SB)/8, $0x0000000400000000
-DATA data4<>+40(SB)/8, $0x0000000c00000008
-DATA data4<>+48(SB)/8, $0x0000000400000000
-DATA data4<>+56(SB)/8, $0x0000000c00000008
+DATA data4<>+0(SB)/8, $0x0000000000000000
+DATA data4<>+8(SB)/8, $0x0008000800080008
+DATA data4<>+16(SB)/8, $0x0010001000100010
+DATA data4<>+24(SB)/8, $0x0018001800180018
+DATA data4<>+32(SB)/8, $0x0000000000000000
+DATA data4<>+40(SB)/8, $0x0000000000000000
+DATA data4<>+48(SB)/8, $0x0000000000000000
+DATA data4<>+56(SB)/8, $0x0000000000000000
 GLOBL data4<>(SB), RODATA|NOPTR, $64
+
+DATA data5<>+0(SB)/8, $0x0000000400000000
+DATA data5<>+8(SB)/8, $0x0000000c00000008
+DATA data5<>+16(SB)/8, $0x0000000400000000
+DATA data5<>+24(SB)/8, $0x0000000c00000008
+DATA data5<>+32(SB)/8, $0x0000000400000000
+DATA data5<>+40(SB)/8, $0x0000000c00000008
+DATA data5<>+48(SB)/8, $0x0000000400000000
+DATA data5<>+56(SB)/8, $0x0000000c00000008
+GLOBL data5<>(SB), RODATA|NOPTR, $64

@@ -69,8 +69,9 @@ func (t *tile) put() {
 }
 
 // A packFunc packs n cells of 16 rows, row i at w + i*stride bytes, into the tile
-// at q, d and m. For super-block formats n is a multiple of 8.
-type packFunc func(q *byte, d, m *float32, w *byte, stride, n int)
+// at q, d and m. For super-block formats n is a multiple of 8. The bytes so far
+// ahead of each row's are asked for, to be there when they are packed next.
+type packFunc func(q *byte, d, m *float32, w *byte, stride, n, ahead int)
 
 // A tileFunc multiplies a tile with as many activation rows as it is made for:
 // y[i*stride+row] = sum, or += if add is not 0. Activation row i starts at
@@ -86,7 +87,7 @@ type tileFuncs struct {
 	signed  bool  // weights are signed bytes
 }
 
-type packPlainFunc func(t *float32, w *byte, stride, n int)
+type packPlainFunc func(t *float32, w *byte, stride, n, ahead int)
 
 type tilePlainFunc func(y *float32, stride int, w, x *float32, xstride, k, add int)
 
@@ -153,6 +154,7 @@ func (m *Mat) mulTiles(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 i
 		mul: s.tiles.mul[index(halfScales(m.dtype))][index(hasConstant(m.dtype))]}
 	if (r1-r0)*total*int(unsafe.Sizeof(cell{})) <= actBlock {
 		// The activations stay cached: read the weights in their order.
+		p.inOrder = true
 		for n := n0; n < n1; n += tileRows {
 			for k := 0; k < total; k += tileCells {
 				p.tile(r0, r1, n, min(n+tileRows, n1), k, min(k+tileCells, total))
@@ -181,6 +183,19 @@ type tileProduct struct {
 	stride int
 	a      *Act
 	mul    []tileFunc
+	// inOrder says that a row's next columns come before the next rows.
+	inOrder bool
+}
+
+// ahead is the way from a row's first byte in this tile to the next.
+func (p *tileProduct) ahead(from, k0, k1 int) int {
+	switch {
+	case !p.inOrder:
+		return tileRows * p.m.stride
+	case k1*cellLen < p.m.K:
+		return p.m.dtype.RowBytes((k1 - k0) * cellLen)
+	}
+	return tileRows*p.m.stride - from
 }
 
 // tile multiplies weight rows [n0, n1), at most 16, and cells [k0, k1), at most
@@ -193,7 +208,7 @@ func (p *tileProduct) tile(r0, r1, n0, n1, k0, k1 int) {
 		w, stride = t.gather(w, stride, m.dtype.RowBytes((k1-k0)*cellLen), n1-n0)
 	}
 	if f := p.set.pack[m.dtype]; f != nil {
-		f(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &w[0], stride, k1-k0)
+		f(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &w[0], stride, k1-k0, p.ahead(from, k0, k1))
 	} else {
 		t.packGeneric(m.dtype, p.set.tiles.signed, w, stride, k1-k0)
 	}
@@ -269,7 +284,7 @@ func (m *Mat) mulTilesPlain(s *isa, y []float32, stride int, a *Act, r0, r1, n0,
 			if rows < tileRows || padded != run {
 				w, step = t.gatherPadded(w, step, run*size, padded*size, rows)
 			}
-			s.packPlain[m.dtype](&t.f[0][0], &w[0], step, padded)
+			s.packPlain[m.dtype](&t.f[0][0], &w[0], step, padded, tileRows*m.stride)
 			eachColumns(s.tiles.columns, r0, r1, func(i, r int) {
 				x := &a.F32[r*a.K+k0]
 				if rows == tileRows {

@@ -16,89 +16,65 @@ func emitQ4K(a *asm) { superNibbles{name: "Q4K", block: 144, codes: 16}.emit(a) 
 func emitQ5K(a *asm) { superNibbles{name: "Q5K", block: 176, codes: 48, high: 16}.emit(a) }
 
 func (f superNibbles) emit(a *asm) {
-	f.pack(a)
+	a.widths(f.pack)
 	f.decode(a)
 }
 
-func (f superNibbles) pack(a *asm) {
-	p := a.pack("pack"+f.name+"AVX512", "pack"+f.name+"AVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.")
-	low4, sixteen := a.filled(15), a.filled(16)
-	a.SHRQ(Imm(3), p.n)
-	a.loop(p.n, func() {
-		f.packScales(a, &p)
-		var high [8]reg.VecVirtual
-		if f.high > 0 {
-			for h := range 2 {
-				t := a.column16(&p.rows, f.high+16*h)
-				copy(high[4*h:], t[:])
-			}
-		}
-		for chunk := range 4 {
-			for h := range 2 {
-				for j, t := range a.column16(&p.rows, f.codes+32*chunk+16*h) {
-					for half := range 2 {
-						cell, u := 2*chunk+half, a.ZMM()
-						if half == 1 {
-							a.VPSRLW(Imm(4), t, u)
-							a.VPANDD(low4, u, u)
-						} else {
-							a.VPANDD(low4, t, u)
+func (f superNibbles) pack(v vec) {
+	v.pack(f.name, 8, f.block, 1, func(p *packer) func() {
+		low4, sixteen := v.filled(15), v.filled(16)
+		return func() {
+			f.packScales(p)
+			for h := range 2 { // 16 of a group's 32 columns
+				var high [4]reg.VecVirtual
+				if f.high > 0 {
+					high = p.column16(f.high + 16*h)
+				}
+				for pair := range 4 {
+					for j, t := range p.column16(f.codes + 32*pair + 16*h) {
+						for odd := range 2 {
+							cell := 2*pair + odd
+							u := v.nibble(t, odd, low4)
+							if f.high > 0 {
+								v.addWhere(v.filled(1<<cell), high[j], sixteen, u)
+							}
+							v.store(u, p.toQ(cell, 4*h+j))
 						}
-						if f.high > 0 {
-							k, bit := a.K(), a.ZMM()
-							a.VPBROADCASTD(a.dwords(0x01010101<<cell), bit)
-							a.VPTESTMB(bit, high[4*h+j], k)
-							a.VPADDB(sixteen, u, k, u)
-						}
-						a.VMOVDQU32(u, at(p.q, 512*cell+64*(4*h+j)))
 					}
 				}
 			}
 		}
-		p.rows.advance(a, f.block)
-		a.ADDQ(imm(4096), p.q)
-		a.ADDQ(imm(512), p.d)
-		a.ADDQ(imm(512), p.m)
 	})
-	a.finish()
 }
 
-// packScales unpacks the heads of 16 rows: column j of the 16 bytes is d and
-// dmin, then three words of packed 6-bit numbers.
-func (f superNibbles) packScales(a *asm, p *packArgs) {
-	t := a.column16(&p.rows, 0)
-	d, dmin := a.lowHalves(t[0]), a.highHalves(t[0])
-	a.VXORPS_BCST(a.dwords(0x80000000), dmin, dmin)
-	six, two, four := a.filled(63), a.filled(0x30), a.filled(15)
-	// parts[0], [1]: scales 0-3, 4-7; parts[2], [3]: minima.
-	var parts [4]reg.VecVirtual
-	for i := range parts {
-		parts[i] = a.ZMM()
-	}
-	a.VPANDD(six, t[1], parts[0])
-	a.VPANDD(six, t[2], parts[2])
-	for i, from := range []reg.VecVirtual{t[1], t[2]} {
-		low, top := parts[2*i+1], a.ZMM()
-		if i == 1 {
-			a.VPSRLW(Imm(4), t[3], low)
-			a.VPANDD(four, low, low)
-		} else {
-			a.VPANDD(four, t[3], low)
-		}
-		a.VPSRLW(Imm(2), from, top)
-		a.VPANDD(two, top, top)
-		a.VPORD(top, low, low)
-	}
-	last := a.ZMM()
-	a.VPBROADCASTD(a.dwords(0xff), last)
-	for k := range 8 {
-		for i, scale := range []reg.VecVirtual{d, dmin} {
-			v := a.ZMM()
-			a.VPSRLD(Imm(uint64(8*(k%4))), parts[2*i+k/4], v)
-			a.VPANDD(last, v, v)
-			a.VCVTDQ2PS(v, v)
-			a.VMULPS(scale, v, v)
-			a.VMOVUPS(v, at([]reg.Register{p.d, p.m}[i], 64*k))
+// packScales unpacks the rows' heads: column j of the 16 bytes is d and dmin,
+// then three words of packed 6-bit numbers.
+func (f superNibbles) packScales(p *packer) {
+	v := p.vec
+	t := p.column16(0)
+	d, dmin := v.lowHalves(t[0]), v.highHalves(t[0])
+	v.VXORPS(v.lanesOf(0x80000000), dmin, dmin)
+	six, two, four, last := v.filled(63), v.filled(0x30), v.filled(15), v.lanesOf(0xff)
+	// Groups 0-3 are the low six bits of the first word (minima: of the second);
+	// 4-7 have four bits in the third word, two in the top of the first.
+	for i, scale := range []reg.VecVirtual{d, dmin} {
+		parts := v.regs(2)
+		v.and(six, t[1+i], parts[0])
+		low := v.nibble(t[3], i, four)
+		v.VPSRLW(Imm(2), t[1+i], parts[1])
+		v.and(two, parts[1], parts[1])
+		v.or(low, parts[1], parts[1])
+		for k := range 8 {
+			x := v.reg()
+			v.VPSRLD(Imm(uint64(8*(k%4))), parts[k/4], x)
+			v.and(last, x, x)
+			v.VCVTDQ2PS(x, x)
+			v.VMULPS(scale, x, x)
+			if i == 0 {
+				v.store(x, p.toD(k))
+			} else {
+				v.store(x, p.toM(k))
+			}
 		}
 	}
 }

@@ -15,67 +15,56 @@ const (
 )
 
 func emitQ6K(a *asm) {
-	packQ6K(a)
+	a.widths(packQ6K)
 	decodeQ6K(a)
 }
 
-func packQ6K(a *asm) {
-	p := a.pack("packQ6KAVX512", "packQ6KAVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.")
-	low4, two, add := a.filled(15), a.filled(0x30), a.filled(96)
-	a.SHRQ(Imm(3), p.n)
-	a.loop(p.n, func() {
-		head := a.column16(&p.rows, q6D-14)
-		d := a.highHalves(head[3])
-		for i, t := range a.column16(&p.rows, q6Scales) {
-			for b := range 4 {
-				v := a.ZMM()
-				a.VPSLLD(Imm(uint64(24-8*b)), t, v)
-				a.VPSRAD(Imm(24), v, v)
-				a.VCVTDQ2PS(v, v)
-				a.VMULPS(d, v, v)
-				a.VMOVUPS(v, at(p.d, 64*(4*i+b)))
+func packQ6K(v vec) {
+	v.pack("Q6K", 8, q6Block, 2, func(p *packer) func() {
+		low4, two, add := v.filled(15), v.filled(0x30), v.filled(96)
+		return func() {
+			d := v.highHalves(p.column16(q6D - 14)[3])
+			for i, t := range p.column16(q6Scales) {
+				for b := range 4 {
+					x := v.reg()
+					v.VPSLLD(Imm(uint64(24-8*b)), t, x)
+					v.VPSRAD(Imm(24), x, x)
+					v.VCVTDQ2PS(x, x)
+					v.VMULPS(d, x, x)
+					v.store(x, p.toD(4*i+b))
+				}
 			}
-		}
-		for half := range 2 {
-			for h := range 2 { // 16 of the 32 columns
-				high := a.column16(&p.rows, q6High+32*half+16*h)
+			for part := range 4 { // half of the super-block, half of a group
+				half, h := part/2, part%2
+				high := p.column16(q6High + 32*half + 16*h)
 				for quarter := range 2 {
-					for j, t := range a.column16(&p.rows, 64*half+32*quarter+16*h) {
+					for j, t := range p.column16(64*half + 32*quarter + 16*h) {
 						for upper := range 2 {
-							k, u, v := quarter+2*upper, a.ZMM(), a.ZMM()
-							if upper == 1 {
-								a.VPSRLW(Imm(4), t, u)
-								a.VPANDD(low4, u, u)
-							} else {
-								a.VPANDD(low4, t, u)
-							}
-							a.bitsToFour(high[j], v, 2*k)
-							a.VPANDD(two, v, v)
-							a.VPORD(v, u, u)
-							a.VPADDB(add, u, u)
-							a.VMOVDQU32(u, at(p.q, 512*(4*half+k)+64*(4*h+j)))
+							k, x := quarter+2*upper, v.reg()
+							u := v.nibble(t, upper, low4)
+							v.bitsToFour(high[j], x, 2*k)
+							v.and(two, x, x)
+							v.or(x, u, u)
+							v.VPADDB(add, u, u)
+							v.store(u, p.toQ(4*half+k, 4*h+j))
 						}
 					}
 				}
 			}
 		}
-		p.rows.advance(a, q6Block)
-		a.ADDQ(imm(4096), p.q)
-		a.ADDQ(imm(1024), p.d)
 	})
-	a.finish()
 }
 
 // bitsToFour moves bit from to bit 4 of every byte; bits of neighbours come with
 // it.
-func (a *asm) bitsToFour(v, dst reg.Register, from int) {
+func (v vec) bitsToFour(x, dst reg.Register, from int) {
 	switch {
 	case from < 4:
-		a.VPSLLW(Imm(uint64(4-from)), v, dst)
+		v.VPSLLW(Imm(uint64(4-from)), x, dst)
 	case from > 4:
-		a.VPSRLW(Imm(uint64(from-4)), v, dst)
+		v.VPSRLW(Imm(uint64(from-4)), x, dst)
 	default:
-		a.VMOVDQA32(v, dst)
+		v.VMOVAPS(x, dst)
 	}
 }
 

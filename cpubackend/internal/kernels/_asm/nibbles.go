@@ -34,7 +34,7 @@ func emitMXFP4(a *asm) {
 }
 
 func (f nibbles) emit(a *asm) {
-	f.pack(a)
+	a.widths(f.pack)
 	f.decode(a)
 }
 
@@ -46,102 +46,89 @@ func (f nibbles) biasedTable() []byte {
 // bitOfByte is 1, 2, 4 .. 128, over and over.
 func bitOfByte(i int) byte { return 1 << (i % 8) }
 
-func (f nibbles) pack(a *asm) {
-	p := a.pack("pack"+f.name+"AVX512", "pack"+f.name+"AVX512 packs n cells of 16 rows into a tile.")
-	low4 := a.filled(15)
-	var add, table, sixteen, least reg.VecVirtual
-	var test, spread [4]reg.VecVirtual
-	switch {
-	case f.table != nil:
-		table = a.constant(f.biasedTable())
-	case !f.constant:
-		add = a.filled(byte(128 - f.zero))
-	}
-	if f.exponent {
-		least = a.ZMM()
-		a.VPBROADCASTD(a.dwords(0x400000), least)
-	}
-	if f.high > 0 {
-		sixteen = a.filled(16)
-		for h := range 2 {
-			test[h] = a.constant(each(64, func(i int) byte { return 1 << (i%4 + 4*h) }))
+func (f nibbles) pack(v vec) {
+	v.pack(f.name, 1, f.block, 1, func(p *packer) func() {
+		low4 := v.filled(15)
+		var add, sixteen Op
+		var table reg.VecVirtual
+		var test [2]Op
+		var spread [4]Op
+		switch {
+		case f.table != nil:
+			table = v.inRegister(f.biasedTable())
+		case !f.constant:
+			add = v.filled(byte(128 - f.zero))
 		}
-		for b := range 4 {
-			spread[b] = a.constant(each(64, func(i int) byte { return byte(i/4%4*4 + b) }))
-		}
-	}
-	a.loop(p.n, func() {
-		fifth := f.packScales(a, &p, least)
-		var byteOf [4]reg.VecVirtual
-		if fifth != nil {
-			for b := range byteOf {
-				byteOf[b] = a.ZMM()
-				a.VPSHUFB(spread[b], fifth, byteOf[b])
+		if f.high > 0 {
+			sixteen = v.filled(16)
+			for h := range test {
+				test[h] = v.constant(each(4, func(i int) byte { return 1 << (i + 4*h) }))
+			}
+			for b := range spread {
+				spread[b] = v.constant(each(16, func(i int) byte { return byte(i/4*4 + b) }))
 			}
 		}
-		for j, t := range a.column16(&p.rows, f.codes) {
-			for h := range 2 {
-				u := a.ZMM()
-				if h == 1 {
-					a.VPSRLW(Imm(4), t, u)
-					a.VPANDD(low4, u, u)
-				} else {
-					a.VPANDD(low4, t, u)
+		return func() {
+			fifth := f.packScales(p)
+			codes := p.column16(f.codes)
+			var bits reg.VecVirtual
+			for o := range 8 { // k/4
+				if f.high > 0 && o%2 == 0 {
+					bits = v.reg()
+					v.VPSHUFB(spread[o/2], fifth, bits)
 				}
-				o := 4*h + j
+				u := v.nibble(codes[o%4], o/4, low4)
 				if f.high > 0 {
-					k := a.K()
-					a.VPTESTMB(test[o%2], byteOf[o/2], k)
-					a.VPADDB(sixteen, u, k, u)
+					v.addWhere(test[o%2], bits, sixteen, u)
 				}
 				switch {
 				case f.table != nil:
-					a.VPSHUFB(u, table, u)
+					v.VPSHUFB(u, table, u)
 				case !f.constant:
-					a.VPADDB(add, u, u)
+					v.VPADDB(add, u, u)
 				}
-				a.VMOVDQU32(u, at(p.q, 64*o))
+				v.store(u, p.toQ(0, o))
 			}
 		}
-		p.rows.advance(a, f.block)
-		a.ADDQ(imm(512), p.q)
-		a.ADDQ(imm(64), p.d)
-		if f.constant {
-			a.ADDQ(imm(64), p.m)
-		}
 	})
-	a.finish()
 }
 
-// packScales stores scales and constants and returns the fifth bits of 16 rows.
-func (f nibbles) packScales(a *asm, p *packArgs, least reg.VecVirtual) reg.Register {
+// packScales stores scales and constants and returns the rows' fifth bits.
+func (f nibbles) packScales(p *packer) reg.Register {
+	v := p.vec
 	if !f.exponent && !f.constant && f.high == 0 {
-		a.VMOVUPS(a.halves16(&p.rows, 0), at(p.d, 0))
+		v.store(p.halves(0), p.toD(0))
 		return nil
 	}
-	t := a.column16(&p.rows, 0)
+	t := p.column16(0)
 	if f.exponent {
-		a.VPSLLD(Imm(24), t[0], t[0])
-		a.VPSRLD(Imm(1), t[0], t[0])
-		a.VPMAXUD(least, t[0], t[0])
-		a.VMULPS_BCST(a.dwords(bitsHalf), t[0], t[0])
-		a.VMOVUPS(t[0], at(p.d, 0))
+		v.exponents(t[0])
+		v.VMULPS(v.lanesOf(bitsHalf), t[0], t[0])
+		v.store(t[0], p.toD(0))
 		return nil
 	}
-	a.VMOVUPS(a.lowHalves(t[0]), at(p.d, 0))
+	v.store(v.lowHalves(t[0]), p.toD(0))
 	if f.constant {
-		a.VMOVUPS(a.highHalves(t[0]), at(p.m, 0))
+		v.store(v.highHalves(t[0]), p.toM(0))
 	}
 	switch f.high {
 	case 2:
-		a.VPSRLD(Imm(16), t[0], t[0])
-		a.VPSLLD(Imm(16), t[1], t[1])
-		a.VPORD(t[1], t[0], t[0])
+		v.VPSRLD(Imm(16), t[0], t[0])
+		v.VPSLLD(Imm(16), t[1], t[1])
+		v.or(t[1], t[0], t[0])
 		return t[0]
 	case 4:
 		return t[1]
 	}
 	return nil
+}
+
+// exponents turns the lowest byte e of each lane into 2^(e-127). The float32 with
+// that exponent is e<<23, but for 0, which stands for a subnormal.
+func (v vec) exponents(r reg.VecVirtual) {
+	v.VPSLLD(Imm(24), r, r)
+	v.VPSRLD(Imm(1), r, r)
+	v.VPMAXUD(v.lanesOf(0x400000), r, r)
 }
 
 // A row in each 128-bit lane.
@@ -150,7 +137,7 @@ func (f nibbles) decode(a *asm) {
 		func(k *decode) (func(), func(), func() reg.VecVirtual) {
 			low4, acc := a.filled(15), a.zmms(2)
 			first := a.mask(0x1111) // the lane of a row that takes what counts once
-			var table, bias, sixteen, least reg.VecVirtual
+			var table, bias, sixteen reg.VecVirtual
 			switch {
 			case f.table != nil:
 				table, bias = a.constant(f.biasedTable()), a.filled(128)
@@ -170,10 +157,6 @@ func (f nibbles) decode(a *asm) {
 				if wide {
 					lanes[i] = a.mask(0x3 << (2 * i))
 				}
-			}
-			if f.exponent {
-				least = a.ZMM()
-				a.VPBROADCASTD(a.dwords(0x400000), least)
 			}
 			var spread [2]reg.VecVirtual
 			var test, constants reg.VecVirtual
@@ -238,9 +221,8 @@ func (f nibbles) decode(a *asm) {
 				}
 				scale, v := a.ZMM(), a.ZMM()
 				if f.exponent {
-					a.VPSLLD(Imm(24), head, scale)
-					a.VPSRLD(Imm(1), scale, scale)
-					a.VPMAXUD(least, scale, scale)
+					scale = head
+					vec{a, 16, ""}.exponents(scale)
 					a.VMULPS_BCST(a.dwords(bitsHalf), scale, scale)
 				} else {
 					a.VPERMW(head, words, scale)

@@ -16,7 +16,7 @@ var plains = []plain{{"F32", 4}, {"F16", 2}, {"BF16", 2}}
 func emitPlain(a *asm) {
 	for _, f := range plains {
 		f.decode(a)
-		f.pack(a)
+		a.widths(f.pack)
 	}
 }
 
@@ -111,35 +111,37 @@ func (f plain) decode(a *asm) {
 }
 
 // pack transposes 16 rows into a float32 tile, 16 columns a turn; n is a multiple
-// of 16. F16 and BF16 are widened after the transposition of pairs.
-func (f plain) pack(a *asm) {
-	a.function("pack"+f.name+"AVX512", "t *float32, w *byte, stride, n int", "pack"+f.name+"AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.")
-	t, n, w, stride := a.arg("t"), a.arg("n"), a.arg("w"), a.arg("stride")
-	rows := a.rows16(w, stride)
-	a.SHRQ(Imm(4), n)
-	a.loop(n, func() {
-		for part := range f.size {
-			for j, v := range a.column16(&rows, 16*part) {
-				if f.size == 4 {
-					a.VMOVUPS(v, at(t, 64*(4*part+j)))
-					continue
+// of 16. F16 and BF16 are widened after pairs of columns are transposed.
+func (f plain) pack(v vec) {
+	v.function("pack"+f.name+v.isa, "t *float32, w *byte, stride, n, ahead int", "pack"+f.name+v.isa+" packs n columns of 16 rows into a tile; n is a multiple of 16.")
+	to, n, w, stride := v.arg("t"), v.arg("n"), v.arg("w"), v.arg("stride")
+	p := &packer{vec: v, ahead: v.arg("ahead"), rows: v.rows16(w, stride)}
+	v.SHRQ(Imm(4), n)
+	v.loop(n, func() {
+		p.fetch(16 * f.size)
+		for p.upper = range 16 / v.lanes {
+			out := func(r reg.VecVirtual, k int) { v.store(r, at(to, 64*k+32*p.upper)) }
+			for part := range f.size {
+				for j, t := range p.column16(16 * part) {
+					k := 8*part + 2*j
+					switch f.name {
+					case "F32":
+						out(t, 4*part+j)
+					case "F16":
+						out(v.lowHalves(t), k)
+						out(v.highHalves(t), k+1)
+					case "BF16":
+						low := v.reg()
+						v.VPSLLD(Imm(16), t, low)
+						out(low, k)
+						v.and(v.constant([]byte{0, 0, 0xff, 0xff}), t, t)
+						out(t, k+1)
+					}
 				}
-				k := 8*part + 2*j
-				if f.name == "F16" {
-					a.VMOVUPS(a.lowHalves(v), at(t, 64*k))
-					a.VMOVUPS(a.highHalves(v), at(t, 64*(k+1)))
-					continue
-				}
-				low, high := a.ZMM(), a.ZMM()
-				a.VPSLLD(Imm(16), v, low)
-				a.VPSRLD(Imm(16), v, high)
-				a.VPSLLD(Imm(16), high, high)
-				a.VMOVUPS(low, at(t, 64*k))
-				a.VMOVUPS(high, at(t, 64*(k+1)))
 			}
 		}
-		rows.advance(a, 16*f.size)
-		a.ADDQ(imm(1024), t)
+		p.rows.advance(v.asm, 16*f.size)
+		v.ADDQ(imm(1024), to)
 	})
-	a.finish()
+	v.finish()
 }

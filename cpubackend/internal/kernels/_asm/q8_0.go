@@ -6,26 +6,23 @@ import (
 )
 
 func emitQ8_0(a *asm) {
-	packQ8_0(a)
+	a.widths(packQ8_0)
 	decodeQ8_0(a)
 }
 
-func packQ8_0(a *asm) {
-	p := a.pack("packQ8_0AVX512", "packQ8_0AVX512 packs n cells of 16 rows into a tile.")
-	flip := a.filled(0x80)
-	a.loop(p.n, func() {
-		for h := range 2 {
-			for j, t := range a.column16(&p.rows, 2+16*h) {
-				a.VPXORD(flip, t, t)
-				a.VMOVDQU32(t, at(p.q, 64*(4*h+j)))
+func packQ8_0(v vec) {
+	v.pack("Q8_0", 1, 34, 1, func(p *packer) func() {
+		flip := v.filled(0x80)
+		return func() {
+			for h := range 2 {
+				for j, t := range p.column16(2 + 16*h) {
+					v.xor(flip, t, t)
+					v.store(t, p.toQ(0, 4*h+j))
+				}
 			}
+			v.store(p.halves(0), p.toD(0))
 		}
-		a.VMOVUPS(a.halves16(&p.rows, 0), at(p.d, 0))
-		p.rows.advance(a, 34)
-		a.ADDQ(imm(512), p.q)
-		a.ADDQ(imm(64), p.d)
 	})
-	a.finish()
 }
 
 // Two rows of 32 bytes a register.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"math"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Sixteen weight rows at a time, for tiles (AVX-512).
+// Sixteen weight rows at a time, for tiles.
 
 // rows16 points at 16 rows: row 4l+i is at base[l] + i*stride.
 type rows16 struct {
@@ -44,84 +47,164 @@ func (r *rows16) advance(a *asm, n int) {
 }
 
 // column16 loads 16 bytes at disp of every row and transposes them: 32-bit lane
-// r of result j is bytes 4j..4j+3 of row r.
-func (a *asm) column16(r *rows16, disp int) (t [4]reg.VecVirtual) {
+// r of result j is bytes 4j..4j+3 of row r. With 256-bit registers these are
+// eight rows, the upper ones if upper is 1.
+func (p *packer) column16(disp int) (t [4]reg.VecVirtual) {
+	v := p.vec
 	var m [4]reg.VecVirtual
 	for i := range m {
-		m[i] = a.ZMM()
-		a.lowX(r.row(0, i, disp), m[i])
+		m[i] = v.reg()
+		if v.lanes == 8 {
+			v.lowX(p.rows.row(2*p.upper, i, disp), m[i])
+			v.VINSERTI128(Imm(1), p.rows.row(2*p.upper+1, i, disp), m[i], m[i])
+			continue
+		}
+		v.lowX(p.rows.row(0, i, disp), m[i])
 		for l := 1; l < 4; l++ {
-			a.VINSERTI32X4(Imm(uint64(l)), r.row(l, i, disp), m[i], m[i])
+			v.VINSERTI32X4(Imm(uint64(l)), p.rows.row(l, i, disp), m[i], m[i])
 		}
 	}
-	return a.transpose4(m)
+	return v.transpose4(m)
 }
 
 // transpose4 transposes the 4x4 blocks of 32 bits in each 128-bit lane.
-func (a *asm) transpose4(m [4]reg.VecVirtual) (t [4]reg.VecVirtual) {
-	u0, u1, u2, u3 := a.ZMM(), a.ZMM(), a.ZMM(), a.ZMM()
-	a.VPUNPCKLDQ(m[1], m[0], u0)
-	a.VPUNPCKHDQ(m[1], m[0], u1)
-	a.VPUNPCKLDQ(m[3], m[2], u2)
-	a.VPUNPCKHDQ(m[3], m[2], u3)
-	for j := range t {
-		t[j] = a.ZMM()
-	}
-	a.VPUNPCKLQDQ(u2, u0, t[0])
-	a.VPUNPCKHQDQ(u2, u0, t[1])
-	a.VPUNPCKLQDQ(u3, u1, t[2])
-	a.VPUNPCKHQDQ(u3, u1, t[3])
+func (v vec) transpose4(m [4]reg.VecVirtual) (t [4]reg.VecVirtual) {
+	u := v.regs(4)
+	v.VPUNPCKLDQ(m[1], m[0], u[0])
+	v.VPUNPCKHDQ(m[1], m[0], u[1])
+	v.VPUNPCKLDQ(m[3], m[2], u[2])
+	v.VPUNPCKHDQ(m[3], m[2], u[3])
+	copy(t[:], v.regs(4))
+	v.VPUNPCKLQDQ(u[2], u[0], t[0])
+	v.VPUNPCKHQDQ(u[2], u[0], t[1])
+	v.VPUNPCKLQDQ(u[3], u[1], t[2])
+	v.VPUNPCKHQDQ(u[3], u[1], t[3])
 	return t
 }
 
-// halves16 reads a half-precision number at disp of every row, as float32.
-func (a *asm) halves16(r *rows16, disp int) reg.VecVirtual {
-	x, z := [2]reg.VecVirtual{a.XMM(), a.XMM()}, a.ZMM()
-	for h := range x {
-		a.zero(x[h])
+// halves reads a half-precision number at disp of every row, as float32.
+func (p *packer) halves(disp int) reg.VecVirtual {
+	v := p.vec
+	z := v.reg()
+	var x []reg.VecVirtual
+	for range v.lanes / 8 {
+		x = append(x, v.XMM())
 	}
+	v.zero(x...)
 	for i := range 8 {
 		for h := range x {
-			a.VPINSRW(Imm(uint64(i)), r.row(2*h+i/4, i%4, disp), x[h], x[h])
+			v.VPINSRW(Imm(uint64(i)), p.rows.row(2*(h+p.upper)+i/4, i%4, disp), x[h], x[h])
 		}
 	}
-	y := a.YMM()
-	a.VINSERTI128(Imm(1), x[1], x[0].AsY(), y)
-	a.VCVTPH2PS(y, z)
+	if v.lanes == 8 {
+		v.VCVTPH2PS(x[0], z)
+		return z
+	}
+	y := v.YMM()
+	v.VINSERTI128(Imm(1), x[1], x[0].AsY(), y)
+	v.VCVTPH2PS(y, z)
 	return z
 }
 
-// lowHalves widens the half-precision numbers in the low words of 16 lanes.
-func (a *asm) lowHalves(v reg.VecVirtual) reg.VecVirtual {
-	y, z := a.YMM(), a.ZMM()
-	a.VPMOVDW(v, y)
-	a.VCVTPH2PS(y, z)
+// lowHalves widens the half-precision numbers in the low words of the lanes.
+func (v vec) lowHalves(from reg.VecVirtual) reg.VecVirtual {
+	z := v.reg()
+	if v.lanes == 16 {
+		y := v.YMM()
+		v.VPMOVDW(from, y)
+		v.VCVTPH2PS(y, z)
+		return z
+	}
+	v.VPAND(v.lanesOf(0xffff), from, z)
+	v.VPACKUSDW(z, z, z)
+	v.VPERMQ(Imm(0x08), z, z)
+	v.VCVTPH2PS(z.AsX(), z)
 	return z
+}
+
+// lanesOf is data of 32-bit lanes.
+func (v vec) lanesOf(lane uint32) Op {
+	return v.asm.bytes(each(64, func(i int) byte { return byte(lane >> (i % 4 * 8)) }))
 }
 
 // highHalves widens those in the high words.
-func (a *asm) highHalves(v reg.VecVirtual) reg.VecVirtual {
-	t := a.ZMM()
-	a.VPSRLD(Imm(16), v, t)
-	return a.lowHalves(t)
+func (v vec) highHalves(from reg.VecVirtual) reg.VecVirtual {
+	t := v.reg()
+	v.VPSRLD(Imm(16), from, t)
+	return v.lowHalves(t)
 }
 
-// packArgs loads what every packing function is given. A cell's tile is 512
-// bytes at q (k/4, row, k%4), its scales 16 float32 at d, its constants 16
-// float32 at m.
-type packArgs struct {
+// packer emits a packing function. A cell's tile is 512 bytes at q (k/4, row,
+// k%4), its scales 16 float32 at d, its constants 16 float32 at m.
+type packer struct {
+	vec
 	q, d, m, n reg.GPVirtual
+	ahead      reg.GPVirtual // from a row to what is packed next
 	rows       rows16
+	upper      int // which eight rows, with 256-bit registers
 }
 
-const packSignature = "q *byte, d, m *float32, w *byte, stride, n int"
+const packSignature = "q *byte, d, m *float32, w *byte, stride, n, ahead int"
 
-func (a *asm) pack(name, doc string) packArgs {
-	a.function(name, packSignature, doc)
-	p := packArgs{q: a.arg("q"), d: a.arg("d"), m: a.arg("m"), n: a.arg("n")}
-	w, stride := a.arg("w"), a.arg("stride")
-	p.rows = a.rows16(w, stride)
-	return p
+// pack emits a function whose body packs 16 rows, or eight, of so many cells in
+// so many bytes of a row.
+// A cell has so many lines of scales.
+func (v vec) pack(name string, cells, bytes, scales int, prepare func(p *packer) (body func())) {
+	more := ""
+	if cells > 1 {
+		more = fmt.Sprintf("; n is a multiple of %d", cells)
+	}
+	v.function("pack"+name+v.isa, packSignature, "pack"+name+v.isa+" packs n cells of 16 rows into a tile"+more+".")
+	p := &packer{vec: v, q: v.arg("q"), d: v.arg("d"), m: v.arg("m"), n: v.arg("n"), ahead: v.arg("ahead")}
+	w, stride := v.arg("w"), v.arg("stride")
+	p.rows = v.rows16(w, stride)
+	if cells > 1 {
+		v.SHRQ(Imm(uint64(math.Log2(float64(cells)))), p.n)
+	}
+	body := prepare(p)
+	v.loop(p.n, func() {
+		p.fetch(bytes)
+		for p.upper = range 16 / v.lanes {
+			body()
+		}
+		p.rows.advance(v.asm, bytes)
+		v.ADDQ(imm(512*cells), p.q)
+		v.ADDQ(imm(64*scales*cells), p.d)
+		v.ADDQ(imm(64*scales*cells), p.m)
+	})
+	v.finish()
+}
+
+// fetch asks for the bytes of the rows that a later call will pack.
+func (p *packer) fetch(bytes int) {
+	next := p.rows
+	for l := range next.base {
+		next.base[l] = p.GP64()
+		p.LEAQ(atIndex(p.rows.base[l], p.ahead, 1, 0), next.base[l])
+		for i := range 4 {
+			for line := 0; line < bytes; line += 64 {
+				p.PREFETCHT0(next.row(l, i, line))
+			}
+		}
+	}
+}
+
+// toQ is where lane 0 of word j (k/4) of a cell goes; toD and toM the same for
+// line i of scales and constants.
+func (p *packer) toQ(cell, j int) Mem { return at(p.q, 512*cell+64*j+32*p.upper) }
+func (p *packer) toD(i int) Mem       { return at(p.d, 64*i+32*p.upper) }
+func (p *packer) toM(i int) Mem       { return at(p.m, 64*i+32*p.upper) }
+
+// nibble takes the low or high four bits of the bytes.
+func (v vec) nibble(from reg.VecVirtual, high int, low4 Op) reg.VecVirtual {
+	u := v.reg()
+	if high == 1 {
+		v.VPSRLW(Imm(4), from, u)
+		v.and(low4, u, u)
+	} else {
+		v.and(low4, from, u)
+	}
+	return u
 }
 
 // filled is a register with all bytes equal.

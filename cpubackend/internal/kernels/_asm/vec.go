@@ -50,6 +50,71 @@ func (v vec) lowHalf(from Mem, r reg.VecVirtual) {
 
 func (v vec) bytes() int { return 4 * v.lanes }
 
+// and, or, xor are named differently for the two.
+func (v vec) and(x Op, y, dst reg.Register) {
+	if v.lanes == 16 {
+		v.VPANDD(x, y, dst)
+	} else {
+		v.VPAND(x, y, dst)
+	}
+}
+
+func (v vec) or(x Op, y, dst reg.Register) {
+	if v.lanes == 16 {
+		v.VPORD(x, y, dst)
+	} else {
+		v.VPOR(x, y, dst)
+	}
+}
+
+func (v vec) xor(x Op, y, dst reg.Register) {
+	if v.lanes == 16 {
+		v.VPXORD(x, y, dst)
+	} else {
+		v.VPXOR(x, y, dst)
+	}
+}
+
+// constant is data of a register's width, b over and over: in a register where
+// there are many.
+func (v vec) constant(b []byte) Op {
+	m := v.asm.bytes(each(64, func(i int) byte { return b[i%len(b)] }))
+	if v.lanes == 8 {
+		return m
+	}
+	r := v.reg()
+	v.VMOVDQU32(m, r)
+	return r
+}
+
+// filled is a constant of equal bytes.
+func (v vec) filled(b byte) Op { return v.constant([]byte{b}) }
+
+// inRegister is a constant that has to be in a register.
+func (v vec) inRegister(b []byte) reg.VecVirtual {
+	r := v.reg()
+	v.VMOVUPS(v.asm.bytes(each(64, func(i int) byte { return b[i%len(b)] })), r)
+	return r
+}
+
+// addWhere adds to dst where all bits of test are set in from.
+func (v vec) addWhere(test, from, add Op, dst reg.VecVirtual) {
+	if v.lanes == 16 {
+		k := v.K()
+		v.VPTESTMB(test, from, k)
+		v.VPADDB(add, dst, k, dst)
+		return
+	}
+	t := v.reg()
+	v.VPAND(test, from.(reg.Register), t)
+	v.VPCMPEQB(test, t, t)
+	v.VPAND(add, t, t)
+	v.VPADDB(t, dst, dst)
+}
+
+// store writes a register of integers.
+func (v vec) store(r reg.Register, to Mem) { v.VMOVUPS(r, to) }
+
 // all is a register full of one float32.
 func (v vec) all(f float64) reg.VecVirtual { return v.allBits(math.Float32bits(float32(f))) }
 
