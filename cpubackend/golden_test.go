@@ -225,42 +225,51 @@ func TestInstructionSets(t *testing.T) {
 	}
 }
 
+type goldenStory struct {
+	Prompt    string
+	PromptIDs []int32 `json:"prompt_ids"`
+	GenIDs    []int32 `json:"gen_ids"`
+	Steps     []struct{ Top [][3]float64 } // the best five: id, logit, logprob
+}
+
 // A trained model tells the stories that other engines tell with it. Where the two
 // best tokens are closer than 1e-3, either will do.
 func TestGoldenGreedy(t *testing.T) {
-	var golden struct {
-		Cases []struct {
-			Prompt    string
-			PromptIDs []int32 `json:"prompt_ids"`
-			GenIDs    []int32 `json:"gen_ids"`
-			Steps     []struct{ Top [][3]float64 }
-		}
-	}
+	var golden struct{ Cases []goldenStory }
 	testdata.JSON(t, &golden, "models", "golden_greedy.json")
-	path := testdata.File(t, "models", "stories260K-f32.gguf")
-	g := openEngine(t, path, backend.Limits{KVF32: true})
-	cases := golden.Cases
-	if testing.Short() {
-		cases = cases[:3]
-	}
-	for _, c := range cases {
-		logits := matrix(1, g.plan.Vocab)
-		g.done = 0
-		g.feed(c.PromptIDs, logits)
-		for i, id := range c.GenIDs {
-			top := c.Steps[i].Top
-			best := argmax(logits[0])
-			if best != int(id) && (top[0][1]-top[1][1] > 1e-3 || best != int(top[1][0])) {
-				t.Errorf("%q, step %d: token %d, want %d", c.Prompt, i, best, id)
-				break
-			}
-			for _, want := range top {
-				if got := float64(logits[0][int(want[0])]); math.Abs(got-want[1]) > 2e-3 {
-					t.Errorf("%q, step %d: logit of %v is %v, want %v", c.Prompt, i, want[0], got, want[1])
-				}
-			}
-			g.feed(c.GenIDs[i:i+1], logits)
+	// The same function twice: as llama and, with NEOX rotation, as qwen2.
+	for file, cases := range map[string]int{"stories260K-f32.gguf": len(golden.Cases), "stories260K-qwen2arch-F32.gguf": 3} {
+		if testing.Short() {
+			cases = 3
 		}
+		t.Run(file, func(t *testing.T) {
+			g := openEngine(t, testdata.File(t, "models", file), backend.Limits{KVF32: true})
+			for _, c := range golden.Cases[:cases] {
+				g.tell(c)
+			}
+		})
+	}
+}
+
+// tell checks one story.
+func (g *engine) tell(c goldenStory) {
+	g.t.Helper()
+	logits := matrix(1, g.plan.Vocab)
+	g.done = 0
+	g.feed(c.PromptIDs, logits)
+	for i, id := range c.GenIDs {
+		top := c.Steps[i].Top
+		best := argmax(logits[0])
+		if best != int(id) && (top[0][1]-top[1][1] > 1e-3 || best != int(top[1][0])) {
+			g.t.Errorf("%q, step %d: token %d, want %d", c.Prompt, i, best, id)
+			return
+		}
+		for _, want := range top {
+			if got := float64(logits[0][int(want[0])]); math.Abs(got-want[1]) > 2e-3 {
+				g.t.Errorf("%q, step %d: logit of %v is %v, want %v", c.Prompt, i, want[0], got, want[1])
+			}
+		}
+		g.feed(c.GenIDs[i:i+1], logits)
 	}
 }
 
