@@ -227,8 +227,8 @@ func TestInstructionSets(t *testing.T) {
 
 type goldenStory struct {
 	Prompt    string
-	PromptIDs []int32 `json:"prompt_ids"`
-	GenIDs    []int32 `json:"gen_ids"`
+	PromptIDs []int32                      `json:"prompt_ids"`
+	GenIDs    []int32                      `json:"gen_ids"`
 	Steps     []struct{ Top [][3]float64 } // the best five: id, logit, logprob
 }
 
