@@ -8,3 +8,8 @@ package kernels
 //
 //go:noescape
 func quantizeAVX512(c *byte, d *float32, m *float32, x *float32, cells int)
+
+// quantizeAVX2 fills cells, and their d and m once more in rows of their own.
+//
+//go:noescape
+func quantizeAVX2(c *byte, d *float32, m *float32, x *float32, cells int)

@@ -33,47 +33,48 @@ loop1:
 	VMOVD         X6, DI
 	CMPL          DI, $0x0554ad2e
 	JCS           small2
-	VDIVSS        X2, X6, X7
-	VDIVSS        X6, X2, X5
-	VBROADCASTSS  X5, Z5
-	VMULPS        Z5, Z3, Z3
+	VDIVSS        X2, X6, X5
+	VDIVSS        X6, X2, X6
+	VBROADCASTSS  X6, Z6
+	VMULPS        Z6, Z3, Z3
 	VCMPPS        $0x07, Z3, Z3, K1
 	VCVTPS2DQ.Z   Z3, K1, Z3
 	VPMOVDB       Z3, X3
-	VMULPS        Z5, Z4, Z4
+	VMULPS        Z6, Z4, Z4
 	VCMPPS        $0x07, Z4, Z4, K1
 	VCVTPS2DQ.Z   Z4, K1, Z4
 	VPMOVDB       Z4, X4
-	VINSERTI128   $0x01, X4, Y3, Y4
-	VMOVDQU       Y4, (AX)
-	VPXOR         Y3, Y3, Y3
-	VPDPBUSD      Y4, Y1, Y3
-	VPHADDD       Y3, Y3, Y3
-	VPHADDD       Y3, Y3, Y3
-	VEXTRACTI128  $0x01, Y3, X5
-	VPUNPCKLDQ    X5, X3, X4
-	VPADDD        X5, X3, X3
-	VPUNPCKLQDQ   X3, X4, X4
+	VINSERTI128   $0x01, X4, Y3, Y3
+	VMOVDQU       Y3, (AX)
+	VPXOR         Y4, Y4, Y4
+	VPDPBUSD      Y3, Y1, Y4
+	VPHADDD       Y4, Y4, Y4
+	VPHADDD       Y4, Y4, Y4
+	VEXTRACTI128  $0x01, Y4, X3
+	VPUNPCKLDQ    X3, X4, X6
+	VPADDD        X3, X4, X3
+	VPUNPCKLQDQ   X3, X6, X6
 	VPXOR         X3, X3, X3
-	VPSUBD        X4, X3, X3
+	VPSUBD        X6, X3, X3
 	VPSLLD        $0x07, X3, X3
-	VCVTDQ2PS     X4, X4
-	VBROADCASTSS  X7, X5
-	VMULPS        X5, X4, X4
-	VMOVSS        X7, 32(AX)
-	VMOVSS        X7, (CX)
+	VCVTDQ2PS     X6, X6
+	VBROADCASTSS  X5, X4
+	VMULPS        X4, X6, X6
+	VMOVSS        X5, 32(AX)
+	VMOVSS        X5, (CX)
 	VPEXTRD       $0x02, X3, 36(AX)
-	VEXTRACTPS    $0x02, X4, 40(AX)
-	VEXTRACTPS    $0x02, X4, (DX)
+	VEXTRACTPS    $0x02, X6, 40(AX)
+	VEXTRACTPS    $0x02, X6, (DX)
 	VMOVQ         X3, 48(AX)
-	VMOVLPS       X4, 56(AX)
+	VMOVLPS       X6, 56(AX)
 	JMP           done3
 
 small2:
-	VPXORD    Z3, Z3, Z3
-	VMOVDQU32 Z3, (AX)
-	VMOVSS    X3, (CX)
-	VMOVSS    X3, (DX)
+	VPXOR   Y3, Y3, Y3
+	VMOVDQU Y3, (AX)
+	VMOVDQU Y3, 32(AX)
+	VMOVSS  X3, (CX)
+	VMOVSS  X3, (DX)
 
 done3:
 	ADDQ $0x00000080, BX
@@ -93,3 +94,136 @@ GLOBL data1<>(SB), RODATA|NOPTR, $8
 
 DATA data2<>+0(SB)/8, $0x0000000042fe0000
 GLOBL data2<>(SB), RODATA|NOPTR, $8
+
+// func quantizeAVX2(c *byte, d *float32, m *float32, x *float32, cells int)
+// Requires: AVX, AVX2
+TEXT ·quantizeAVX2(SB), $0-40
+	MOVQ c+0(FP), AX
+	MOVQ d+8(FP), CX
+	MOVQ m+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ cells+32(FP), SI
+
+loop4:
+	VMOVUPS      (BX), Y0
+	VPAND        data3<>+0(SB), Y0, Y4
+	VMOVUPS      32(BX), Y1
+	VPAND        data3<>+0(SB), Y1, Y5
+	VMOVUPS      64(BX), Y2
+	VPAND        data3<>+0(SB), Y2, Y6
+	VMOVUPS      96(BX), Y3
+	VPAND        data3<>+0(SB), Y3, Y7
+	VPMAXSD      Y5, Y4, Y4
+	VPMAXSD      Y7, Y6, Y6
+	VPMAXSD      Y6, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VPMAXSD      X5, X4, X4
+	VPERMILPS    $0x4e, X4, X5
+	VPMAXSD      X5, X4, X4
+	VPERMILPS    $0xb1, X4, X5
+	VPMAXSD      X5, X4, X4
+	VMOVD        X4, DI
+	CMPL         DI, $0x0554ad2e
+	JCS          small5
+	VMOVSS       data2<>+0(SB), X5
+	VDIVSS       data2<>+0(SB), X4, X8
+	VDIVSS       X4, X5, X7
+	VBROADCASTSS X7, Y7
+	VMULPS       Y7, Y0, Y0
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VCVTPS2DQ    Y0, Y4
+	VPAND        Y5, Y4, Y4
+	VMULPS       Y7, Y1, Y1
+	VCMPPS       $0x07, Y1, Y1, Y0
+	VCVTPS2DQ    Y1, Y5
+	VPAND        Y0, Y5, Y5
+	VMULPS       Y7, Y2, Y2
+	VCMPPS       $0x07, Y2, Y2, Y0
+	VCVTPS2DQ    Y2, Y6
+	VPAND        Y0, Y6, Y6
+	VMULPS       Y7, Y3, Y3
+	VCMPPS       $0x07, Y3, Y3, Y0
+	VCVTPS2DQ    Y3, Y7
+	VPAND        Y0, Y7, Y7
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKSSWB    Y6, Y4, Y4
+	VMOVDQU      data5<>+0(SB), Y0
+	VPERMD       Y4, Y0, Y0
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      data4<>+0(SB), Y1
+	VPMADDUBSW   Y0, Y1, Y1
+	VPMADDWD     data6<>+0(SB), Y1, Y1
+	VPHADDD      Y1, Y1, Y1
+	VPHADDD      Y1, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPUNPCKLDQ   X0, X1, X2
+	VPADDD       X0, X1, X0
+	VPUNPCKLQDQ  X0, X2, X2
+	VPXOR        X0, X0, X0
+	VPSUBD       X2, X0, X0
+	VPSLLD       $0x07, X0, X0
+	VCVTDQ2PS    X2, X2
+	VBROADCASTSS X8, X1
+	VMULPS       X1, X2, X2
+	VMOVSS       X8, 32(AX)
+	VMOVSS       X8, (CX)
+	VPEXTRD      $0x02, X0, 36(AX)
+	VEXTRACTPS   $0x02, X2, 40(AX)
+	VEXTRACTPS   $0x02, X2, (DX)
+	VMOVQ        X0, 48(AX)
+	VMOVLPS      X2, 56(AX)
+	JMP          done6
+
+small5:
+	VPXOR   Y0, Y0, Y0
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y0, 32(AX)
+	VMOVSS  X0, (CX)
+	VMOVSS  X0, (DX)
+
+done6:
+	ADDQ $0x00000080, BX
+	ADDQ $0x40, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  loop4
+	VZEROUPPER
+	RET
+
+DATA data3<>+0(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+8(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+16(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+24(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+32(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+40(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+48(SB)/8, $0x7fffffff7fffffff
+DATA data3<>+56(SB)/8, $0x7fffffff7fffffff
+GLOBL data3<>(SB), RODATA|NOPTR, $64
+
+DATA data4<>+0(SB)/8, $0x0101010101010101
+DATA data4<>+8(SB)/8, $0x0101010101010101
+DATA data4<>+16(SB)/8, $0x0101010101010101
+DATA data4<>+24(SB)/8, $0x0101010101010101
+DATA data4<>+32(SB)/8, $0x0101010101010101
+DATA data4<>+40(SB)/8, $0x0101010101010101
+DATA data4<>+48(SB)/8, $0x0101010101010101
+DATA data4<>+56(SB)/8, $0x0101010101010101
+GLOBL data4<>(SB), RODATA|NOPTR, $64
+
+DATA data5<>+0(SB)/8, $0x0000000400000000
+DATA data5<>+8(SB)/8, $0x0000000500000001
+DATA data5<>+16(SB)/8, $0x0000000600000002
+DATA data5<>+24(SB)/8, $0x0000000700000003
+GLOBL data5<>(SB), RODATA|NOPTR, $32
+
+DATA data6<>+0(SB)/8, $0x0001000100010001
+DATA data6<>+8(SB)/8, $0x0001000100010001
+DATA data6<>+16(SB)/8, $0x0001000100010001
+DATA data6<>+24(SB)/8, $0x0001000100010001
+DATA data6<>+32(SB)/8, $0x0001000100010001
+DATA data6<>+40(SB)/8, $0x0001000100010001
+DATA data6<>+48(SB)/8, $0x0001000100010001
+DATA data6<>+56(SB)/8, $0x0001000100010001
+GLOBL data6<>(SB), RODATA|NOPTR, $64

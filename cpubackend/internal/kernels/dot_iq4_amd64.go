@@ -18,3 +18,13 @@ func packIQ4NLAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, 
 //
 //go:noescape
 func decodeIQ4NLAVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeIQ4NLAVX2 multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeIQ4NLAVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeIQ4NLAVXVNNI multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeIQ4NLAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)

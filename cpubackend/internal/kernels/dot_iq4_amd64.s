@@ -420,3 +420,306 @@ DATA data5<>+40(SB)/8, $0x0000000c00000008
 DATA data5<>+48(SB)/8, $0x0000000400000000
 DATA data5<>+56(SB)/8, $0x0000000c00000008
 GLOBL data5<>(SB), RODATA|NOPTR, $64
+
+// func decodeIQ4NLAVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeIQ4NLAVX2(SB), $0-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, DI
+	SHLQ    $0x02, DI
+	MOVQ    $0x00004000, DX
+	CMPQ    DI, DX
+	CMOVQLT DX, DI
+	VMOVDQU data6<>+0(SB), Y0
+	MOVQ    y+0(FP), R8
+	MOVQ    w+8(FP), R9
+	MOVQ    groups+24(FP), R10
+
+loop5:
+	MOVQ  cells+56(FP), R11
+	MOVQ  c+32(FP), SI
+	MOVQ  R9, DX
+	LEAQ  (R9)(DI*1), BX
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+
+cells6:
+	VMOVDQU      (SI), Y5
+	VBROADCASTSS 32(SI), Y6
+	PREFETCHT0   (BX)
+	VMOVUPS      2(DX), X7
+	VPSRLW       $0x04, X7, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSIGNB      Y7, Y5, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     data10<>+0(SB), Y8, Y8
+	VPBROADCASTW (DX), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y8, Y7, Y1
+	PREFETCHT0   18(BX)
+	VMOVUPS      2(DX)(AX*1), X7
+	VPSRLW       $0x04, X7, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSIGNB      Y7, Y5, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     data10<>+0(SB), Y8, Y8
+	VPBROADCASTW (DX)(AX*1), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	PREFETCHT0   36(BX)
+	VMOVUPS      2(DX)(AX*2), X7
+	VPSRLW       $0x04, X7, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSIGNB      Y7, Y5, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     data10<>+0(SB), Y8, Y8
+	VPBROADCASTW (DX)(AX*2), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y8, Y7, Y3
+	PREFETCHT0   54(BX)
+	VMOVUPS      2(DX)(CX*1), X7
+	VPSRLW       $0x04, X7, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data10<>+0(SB), Y5, Y5
+	VPBROADCASTW (DX)(CX*1), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $0x12, DX
+	ADDQ         $0x48, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x01, R11
+	JNZ          cells6
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMOVUPS      X2, (R8)
+	ADDQ         $0x10, R8
+	LEAQ         (R9)(AX*4), R9
+	DECQ         R10
+	JNZ          loop5
+	VZEROUPPER
+	RET
+
+DATA data6<>+0(SB)/8, $0xf6eaddcfbfad9881
+DATA data6<>+8(SB)/8, $0x7159453526190d01
+DATA data6<>+16(SB)/8, $0xf6eaddcfbfad9881
+DATA data6<>+24(SB)/8, $0x7159453526190d01
+DATA data6<>+32(SB)/8, $0xf6eaddcfbfad9881
+DATA data6<>+40(SB)/8, $0x7159453526190d01
+DATA data6<>+48(SB)/8, $0xf6eaddcfbfad9881
+DATA data6<>+56(SB)/8, $0x7159453526190d01
+GLOBL data6<>(SB), RODATA|NOPTR, $64
+
+DATA data7<>+0(SB)/8, $0x1010101010101010
+DATA data7<>+8(SB)/8, $0x1010101010101010
+DATA data7<>+16(SB)/8, $0x1010101010101010
+DATA data7<>+24(SB)/8, $0x1010101010101010
+DATA data7<>+32(SB)/8, $0x1010101010101010
+DATA data7<>+40(SB)/8, $0x1010101010101010
+DATA data7<>+48(SB)/8, $0x1010101010101010
+DATA data7<>+56(SB)/8, $0x1010101010101010
+GLOBL data7<>(SB), RODATA|NOPTR, $64
+
+DATA data8<>+0(SB)/8, $0x8040201008040201
+DATA data8<>+8(SB)/8, $0x8040201008040201
+DATA data8<>+16(SB)/8, $0x8040201008040201
+DATA data8<>+24(SB)/8, $0x8040201008040201
+DATA data8<>+32(SB)/8, $0x8040201008040201
+DATA data8<>+40(SB)/8, $0x8040201008040201
+DATA data8<>+48(SB)/8, $0x8040201008040201
+DATA data8<>+56(SB)/8, $0x8040201008040201
+GLOBL data8<>(SB), RODATA|NOPTR, $64
+
+DATA data9<>+0(SB)/8, $0x0000000000000000
+DATA data9<>+8(SB)/8, $0x0101010101010101
+DATA data9<>+16(SB)/8, $0x0202020202020202
+DATA data9<>+24(SB)/8, $0x0303030303030303
+DATA data9<>+32(SB)/8, $0x0000000000000000
+DATA data9<>+40(SB)/8, $0x0101010101010101
+DATA data9<>+48(SB)/8, $0x0202020202020202
+DATA data9<>+56(SB)/8, $0x0303030303030303
+GLOBL data9<>(SB), RODATA|NOPTR, $64
+
+DATA data10<>+0(SB)/8, $0x0001000100010001
+DATA data10<>+8(SB)/8, $0x0001000100010001
+DATA data10<>+16(SB)/8, $0x0001000100010001
+DATA data10<>+24(SB)/8, $0x0001000100010001
+DATA data10<>+32(SB)/8, $0x0001000100010001
+DATA data10<>+40(SB)/8, $0x0001000100010001
+DATA data10<>+48(SB)/8, $0x0001000100010001
+DATA data10<>+56(SB)/8, $0x0001000100010001
+GLOBL data10<>(SB), RODATA|NOPTR, $64
+
+// func decodeIQ4NLAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeIQ4NLAVXVNNI(SB), $0-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, DI
+	SHLQ    $0x02, DI
+	MOVQ    $0x00004000, DX
+	CMPQ    DI, DX
+	CMOVQLT DX, DI
+	VMOVDQU data6<>+0(SB), Y0
+	MOVQ    y+0(FP), R8
+	MOVQ    w+8(FP), R9
+	MOVQ    groups+24(FP), R10
+
+loop7:
+	MOVQ  cells+56(FP), R11
+	MOVQ  c+32(FP), SI
+	MOVQ  R9, DX
+	LEAQ  (R9)(DI*1), BX
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+
+cells8:
+	VMOVDQU      (SI), Y5
+	VBROADCASTSS 32(SI), Y7
+	VMOVDQU      data11<>+0(SB), Y8
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+
+	// VPDPBUSD Y5, Y8, Y9
+	BYTE        $0xc4
+	BYTE        $0x62
+	BYTE        $0x3d
+	BYTE        $0x50
+	BYTE        $0xcd
+	VPSUBD      Y9, Y6, Y6
+	PREFETCHT0  (BX)
+	VMOVUPS     2(DX), X8
+	VPSRLW      $0x04, X8, X9
+	VINSERTI128 $0x01, X9, Y8, Y8
+	VPAND       data0<>+0(SB), Y8, Y8
+	VPSHUFB     Y8, Y0, Y8
+	VPXOR       data11<>+0(SB), Y8, Y8
+	VMOVDQA     Y6, Y9
+
+	// VPDPBUSD Y5, Y8, Y9
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcd
+	VPBROADCASTW (DX), X8
+	VCVTPH2PS    X8, Y8
+	VMULPS       Y7, Y8, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y9, Y8, Y1
+	PREFETCHT0   18(BX)
+	VMOVUPS      2(DX)(AX*1), X8
+	VPSRLW       $0x04, X8, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPAND        data0<>+0(SB), Y8, Y8
+	VPSHUFB      Y8, Y0, Y8
+	VPXOR        data11<>+0(SB), Y8, Y8
+	VMOVDQA      Y6, Y9
+
+	// VPDPBUSD Y5, Y8, Y9
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcd
+	VPBROADCASTW (DX)(AX*1), X8
+	VCVTPH2PS    X8, Y8
+	VMULPS       Y7, Y8, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y9, Y8, Y2
+	PREFETCHT0   36(BX)
+	VMOVUPS      2(DX)(AX*2), X8
+	VPSRLW       $0x04, X8, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPAND        data0<>+0(SB), Y8, Y8
+	VPSHUFB      Y8, Y0, Y8
+	VPXOR        data11<>+0(SB), Y8, Y8
+	VMOVDQA      Y6, Y9
+
+	// VPDPBUSD Y5, Y8, Y9
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcd
+	VPBROADCASTW (DX)(AX*2), X8
+	VCVTPH2PS    X8, Y8
+	VMULPS       Y7, Y8, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	PREFETCHT0   54(BX)
+	VMOVUPS      2(DX)(CX*1), X8
+	VPSRLW       $0x04, X8, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPAND        data0<>+0(SB), Y8, Y8
+	VPSHUFB      Y8, Y0, Y8
+	VPXOR        data11<>+0(SB), Y8, Y8
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf5
+	VPBROADCASTW (DX)(CX*1), X5
+	VCVTPH2PS    X5, Y5
+	VMULPS       Y7, Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x12, DX
+	ADDQ         $0x48, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x01, R11
+	JNZ          cells8
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMOVUPS      X2, (R8)
+	ADDQ         $0x10, R8
+	LEAQ         (R9)(AX*4), R9
+	DECQ         R10
+	JNZ          loop7
+	VZEROUPPER
+	RET
+
+DATA data11<>+0(SB)/8, $0x8080808080808080
+DATA data11<>+8(SB)/8, $0x8080808080808080
+DATA data11<>+16(SB)/8, $0x8080808080808080
+DATA data11<>+24(SB)/8, $0x8080808080808080
+DATA data11<>+32(SB)/8, $0x8080808080808080
+DATA data11<>+40(SB)/8, $0x8080808080808080
+DATA data11<>+48(SB)/8, $0x8080808080808080
+DATA data11<>+56(SB)/8, $0x8080808080808080
+GLOBL data11<>(SB), RODATA|NOPTR, $64

@@ -18,3 +18,13 @@ func packMXFP4AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, 
 //
 //go:noescape
 func decodeMXFP4AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeMXFP4AVX2 multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeMXFP4AVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeMXFP4AVXVNNI multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeMXFP4AVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)

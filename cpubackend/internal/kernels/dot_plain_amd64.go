@@ -9,6 +9,11 @@ package kernels
 //go:noescape
 func decodeF32AVX512(y *float32, w *byte, stride int, groups int, x *float32, k int)
 
+// decodeF32AVX2 multiplies groups of four rows with one activation row; k is a multiple of 8.
+//
+//go:noescape
+func decodeF32AVX2(y *float32, w *byte, stride int, groups int, x *float32, k int)
+
 // packF32AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
@@ -24,6 +29,11 @@ func packF32AVX2(t *float32, w *byte, stride int, n int, ahead int)
 //go:noescape
 func decodeF16AVX512(y *float32, w *byte, stride int, groups int, x *float32, k int)
 
+// decodeF16AVX2 multiplies groups of four rows with one activation row; k is a multiple of 8.
+//
+//go:noescape
+func decodeF16AVX2(y *float32, w *byte, stride int, groups int, x *float32, k int)
+
 // packF16AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
@@ -38,6 +48,11 @@ func packF16AVX2(t *float32, w *byte, stride int, n int, ahead int)
 //
 //go:noescape
 func decodeBF16AVX512(y *float32, w *byte, stride int, groups int, x *float32, k int)
+
+// decodeBF16AVX2 multiplies groups of four rows with one activation row; k is a multiple of 8.
+//
+//go:noescape
+func decodeBF16AVX2(y *float32, w *byte, stride int, groups int, x *float32, k int)
 
 // packBF16AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //

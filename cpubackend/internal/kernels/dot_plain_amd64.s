@@ -103,6 +103,63 @@ DATA data0<>+48(SB)/8, $0x0000000400000000
 DATA data0<>+56(SB)/8, $0x0000000c00000008
 GLOBL data0<>(SB), RODATA|NOPTR, $64
 
+// func decodeF32AVX2(y *float32, w *byte, stride int, groups int, x *float32, k int)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·decodeF32AVX2(SB), $0-48
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    DX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DI
+	CMPQ    R9, DI
+	CMOVQLT DI, R9
+
+loop5:
+	MOVQ  x+32(FP), R10
+	MOVQ  k+40(FP), R11
+	SHRQ  $0x03, R11
+	MOVQ  CX, DI
+	LEAQ  (CX)(R9*1), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+loop6:
+	VMOVUPS      (R10), Y4
+	PREFETCHT0   (R8)
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	PREFETCHT0   32(R8)
+	VMOVUPS      (DI)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DI)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	PREFETCHT0   96(R8)
+	VMOVUPS      (DI)(SI*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x20, DI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x20, R10
+	DECQ         R11
+	JNZ          loop6
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (AX)
+	ADDQ         $0x10, AX
+	LEAQ         (CX)(DX*4), CX
+	DECQ         BX
+	JNZ          loop5
+	VZEROUPPER
+	RET
+
 // func packF32AVX512(t *float32, w *byte, stride int, n int, ahead int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packF32AVX512(SB), $0-40
@@ -119,7 +176,7 @@ TEXT ·packF32AVX512(SB), $0-40
 	LEAQ (R10)(R8*1), R8
 	SHRQ $0x04, CX
 
-loop5:
+loop7:
 	LEAQ         (DX)(SI*1), R11
 	PREFETCHT0   (R11)
 	PREFETCHT0   (R11)(BX*1)
@@ -258,7 +315,7 @@ loop5:
 	ADDQ         $0x40, R8
 	ADDQ         $0x00000400, AX
 	DECQ         CX
-	JNZ          loop5
+	JNZ          loop7
 	VZEROUPPER
 	RET
 
@@ -278,7 +335,7 @@ TEXT ·packF32AVX2(SB), $0-40
 	LEAQ (R10)(R8*1), R8
 	SHRQ $0x04, CX
 
-loop6:
+loop8:
 	LEAQ        (DX)(SI*1), R11
 	PREFETCHT0  (R11)
 	PREFETCHT0  (R11)(BX*1)
@@ -465,7 +522,7 @@ loop6:
 	ADDQ        $0x40, R8
 	ADDQ        $0x00000400, AX
 	DECQ        CX
-	JNZ         loop6
+	JNZ         loop8
 	VZEROUPPER
 	RET
 
@@ -489,7 +546,7 @@ TEXT ·decodeF16AVX512(SB), $0-48
 	BZHIQ   DI, R8, R8
 	KMOVQ   R8, K1
 
-loop7:
+loop9:
 	MOVQ   x+32(FP), R11
 	MOVQ   CX, DI
 	LEAQ   (CX)(R9*1), R8
@@ -499,9 +556,9 @@ loop7:
 	VPXORD Z3, Z3, Z3
 	MOVQ   R10, R12
 	SHRQ   $0x04, R12
-	JZ     rest8
+	JZ     rest10
 
-loop10:
+loop12:
 	VMOVUPS     (R11), Z4
 	PREFETCHT0  (R8)
 	VCVTPH2PS   (DI), Z5
@@ -519,11 +576,11 @@ loop10:
 	ADDQ        $0x00000080, R8
 	ADDQ        $0x40, R11
 	DECQ        R12
-	JNZ         loop10
+	JNZ         loop12
 
-rest8:
+rest10:
 	TESTQ       $0x0000000f, R10
-	JZ          end9
+	JZ          end11
 	VMOVUPS.Z   (R11), K1, Z4
 	VMOVDQU16.Z (DI), K1, Y5
 	VCVTPH2PS   Y5, Z5
@@ -538,7 +595,7 @@ rest8:
 	VCVTPH2PS   Y5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-end9:
+end11:
 	VSHUFF32X4 $0x88, Z1, Z0, Z4
 	VSHUFF32X4 $0xdd, Z1, Z0, Z0
 	VADDPS     Z0, Z4, Z4
@@ -558,7 +615,64 @@ end9:
 	ADDQ       $0x10, AX
 	LEAQ       (CX)(DX*4), CX
 	DECQ       BX
-	JNZ        loop7
+	JNZ        loop9
+	VZEROUPPER
+	RET
+
+// func decodeF16AVX2(y *float32, w *byte, stride int, groups int, x *float32, k int)
+// Requires: AVX, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeF16AVX2(SB), $0-48
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    DX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DI
+	CMPQ    R9, DI
+	CMOVQLT DI, R9
+
+loop13:
+	MOVQ  x+32(FP), R10
+	MOVQ  k+40(FP), R11
+	SHRQ  $0x03, R11
+	MOVQ  CX, DI
+	LEAQ  (CX)(R9*1), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+loop14:
+	VMOVUPS      (R10), Y4
+	PREFETCHT0   (R8)
+	VCVTPH2PS    (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	PREFETCHT0   16(R8)
+	VCVTPH2PS    (DI)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	PREFETCHT0   32(R8)
+	VCVTPH2PS    (DI)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	PREFETCHT0   48(R8)
+	VCVTPH2PS    (DI)(SI*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x10, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x20, R10
+	DECQ         R11
+	JNZ          loop14
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (AX)
+	ADDQ         $0x10, AX
+	LEAQ         (CX)(DX*4), CX
+	DECQ         BX
+	JNZ          loop13
 	VZEROUPPER
 	RET
 
@@ -578,7 +692,7 @@ TEXT ·packF16AVX512(SB), $0-40
 	LEAQ (R10)(R8*1), R8
 	SHRQ $0x04, CX
 
-loop11:
+loop15:
 	LEAQ         (DX)(SI*1), R11
 	PREFETCHT0   (R11)
 	PREFETCHT0   (R11)(BX*1)
@@ -709,7 +823,7 @@ loop11:
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000400, AX
 	DECQ         CX
-	JNZ          loop11
+	JNZ          loop15
 	VZEROUPPER
 	RET
 
@@ -729,7 +843,7 @@ TEXT ·packF16AVX2(SB), $0-40
 	LEAQ (R10)(R8*1), R8
 	SHRQ $0x04, CX
 
-loop12:
+loop16:
 	LEAQ        (DX)(SI*1), R11
 	PREFETCHT0  (R11)
 	PREFETCHT0  (R11)(BX*1)
@@ -996,7 +1110,7 @@ loop12:
 	ADDQ        $0x20, R8
 	ADDQ        $0x00000400, AX
 	DECQ        CX
-	JNZ         loop12
+	JNZ         loop16
 	VZEROUPPER
 	RET
 
@@ -1030,7 +1144,7 @@ TEXT ·decodeBF16AVX512(SB), $0-48
 	BZHIQ   DI, R8, R8
 	KMOVQ   R8, K1
 
-loop13:
+loop17:
 	MOVQ   x+32(FP), R11
 	MOVQ   CX, DI
 	LEAQ   (CX)(R9*1), R8
@@ -1040,9 +1154,9 @@ loop13:
 	VPXORD Z3, Z3, Z3
 	MOVQ   R10, R12
 	SHRQ   $0x04, R12
-	JZ     rest14
+	JZ     rest18
 
-loop16:
+loop20:
 	VMOVUPS     (R11), Z4
 	PREFETCHT0  (R8)
 	VPMOVZXWD   (DI), Z5
@@ -1064,11 +1178,11 @@ loop16:
 	ADDQ        $0x00000080, R8
 	ADDQ        $0x40, R11
 	DECQ        R12
-	JNZ         loop16
+	JNZ         loop20
 
-rest14:
+rest18:
 	TESTQ       $0x0000000f, R10
-	JZ          end15
+	JZ          end19
 	VMOVUPS.Z   (R11), K1, Z4
 	VPMOVZXWD.Z (DI), K1, Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -1083,7 +1197,7 @@ rest14:
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-end15:
+end19:
 	VSHUFF32X4 $0x88, Z1, Z0, Z4
 	VSHUFF32X4 $0xdd, Z1, Z0, Z0
 	VADDPS     Z0, Z4, Z4
@@ -1103,7 +1217,68 @@ end15:
 	ADDQ       $0x10, AX
 	LEAQ       (CX)(DX*4), CX
 	DECQ       BX
-	JNZ        loop13
+	JNZ        loop17
+	VZEROUPPER
+	RET
+
+// func decodeBF16AVX2(y *float32, w *byte, stride int, groups int, x *float32, k int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·decodeBF16AVX2(SB), $0-48
+	MOVQ    y+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    DX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DI
+	CMPQ    R9, DI
+	CMOVQLT DI, R9
+
+loop21:
+	MOVQ  x+32(FP), R10
+	MOVQ  k+40(FP), R11
+	SHRQ  $0x03, R11
+	MOVQ  CX, DI
+	LEAQ  (CX)(R9*1), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+loop22:
+	VMOVUPS      (R10), Y4
+	PREFETCHT0   (R8)
+	VPMOVZXWD    (DI), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	PREFETCHT0   16(R8)
+	VPMOVZXWD    (DI)(DX*1), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y1
+	PREFETCHT0   32(R8)
+	VPMOVZXWD    (DI)(DX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y2
+	PREFETCHT0   48(R8)
+	VPMOVZXWD    (DI)(SI*1), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x10, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x20, R10
+	DECQ         R11
+	JNZ          loop22
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (AX)
+	ADDQ         $0x10, AX
+	LEAQ         (CX)(DX*4), CX
+	DECQ         BX
+	JNZ          loop21
 	VZEROUPPER
 	RET
 
@@ -1123,7 +1298,7 @@ TEXT ·packBF16AVX512(SB), $0-40
 	LEAQ (R10)(R8*1), R8
 	SHRQ $0x04, CX
 
-loop17:
+loop23:
 	LEAQ         (DX)(SI*1), R11
 	PREFETCHT0   (R11)
 	PREFETCHT0   (R11)(BX*1)
@@ -1238,7 +1413,7 @@ loop17:
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000400, AX
 	DECQ         CX
-	JNZ          loop17
+	JNZ          loop23
 	VZEROUPPER
 	RET
 
@@ -1268,7 +1443,7 @@ TEXT ·packBF16AVX2(SB), $0-40
 	LEAQ (R10)(R8*1), R8
 	SHRQ $0x04, CX
 
-loop18:
+loop24:
 	LEAQ        (DX)(SI*1), R11
 	PREFETCHT0  (R11)
 	PREFETCHT0  (R11)(BX*1)
@@ -1423,6 +1598,6 @@ loop18:
 	ADDQ        $0x20, R8
 	ADDQ        $0x00000400, AX
 	DECQ        CX
-	JNZ         loop18
+	JNZ         loop24
 	VZEROUPPER
 	RET

@@ -1879,3 +1879,1095 @@ DATA data18<>+40(SB)/8, $0x0000000c00000008
 DATA data18<>+48(SB)/8, $0x0000000400000000
 DATA data18<>+56(SB)/8, $0x0000000c00000008
 GLOBL data18<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ4KAVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ4KAVX2(SB), $32-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DX
+	CMPQ    R9, DX
+	CMOVQLT DX, R9
+	MOVQ    y+0(FP), R10
+	MOVQ    w+8(FP), R11
+	MOVQ    groups+24(FP), R12
+
+loop5:
+	MOVQ  cells+56(FP), R13
+	MOVQ  c+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  m+48(FP), R8
+	MOVQ  R11, DX
+	LEAQ  (R11)(R9*1), BX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+cells6:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	VMOVDQU      (DX), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y0
+	VMOVDQU      16(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	VMOVDQU      48(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	VMOVDQU      80(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	VMOVDQU      112(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	PREFETCHT0   144(BX)
+	PREFETCHT0   208(BX)
+	PREFETCHT0   272(BX)
+	VMOVDQU      (DX)(AX*1), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX)(AX*1), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y1
+	VMOVDQU      16(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	VMOVDQU      48(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	VMOVDQU      80(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	VMOVDQU      112(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	PREFETCHT0   288(BX)
+	PREFETCHT0   352(BX)
+	PREFETCHT0   416(BX)
+	VMOVDQU      (DX)(AX*2), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX)(AX*2), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y2
+	VMOVDQU      16(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      48(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      80(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      112(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	PREFETCHT0   432(BX)
+	PREFETCHT0   496(BX)
+	PREFETCHT0   560(BX)
+	VMOVDQU      (DX)(CX*1), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX)(CX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y3
+	VMOVDQU      16(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVDQU      48(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVDQU      80(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVDQU      112(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     data24<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     data24<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	ADDQ         $0x00000090, DX
+	ADDQ         $0x00000240, BX
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R13
+	JNZ          cells6
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (R10)
+	ADDQ         $0x10, R10
+	LEAQ         (R11)(AX*4), R11
+	DECQ         R12
+	JNZ          loop5
+	VZEROUPPER
+	RET
+
+DATA data19<>+0(SB)/8, $0x0f0e0d0c07060504
+DATA data19<>+8(SB)/8, $0x0f0e0d0c0b0a0908
+GLOBL data19<>(SB), RODATA|NOPTR, $16
+
+DATA data20<>+0(SB)/8, $0x0000000000000000
+DATA data20<>+8(SB)/8, $0x0000000400000000
+GLOBL data20<>(SB), RODATA|NOPTR, $16
+
+DATA data21<>+0(SB)/8, $0x0f0f0f0f3f3f3f3f
+DATA data21<>+8(SB)/8, $0x0f0f0f0f3f3f3f3f
+GLOBL data21<>(SB), RODATA|NOPTR, $16
+
+DATA data22<>+0(SB)/8, $0x0706050480808080
+DATA data22<>+8(SB)/8, $0x0b0a090880808080
+GLOBL data22<>(SB), RODATA|NOPTR, $16
+
+DATA data23<>+0(SB)/8, $0x3030303030303030
+DATA data23<>+8(SB)/8, $0x3030303030303030
+GLOBL data23<>(SB), RODATA|NOPTR, $16
+
+DATA data24<>+0(SB)/8, $0x0001000100010001
+DATA data24<>+8(SB)/8, $0x0001000100010001
+DATA data24<>+16(SB)/8, $0x0001000100010001
+DATA data24<>+24(SB)/8, $0x0001000100010001
+DATA data24<>+32(SB)/8, $0x0001000100010001
+DATA data24<>+40(SB)/8, $0x0001000100010001
+DATA data24<>+48(SB)/8, $0x0001000100010001
+DATA data24<>+56(SB)/8, $0x0001000100010001
+GLOBL data24<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ4KAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ4KAVXVNNI(SB), $32-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DX
+	CMPQ    R9, DX
+	CMOVQLT DX, R9
+	MOVQ    y+0(FP), R10
+	MOVQ    w+8(FP), R11
+	MOVQ    groups+24(FP), R12
+
+loop7:
+	MOVQ  cells+56(FP), R13
+	MOVQ  c+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  m+48(FP), R8
+	MOVQ  R11, DX
+	LEAQ  (R11)(R9*1), BX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+cells8:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	VMOVDQU      (DX), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y0
+	VMOVDQU      16(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	VMOVDQU      48(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	VMOVDQU      80(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	VMOVDQU      112(DX), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y0
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y0
+	PREFETCHT0   144(BX)
+	PREFETCHT0   208(BX)
+	PREFETCHT0   272(BX)
+	VMOVDQU      (DX)(AX*1), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX)(AX*1), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y1
+	VMOVDQU      16(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	VMOVDQU      48(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	VMOVDQU      80(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	VMOVDQU      112(DX)(AX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y1
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y1
+	PREFETCHT0   288(BX)
+	PREFETCHT0   352(BX)
+	PREFETCHT0   416(BX)
+	VMOVDQU      (DX)(AX*2), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX)(AX*2), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y2
+	VMOVDQU      16(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      48(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      80(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      112(DX)(AX*2), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y2
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y2
+	PREFETCHT0   432(BX)
+	PREFETCHT0   496(BX)
+	PREFETCHT0   560(BX)
+	VMOVDQU      (DX)(CX*1), X4
+	VPSHUFB      data19<>+0(SB), X4, X5
+	VPSRLVD      data20<>+0(SB), X5, X5
+	VPAND        data21<>+0(SB), X5, X5
+	VPSHUFB      data22<>+0(SB), X4, X4
+	VPSRLW       $0x02, X4, X4
+	VPAND        data23<>+0(SB), X4, X4
+	VPOR         X4, X5, X5
+	VPMOVZXBD    X5, Y4
+	VPSRLDQ      $0x08, X5, X5
+	VPMOVZXBD    X5, Y5
+	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y4, Y4
+	VMULPS       (R8), Y5, Y5
+	VPBROADCASTW (DX)(CX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (SP)
+	VPBROADCASTW 2(DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VFNMADD231PS Y4, Y5, Y3
+	VMOVDQU      16(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      (SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      64(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 4(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVDQU      48(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      128(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      192(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 12(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVDQU      80(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      256(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 16(SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      320(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 20(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVDQU      112(DX)(CX*1), Y4
+	VPAND        data0<>+0(SB), Y4, Y6
+	VMOVDQU      384(SI), Y5
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y5, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfd
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 24(SP), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        data0<>+0(SB), Y5, Y5
+	VMOVDQU      448(SI), Y4
+	VPXOR        Y6, Y6, Y6
+
+	// VPDPBUSD Y4, Y5, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xf4
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 28(SP), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	ADDQ         $0x00000090, DX
+	ADDQ         $0x00000240, BX
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R13
+	JNZ          cells8
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (R10)
+	ADDQ         $0x10, R10
+	LEAQ         (R11)(AX*4), R11
+	DECQ         R12
+	JNZ          loop7
+	VZEROUPPER
+	RET

@@ -18,3 +18,13 @@ func packQ5_0AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, a
 //
 //go:noescape
 func decodeQ5_0AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeQ5_0AVX2 multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeQ5_0AVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeQ5_0AVXVNNI multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeQ5_0AVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)

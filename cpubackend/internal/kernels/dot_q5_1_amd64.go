@@ -18,3 +18,13 @@ func packQ5_1AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, a
 //
 //go:noescape
 func decodeQ5_1AVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeQ5_1AVX2 multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeQ5_1AVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeQ5_1AVXVNNI multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeQ5_1AVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)

@@ -658,3 +658,321 @@ DATA data16<>+40(SB)/8, $0x0000000c00000008
 DATA data16<>+48(SB)/8, $0x0000000400000000
 DATA data16<>+56(SB)/8, $0x0000000c00000008
 GLOBL data16<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ5_1AVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ5_1AVX2(SB), $0-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, DI
+	SHLQ    $0x02, DI
+	MOVQ    $0x00004000, DX
+	CMPQ    DI, DX
+	CMOVQLT DX, DI
+	MOVQ    y+0(FP), R8
+	MOVQ    w+8(FP), R9
+	MOVQ    groups+24(FP), R10
+
+loop5:
+	MOVQ  cells+56(FP), R11
+	MOVQ  c+32(FP), SI
+	MOVQ  R9, DX
+	LEAQ  (R9)(DI*1), BX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+cells6:
+	VMOVDQU      (SI), Y4
+	VBROADCASTSS 32(SI), Y5
+	PREFETCHT0   (BX)
+	VMOVUPS      8(DX), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMADDWD     data18<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTW (DX), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VPBROADCASTW 2(DX), X6
+	VCVTPH2PS    X6, Y6
+	VMOVSS       40(SI), X7
+	VFMADD231PS  Y7, Y6, Y0
+	PREFETCHT0   24(BX)
+	VMOVUPS      8(DX)(AX*1), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX)(AX*1), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMADDWD     data18<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTW (DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VPBROADCASTW 2(DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMOVSS       40(SI), X7
+	VFMADD231PS  Y7, Y6, Y1
+	PREFETCHT0   48(BX)
+	VMOVUPS      8(DX)(AX*2), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX)(AX*2), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMADDWD     data18<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTW (DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTW 2(DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMOVSS       40(SI), X7
+	VFMADD231PS  Y7, Y6, Y2
+	PREFETCHT0   72(BX)
+	VMOVUPS      8(DX)(CX*1), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX)(CX*1), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPMADDUBSW   Y4, Y6, Y4
+	VPMADDWD     data18<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y7, Y7
+	VPBROADCASTW (DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VMULPS       Y5, Y4, Y4
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y4, Y3
+	VPBROADCASTW 2(DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VMOVSS       40(SI), X5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x18, DX
+	ADDQ         $0x60, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x01, R11
+	JNZ          cells6
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (R8)
+	ADDQ         $0x10, R8
+	LEAQ         (R9)(AX*4), R9
+	DECQ         R10
+	JNZ          loop5
+	VZEROUPPER
+	RET
+
+DATA data17<>+0(SB)/8, $0x0000000000000000
+DATA data17<>+8(SB)/8, $0x0101010101010101
+DATA data17<>+16(SB)/8, $0x0202020202020202
+DATA data17<>+24(SB)/8, $0x0303030303030303
+DATA data17<>+32(SB)/8, $0x0000000000000000
+DATA data17<>+40(SB)/8, $0x0101010101010101
+DATA data17<>+48(SB)/8, $0x0202020202020202
+DATA data17<>+56(SB)/8, $0x0303030303030303
+GLOBL data17<>(SB), RODATA|NOPTR, $64
+
+DATA data18<>+0(SB)/8, $0x0001000100010001
+DATA data18<>+8(SB)/8, $0x0001000100010001
+DATA data18<>+16(SB)/8, $0x0001000100010001
+DATA data18<>+24(SB)/8, $0x0001000100010001
+DATA data18<>+32(SB)/8, $0x0001000100010001
+DATA data18<>+40(SB)/8, $0x0001000100010001
+DATA data18<>+48(SB)/8, $0x0001000100010001
+DATA data18<>+56(SB)/8, $0x0001000100010001
+GLOBL data18<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ5_1AVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ5_1AVXVNNI(SB), $0-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, DI
+	SHLQ    $0x02, DI
+	MOVQ    $0x00004000, DX
+	CMPQ    DI, DX
+	CMOVQLT DX, DI
+	MOVQ    y+0(FP), R8
+	MOVQ    w+8(FP), R9
+	MOVQ    groups+24(FP), R10
+
+loop7:
+	MOVQ  cells+56(FP), R11
+	MOVQ  c+32(FP), SI
+	MOVQ  R9, DX
+	LEAQ  (R9)(DI*1), BX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+cells8:
+	VMOVDQU      (SI), Y4
+	VBROADCASTSS 32(SI), Y5
+	PREFETCHT0   (BX)
+	VMOVUPS      8(DX), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y4, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfc
+	VPBROADCASTW (DX), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VPBROADCASTW 2(DX), X6
+	VCVTPH2PS    X6, Y6
+	VMOVSS       40(SI), X7
+	VFMADD231PS  Y7, Y6, Y0
+	PREFETCHT0   24(BX)
+	VMOVUPS      8(DX)(AX*1), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX)(AX*1), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y4, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfc
+	VPBROADCASTW (DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VPBROADCASTW 2(DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMOVSS       40(SI), X7
+	VFMADD231PS  Y7, Y6, Y1
+	PREFETCHT0   48(BX)
+	VMOVUPS      8(DX)(AX*2), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX)(AX*2), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y4, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfc
+	VPBROADCASTW (DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTW 2(DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMOVSS       40(SI), X7
+	VFMADD231PS  Y7, Y6, Y2
+	PREFETCHT0   72(BX)
+	VMOVUPS      8(DX)(CX*1), X6
+	VPSRLW       $0x04, X6, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPAND        data0<>+0(SB), Y6, Y6
+	VPBROADCASTD 4(DX)(CX*1), Y7
+	VPSHUFB      data17<>+0(SB), Y7, Y7
+	VPAND        data12<>+0(SB), Y7, Y7
+	VPCMPEQB     data12<>+0(SB), Y7, Y7
+	VPAND        data1<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+
+	// VPDPBUSD Y4, Y6, Y7
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xfc
+	VPBROADCASTW (DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VMULPS       Y5, Y4, Y4
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y4, Y3
+	VPBROADCASTW 2(DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VMOVSS       40(SI), X5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x18, DX
+	ADDQ         $0x60, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x01, R11
+	JNZ          cells8
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (R8)
+	ADDQ         $0x10, R8
+	LEAQ         (R9)(AX*4), R9
+	DECQ         R10
+	JNZ          loop7
+	VZEROUPPER
+	RET

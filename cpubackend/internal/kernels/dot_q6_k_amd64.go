@@ -18,3 +18,13 @@ func packQ6KAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ah
 //
 //go:noescape
 func decodeQ6KAVX512(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeQ6KAVX2 multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeQ6KAVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// decodeQ6KAVXVNNI multiplies groups of four rows with one activation row.
+//
+//go:noescape
+func decodeQ6KAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)

@@ -2908,3 +2908,1497 @@ DATA data13<>+40(SB)/8, $0x0000000c00000008
 DATA data13<>+48(SB)/8, $0x0000000400000000
 DATA data13<>+56(SB)/8, $0x0000000c00000008
 GLOBL data13<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ6KAVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ6KAVX2(SB), $256-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DX
+	CMPQ    R9, DX
+	CMOVQLT DX, R9
+	VMOVUPS data14<>+0(SB), Y0
+	MOVQ    y+0(FP), R10
+	MOVQ    w+8(FP), R11
+	MOVQ    groups+24(FP), R12
+
+loop5:
+	MOVQ  cells+56(FP), R13
+	MOVQ  c+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  m+48(FP), R8
+	MOVQ  R11, DX
+	LEAQ  (R11)(R9*1), BX
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+
+cells6:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	VPBROADCASTW 208(DX), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (SP)
+	VPMOVSXBD    200(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 32(SP)
+	PREFETCHT0   210(BX)
+	PREFETCHT0   274(BX)
+	PREFETCHT0   338(BX)
+	PREFETCHT0   402(BX)
+	VPBROADCASTW 208(DX)(AX*1), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX)(AX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 64(SP)
+	VPMOVSXBD    200(DX)(AX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 96(SP)
+	PREFETCHT0   420(BX)
+	PREFETCHT0   484(BX)
+	PREFETCHT0   548(BX)
+	PREFETCHT0   612(BX)
+	VPBROADCASTW 208(DX)(AX*2), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX)(AX*2), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 128(SP)
+	VPMOVSXBD    200(DX)(AX*2), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 160(SP)
+	PREFETCHT0   630(BX)
+	PREFETCHT0   694(BX)
+	PREFETCHT0   758(BX)
+	PREFETCHT0   822(BX)
+	VPBROADCASTW 208(DX)(CX*1), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX)(CX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 192(SP)
+	VPMOVSXBD    200(DX)(CX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 224(SP)
+	VMOVDQU      (SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      (DX), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD (SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      (DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 64(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      (DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 128(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      (DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 192(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      64(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      32(DX), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 8(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      32(DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 72(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      32(DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 136(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      32(DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 200(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      128(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      (DX), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 16(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      (DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 80(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      (DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 144(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      (DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 208(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      192(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      32(DX), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 24(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      32(DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 88(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      32(DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 152(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      32(DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 216(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      256(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      64(DX), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 32(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      64(DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 96(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      64(DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 160(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      64(DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 224(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      320(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      96(DX), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 40(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      96(DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 104(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      96(DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 168(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      96(DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 232(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      384(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      64(DX), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 48(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      64(DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 112(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      64(DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 176(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      64(DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 240(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      448(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPSUBD       Y8, Y6, Y6
+	VMOVDQU      96(DX), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 56(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      96(DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 120(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      96(DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+	VPMADDUBSW   Y5, Y7, Y7
+	VPMADDWD     data18<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 184(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      96(DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+	VPMADDUBSW   Y5, Y7, Y5
+	VPMADDWD     data18<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 248(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x000000d2, DX
+	ADDQ         $0x00000348, BX
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R13
+	JNZ          cells6
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         $0x10, R10
+	LEAQ         (R11)(AX*4), R11
+	DECQ         R12
+	JNZ          loop5
+	VZEROUPPER
+	RET
+
+DATA data14<>+0(SB)/8, $0x0000000000000000
+DATA data14<>+8(SB)/8, $0x0000000000000000
+DATA data14<>+16(SB)/8, $0x0000000100000001
+DATA data14<>+24(SB)/8, $0x0000000100000001
+GLOBL data14<>(SB), RODATA|NOPTR, $32
+
+DATA data15<>+0(SB)/8, $0x0000000000000000
+DATA data15<>+8(SB)/8, $0x0000000100000001
+DATA data15<>+16(SB)/8, $0x0000000200000002
+DATA data15<>+24(SB)/8, $0x0000000300000003
+GLOBL data15<>(SB), RODATA|NOPTR, $32
+
+DATA data16<>+0(SB)/8, $0x0000000400000004
+DATA data16<>+8(SB)/8, $0x0000000500000005
+DATA data16<>+16(SB)/8, $0x0000000600000006
+DATA data16<>+24(SB)/8, $0x0000000700000007
+GLOBL data16<>(SB), RODATA|NOPTR, $32
+
+DATA data17<>+0(SB)/8, $0x2020202020202020
+DATA data17<>+8(SB)/8, $0x2020202020202020
+DATA data17<>+16(SB)/8, $0x2020202020202020
+DATA data17<>+24(SB)/8, $0x2020202020202020
+DATA data17<>+32(SB)/8, $0x2020202020202020
+DATA data17<>+40(SB)/8, $0x2020202020202020
+DATA data17<>+48(SB)/8, $0x2020202020202020
+DATA data17<>+56(SB)/8, $0x2020202020202020
+GLOBL data17<>(SB), RODATA|NOPTR, $64
+
+DATA data18<>+0(SB)/8, $0x0001000100010001
+DATA data18<>+8(SB)/8, $0x0001000100010001
+DATA data18<>+16(SB)/8, $0x0001000100010001
+DATA data18<>+24(SB)/8, $0x0001000100010001
+DATA data18<>+32(SB)/8, $0x0001000100010001
+DATA data18<>+40(SB)/8, $0x0001000100010001
+DATA data18<>+48(SB)/8, $0x0001000100010001
+DATA data18<>+56(SB)/8, $0x0001000100010001
+GLOBL data18<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ6KAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ6KAVXVNNI(SB), $256-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, R9
+	SHLQ    $0x02, R9
+	MOVQ    $0x00004000, DX
+	CMPQ    R9, DX
+	CMOVQLT DX, R9
+	VMOVUPS data14<>+0(SB), Y0
+	MOVQ    y+0(FP), R10
+	MOVQ    w+8(FP), R11
+	MOVQ    groups+24(FP), R12
+
+loop7:
+	MOVQ  cells+56(FP), R13
+	MOVQ  c+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  m+48(FP), R8
+	MOVQ  R11, DX
+	LEAQ  (R11)(R9*1), BX
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+
+cells8:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	VPBROADCASTW 208(DX), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (SP)
+	VPMOVSXBD    200(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 32(SP)
+	PREFETCHT0   210(BX)
+	PREFETCHT0   274(BX)
+	PREFETCHT0   338(BX)
+	PREFETCHT0   402(BX)
+	VPBROADCASTW 208(DX)(AX*1), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX)(AX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 64(SP)
+	VPMOVSXBD    200(DX)(AX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 96(SP)
+	PREFETCHT0   420(BX)
+	PREFETCHT0   484(BX)
+	PREFETCHT0   548(BX)
+	PREFETCHT0   612(BX)
+	VPBROADCASTW 208(DX)(AX*2), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX)(AX*2), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 128(SP)
+	VPMOVSXBD    200(DX)(AX*2), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 160(SP)
+	PREFETCHT0   630(BX)
+	PREFETCHT0   694(BX)
+	PREFETCHT0   758(BX)
+	PREFETCHT0   822(BX)
+	VPBROADCASTW 208(DX)(CX*1), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVSXBD    192(DX)(CX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data15<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 192(SP)
+	VPMOVSXBD    200(DX)(CX*1), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVUPS      data16<>+0(SB), Y7
+	VPERMPS      (DI), Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 224(SP)
+	VMOVDQU      (SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU (DX), Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 128(DX), Y8
+	VPSLLW  $0x04, Y8, Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD (SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      (DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 64(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      (DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 128(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      (DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 192(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      64(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU 32(DX), Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 128(DX), Y8
+	VPSLLW  $0x02, Y8, Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 8(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      32(DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 72(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      32(DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 136(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      32(DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 200(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      128(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU (DX), Y7
+	VPSRLW  $0x04, Y7, Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 128(DX), Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 16(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      (DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 80(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      (DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 144(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      (DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 208(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      192(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU 32(DX), Y7
+	VPSRLW  $0x04, Y7, Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 128(DX), Y8
+	VPSRLW  $0x02, Y8, Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 24(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      32(DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 88(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      32(DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(AX*2), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 152(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      32(DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      128(DX)(CX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 216(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      256(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU 64(DX), Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 160(DX), Y8
+	VPSLLW  $0x04, Y8, Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 32(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      64(DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 96(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      64(DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 160(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      64(DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 224(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      320(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU 96(DX), Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 160(DX), Y8
+	VPSLLW  $0x02, Y8, Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 40(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      96(DX)(AX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 104(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      96(DX)(AX*2), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 168(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      96(DX)(CX*1), Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPSLLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 232(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      384(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU 64(DX), Y7
+	VPSRLW  $0x04, Y7, Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 160(DX), Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 48(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      64(DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 112(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      64(DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 176(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      64(DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 240(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	VMOVDQU      448(SI), Y5
+	VMOVDQU      data17<>+0(SB), Y7
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE    $0xc4
+	BYTE    $0x62
+	BYTE    $0x45
+	BYTE    $0x50
+	BYTE    $0xc5
+	VPSUBD  Y8, Y6, Y6
+	VMOVDQU 96(DX), Y7
+	VPSRLW  $0x04, Y7, Y7
+	VPAND   data0<>+0(SB), Y7, Y7
+	VMOVDQU 160(DX), Y8
+	VPSRLW  $0x02, Y8, Y8
+	VPAND   data1<>+0(SB), Y8, Y8
+	VPOR    Y8, Y7, Y7
+	VMOVDQA Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 56(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VMOVDQU      96(DX)(AX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 120(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVDQU      96(DX)(AX*2), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(AX*2), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y8
+
+	// VPDPBUSD Y5, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc5
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSD 184(SP), Y7
+	VPERMILPS    Y0, Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVDQU      96(DX)(CX*1), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        data0<>+0(SB), Y7, Y7
+	VMOVDQU      160(DX)(CX*1), Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPAND        data1<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQA      Y6, Y6
+
+	// VPDPBUSD Y5, Y7, Y6
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xf5
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSD 248(SP), Y5
+	VPERMILPS    Y0, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x000000d2, DX
+	ADDQ         $0x00000348, BX
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R13
+	JNZ          cells8
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         $0x10, R10
+	LEAQ         (R11)(AX*4), R11
+	DECQ         R12
+	JNZ          loop7
+	VZEROUPPER
+	RET

@@ -409,3 +409,222 @@ DATA data2<>+40(SB)/8, $0x0000000c00000008
 DATA data2<>+48(SB)/8, $0x0000000400000000
 DATA data2<>+56(SB)/8, $0x0000000c00000008
 GLOBL data2<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ8_0AVX2(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ8_0AVX2(SB), $0-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, DI
+	SHLQ    $0x02, DI
+	MOVQ    $0x00004000, DX
+	CMPQ    DI, DX
+	CMOVQLT DX, DI
+	MOVQ    y+0(FP), R8
+	MOVQ    w+8(FP), R9
+	MOVQ    groups+24(FP), R10
+
+loop5:
+	MOVQ  cells+56(FP), R11
+	MOVQ  c+32(FP), SI
+	MOVQ  R9, DX
+	LEAQ  (R9)(DI*1), BX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+cells6:
+	VMOVDQU      (SI), Y4
+	VBROADCASTSS 32(SI), Y5
+	PREFETCHT0   (BX)
+	VMOVDQU      2(DX), Y6
+	VPSIGNB      Y6, Y4, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     data3<>+0(SB), Y7, Y7
+	VPBROADCASTW (DX), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	PREFETCHT0   34(BX)
+	VMOVDQU      2(DX)(AX*1), Y6
+	VPSIGNB      Y6, Y4, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     data3<>+0(SB), Y7, Y7
+	VPBROADCASTW (DX)(AX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y1
+	PREFETCHT0   68(BX)
+	VMOVDQU      2(DX)(AX*2), Y6
+	VPSIGNB      Y6, Y4, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     data3<>+0(SB), Y7, Y7
+	VPBROADCASTW (DX)(AX*2), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	PREFETCHT0   102(BX)
+	VMOVDQU      2(DX)(CX*1), Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y4
+	VPMADDWD     data3<>+0(SB), Y4, Y4
+	VPBROADCASTW (DX)(CX*1), X6
+	VCVTPH2PS    X6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCVTDQ2PS    Y4, Y4
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         $0x22, DX
+	ADDQ         $0x00000088, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x01, R11
+	JNZ          cells6
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (R8)
+	ADDQ         $0x10, R8
+	LEAQ         (R9)(AX*4), R9
+	DECQ         R10
+	JNZ          loop5
+	VZEROUPPER
+	RET
+
+DATA data3<>+0(SB)/8, $0x0001000100010001
+DATA data3<>+8(SB)/8, $0x0001000100010001
+DATA data3<>+16(SB)/8, $0x0001000100010001
+DATA data3<>+24(SB)/8, $0x0001000100010001
+DATA data3<>+32(SB)/8, $0x0001000100010001
+DATA data3<>+40(SB)/8, $0x0001000100010001
+DATA data3<>+48(SB)/8, $0x0001000100010001
+DATA data3<>+56(SB)/8, $0x0001000100010001
+GLOBL data3<>(SB), RODATA|NOPTR, $64
+
+// func decodeQ8_0AVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·decodeQ8_0AVXVNNI(SB), $0-64
+	MOVQ    stride+16(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    AX, DI
+	SHLQ    $0x02, DI
+	MOVQ    $0x00004000, DX
+	CMPQ    DI, DX
+	CMOVQLT DX, DI
+	MOVQ    y+0(FP), R8
+	MOVQ    w+8(FP), R9
+	MOVQ    groups+24(FP), R10
+
+loop7:
+	MOVQ  cells+56(FP), R11
+	MOVQ  c+32(FP), SI
+	MOVQ  R9, DX
+	LEAQ  (R9)(DI*1), BX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+cells8:
+	VMOVDQU      (SI), Y4
+	VBROADCASTSS 32(SI), Y6
+	VMOVDQU      data0<>+0(SB), Y7
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+
+	// VPDPBUSD Y4, Y7, Y8
+	BYTE       $0xc4
+	BYTE       $0x62
+	BYTE       $0x45
+	BYTE       $0x50
+	BYTE       $0xc4
+	VPSUBD     Y8, Y5, Y5
+	PREFETCHT0 (BX)
+	VMOVDQU    2(DX), Y7
+	VPXOR      data0<>+0(SB), Y7, Y7
+	VMOVDQA    Y5, Y8
+
+	// VPDPBUSD Y4, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc4
+	VPBROADCASTW (DX), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y8, Y7, Y0
+	PREFETCHT0   34(BX)
+	VMOVDQU      2(DX)(AX*1), Y7
+	VPXOR        data0<>+0(SB), Y7, Y7
+	VMOVDQA      Y5, Y8
+
+	// VPDPBUSD Y4, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc4
+	VPBROADCASTW (DX)(AX*1), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y8, Y7, Y1
+	PREFETCHT0   68(BX)
+	VMOVDQU      2(DX)(AX*2), Y7
+	VPXOR        data0<>+0(SB), Y7, Y7
+	VMOVDQA      Y5, Y8
+
+	// VPDPBUSD Y4, Y7, Y8
+	BYTE         $0xc4
+	BYTE         $0x62
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xc4
+	VPBROADCASTW (DX)(AX*2), X7
+	VCVTPH2PS    X7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	PREFETCHT0   102(BX)
+	VMOVDQU      2(DX)(CX*1), Y7
+	VPXOR        data0<>+0(SB), Y7, Y7
+	VMOVDQA      Y5, Y5
+
+	// VPDPBUSD Y4, Y7, Y5
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xec
+	VPBROADCASTW (DX)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VMULPS       Y6, Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x22, DX
+	ADDQ         $0x00000088, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x01, R11
+	JNZ          cells8
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y1
+	VHADDPS      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVUPS      X1, (R8)
+	ADDQ         $0x10, R8
+	LEAQ         (R9)(AX*4), R9
+	DECQ         R10
+	JNZ          loop7
+	VZEROUPPER
+	RET

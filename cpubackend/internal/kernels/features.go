@@ -22,8 +22,10 @@ type isa struct {
 	tileFrom int
 	// Products of the plain formats.
 	decodePlain [formats]decodePlainFunc
-	packPlain   [formats]packPlainFunc
-	tilePlain   []tilePlainFunc
+	// decodeMultiple is what decodePlain wants the columns to be a multiple of.
+	decodeMultiple int
+	packPlain      [formats]packPlainFunc
+	tilePlain      []tilePlainFunc
 
 	quantize             func(dst []cell, d, m, x []float32)
 	rmsNorm              func(dst, x, w []float32, eps float32)

@@ -8,19 +8,104 @@ import (
 	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
-// archSets are the instruction sets of amd64. Each flag of cpuid includes that
-// the operating system keeps the registers.
+// archSets are the instruction sets of amd64, the one to prefer last. Each flag of
+// cpuid includes that the operating system keeps the registers.
 func archSets() []*isa {
+	vectorsAVX2.into(&avx2)
+	vectorsAVX2.into(&avxvnni)
 	vectorsAVX512.into(&avx512vnni)
-	return []*isa{&avx512vnni}
+	return []*isa{&avx2, &avxvnni, &avx512vnni}
+}
+
+func hasAVX2() bool {
+	return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2)
+}
+
+// avx2 is for Haswell and Zen and later.
+var avx2 = isa{
+	name:      "avx2",
+	supported: func() bool { return hasAVX2() },
+
+	decode: [formats]decodeFunc{
+		tensor.Q4_0: decodeQ4_0AVX2, tensor.Q4_1: decodeQ4_1AVX2, tensor.Q5_0: decodeQ5_0AVX2,
+		tensor.Q5_1: decodeQ5_1AVX2, tensor.Q8_0: decodeQ8_0AVX2, tensor.Q4_K: decodeQ4KAVX2,
+		tensor.Q5_K: decodeQ5KAVX2, tensor.Q6_K: decodeQ6KAVX2, tensor.IQ4_NL: decodeIQ4NLAVX2,
+		tensor.MXFP4: decodeMXFP4AVX2,
+	},
+	pack: [formats]packFunc{
+		tensor.Q4_0: packQ4_0AVX2, tensor.Q4_1: packQ4_1AVX2, tensor.Q5_0: packQ5_0AVX2,
+		tensor.Q5_1: packQ5_1AVX2, tensor.Q8_0: packQ8_0AVX2, tensor.Q4_K: packQ4KAVX2,
+		tensor.Q5_K: packQ5KAVX2, tensor.Q6_K: packQ6KAVX2, tensor.IQ4_NL: packIQ4NLAVX2,
+		tensor.MXFP4: packMXFP4AVX2,
+	},
+	tiles: tileFuncs{
+		columns: []int{4, 2, 1},
+		mul: &[2][2][]tileFunc{
+			{{tile32x4AVX2, tile32x2AVX2, tile32x1AVX2}, {tile32Mx4AVX2, tile32Mx2AVX2, tile32Mx1AVX2}},
+			{{tile16x4AVX2, tile16x2AVX2, tile16x1AVX2}, {tile16Mx4AVX2, tile16Mx2AVX2, tile16Mx1AVX2}}},
+	},
+	tileFrom: 4,
+
+	decodePlain: [formats]decodePlainFunc{
+		tensor.F32: decodeF32AVX2, tensor.F16: decodeF16AVX2, tensor.BF16: decodeBF16AVX2,
+	},
+	decodeMultiple: 8,
+	packPlain: [formats]packPlainFunc{
+		tensor.F32: packF32AVX2, tensor.F16: packF16AVX2, tensor.BF16: packBF16AVX2,
+	},
+	tilePlain: []tilePlainFunc{tilePlainx4AVX2, tilePlainx2AVX2, tilePlainx1AVX2},
+
+	quantize: func(dst []cell, d, m, x []float32) { quantizeAVX2(dst[0].bytes(), &d[0], &m[0], &x[0], len(dst)) },
+
+	peakInt8: func(n int) int64 { peakInt8AVX2(n); return int64(n) * 10 * 64 },
+	peakFMA:  func(n int) int64 { peakFMAAVX2(n); return int64(n) * 12 * 16 },
+}
+
+// avxvnni is for Alder Lake and later, which have no AVX-512.
+var avxvnni = isa{
+	name:      "avxvnni",
+	supported: func() bool { return hasAVX2() && cpuid.CPU.Supports(cpuid.AVXVNNI) },
+
+	decode: [formats]decodeFunc{
+		tensor.Q4_0: decodeQ4_0AVXVNNI, tensor.Q4_1: decodeQ4_1AVXVNNI, tensor.Q5_0: decodeQ5_0AVXVNNI,
+		tensor.Q5_1: decodeQ5_1AVXVNNI, tensor.Q8_0: decodeQ8_0AVXVNNI, tensor.Q4_K: decodeQ4KAVXVNNI,
+		tensor.Q5_K: decodeQ5KAVXVNNI, tensor.Q6_K: decodeQ6KAVXVNNI, tensor.IQ4_NL: decodeIQ4NLAVXVNNI,
+		tensor.MXFP4: decodeMXFP4AVXVNNI,
+	},
+	pack: [formats]packFunc{
+		tensor.Q4_0: packQ4_0AVX2, tensor.Q4_1: packQ4_1AVX2, tensor.Q5_0: packQ5_0AVX2,
+		tensor.Q5_1: packQ5_1AVX2, tensor.Q8_0: packQ8_0AVX2, tensor.Q4_K: packQ4KAVX2,
+		tensor.Q5_K: packQ5KAVX2, tensor.Q6_K: packQ6KAVX2, tensor.IQ4_NL: packIQ4NLAVX2,
+		tensor.MXFP4: packMXFP4AVX2,
+	},
+	tiles: tileFuncs{
+		columns: []int{4, 2, 1},
+		mul: &[2][2][]tileFunc{
+			{{tile32x4AVXVNNI, tile32x2AVXVNNI, tile32x1AVXVNNI}, {tile32Mx4AVXVNNI, tile32Mx2AVXVNNI, tile32Mx1AVXVNNI}},
+			{{tile16x4AVXVNNI, tile16x2AVXVNNI, tile16x1AVXVNNI}, {tile16Mx4AVXVNNI, tile16Mx2AVXVNNI, tile16Mx1AVXVNNI}}},
+	},
+	tileFrom: 4,
+
+	decodePlain: [formats]decodePlainFunc{
+		tensor.F32: decodeF32AVX2, tensor.F16: decodeF16AVX2, tensor.BF16: decodeBF16AVX2,
+	},
+	decodeMultiple: 8,
+	packPlain: [formats]packPlainFunc{
+		tensor.F32: packF32AVX2, tensor.F16: packF16AVX2, tensor.BF16: packBF16AVX2,
+	},
+	tilePlain: []tilePlainFunc{tilePlainx4AVX2, tilePlainx2AVX2, tilePlainx1AVX2},
+
+	quantize: func(dst []cell, d, m, x []float32) { quantizeAVX2(dst[0].bytes(), &d[0], &m[0], &x[0], len(dst)) },
+
+	peakInt8: func(n int) int64 { peakInt8AVXVNNI(n); return int64(n) * 12 * 64 },
+	peakFMA:  func(n int) int64 { peakFMAAVX2(n); return int64(n) * 12 * 16 },
 }
 
 // avx512vnni is for Zen 4 and later, Ice Lake and later servers, and the like.
 var avx512vnni = isa{
 	name: "avx512vnni",
 	supported: func() bool {
-		return cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI,
-			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2)
+		return hasAVX2() && cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI)
 	},
 
 	decode: [formats]decodeFunc{
@@ -38,17 +123,15 @@ var avx512vnni = isa{
 	tiles: tileFuncs{
 		columns: []int{12, 8, 4, 2, 1},
 		mul: &[2][2][]tileFunc{
-			{{tile32x12AVX512, tile32x8AVX512, tile32x4AVX512, tile32x2AVX512, tile32x1AVX512},
-				{tile32Mx12AVX512, tile32Mx8AVX512, tile32Mx4AVX512, tile32Mx2AVX512, tile32Mx1AVX512}},
-			{{tile16x12AVX512, tile16x8AVX512, tile16x4AVX512, tile16x2AVX512, tile16x1AVX512},
-				{tile16Mx12AVX512, tile16Mx8AVX512, tile16Mx4AVX512, tile16Mx2AVX512, tile16Mx1AVX512}},
-		},
+			{{tile32x12AVX512, tile32x8AVX512, tile32x4AVX512, tile32x2AVX512, tile32x1AVX512}, {tile32Mx12AVX512, tile32Mx8AVX512, tile32Mx4AVX512, tile32Mx2AVX512, tile32Mx1AVX512}},
+			{{tile16x12AVX512, tile16x8AVX512, tile16x4AVX512, tile16x2AVX512, tile16x1AVX512}, {tile16Mx12AVX512, tile16Mx8AVX512, tile16Mx4AVX512, tile16Mx2AVX512, tile16Mx1AVX512}}},
 	},
 	tileFrom: 4,
 
 	decodePlain: [formats]decodePlainFunc{
 		tensor.F32: decodeF32AVX512, tensor.F16: decodeF16AVX512, tensor.BF16: decodeBF16AVX512,
 	},
+	decodeMultiple: 1,
 	packPlain: [formats]packPlainFunc{
 		tensor.F32: packF32AVX512, tensor.F16: packF16AVX512, tensor.BF16: packBF16AVX512,
 	},

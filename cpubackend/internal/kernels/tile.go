@@ -35,7 +35,7 @@ const formats = tensor.MXFP4 + 1
 
 // tile is the scratch memory of a product. It is aligned to 64 bytes.
 type tile struct {
-	q [tileCells][8][tileRows][4]byte // weights: unsigned, plus 128, or signed
+	q [tileCells][8][tileRows][4]byte // weights: plus 128 without a constant part
 	// Scales and constants of each row: over 32 columns one a cell, over 16
 	// columns two a cell.
 	d, m [2 * tileCells][tileRows]float32
@@ -84,7 +84,6 @@ type tileFuncs struct {
 	// In each, one function for every entry of columns.
 	mul     *[2][2][]tileFunc
 	columns []int // numbers of activation rows, falling to 1
-	signed  bool  // weights are signed bytes
 }
 
 type packPlainFunc func(t *float32, w *byte, stride, n, ahead int)
@@ -113,10 +112,10 @@ func index(b bool) int {
 }
 
 // packGeneric is the meaning of pack, for any format.
-func (t *tile) packGeneric(dt tensor.DType, signed bool, w []byte, stride, cells int) {
+func (t *tile) packGeneric(dt tensor.DType, w []byte, stride, cells int) {
 	var g [groupRun]group
 	bias := byte(128)
-	if signed || hasConstant(dt) {
+	if hasConstant(dt) {
 		bias = 0
 	}
 	half := halfScales(dt)
@@ -210,7 +209,7 @@ func (p *tileProduct) tile(r0, r1, n0, n1, k0, k1 int) {
 	if f := p.set.pack[m.dtype]; f != nil {
 		f(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &w[0], stride, k1-k0, p.ahead(from, k0, k1))
 	} else {
-		t.packGeneric(m.dtype, p.set.tiles.signed, w, stride, k1-k0)
+		t.packGeneric(m.dtype, w, stride, k1-k0)
 	}
 	total := p.a.K / cellLen
 	eachColumns(p.set.tiles.columns, r0, r1, func(i, r int) {

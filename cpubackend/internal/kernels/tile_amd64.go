@@ -104,6 +104,126 @@ func tile16Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c 
 //go:noescape
 func tile16Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
 
+// tile32x4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32x2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32x1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32Mx4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32Mx2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32Mx1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16x4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16x2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16x1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16Mx4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16Mx2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16Mx1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32x4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32x2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32x1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32Mx4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32Mx2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile32Mx1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16x4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16x2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16x1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16Mx4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16Mx2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
+// tile16Mx1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+
 // tilePlainx12AVX512 sets y[i*stride+row], or adds to it, for 12 activation rows and the 16 rows of a float32 tile.
 //
 //go:noescape
@@ -128,3 +248,18 @@ func tilePlainx2AVX512(y *float32, stride int, w *float32, x *float32, xstride i
 //
 //go:noescape
 func tilePlainx1AVX512(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
+
+// tilePlainx4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a float32 tile.
+//
+//go:noescape
+func tilePlainx4AVX2(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
+
+// tilePlainx2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a float32 tile.
+//
+//go:noescape
+func tilePlainx2AVX2(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
+
+// tilePlainx1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a float32 tile.
+//
+//go:noescape
+func tilePlainx1AVX2(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -18,6 +20,7 @@ func emitQ5K(a *asm) { superNibbles{name: "Q5K", block: 176, codes: 48, high: 16
 func (f superNibbles) emit(a *asm) {
 	a.widths(f.pack)
 	f.decode(a)
+	a.dots(f.decode256)
 }
 
 func (f superNibbles) pack(v vec) {
@@ -153,6 +156,15 @@ func (f superNibbles) decode(a *asm) {
 		})
 }
 
+// Bytes 4-15 of a head are s0-s3, m0-m3 (with the top bits of the later ones) and
+// the low bits of s4-s7 and m4-m7. They become s0-s7, m0-m7: low and high say from
+// where (128: zero), keep which bits of low.
+var (
+	headLow  = []byte{4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15}
+	headHigh = []byte{128, 128, 128, 128, 4, 5, 6, 7, 128, 128, 128, 128, 8, 9, 10, 11}
+	headKeep = []byte{63, 63, 63, 63, 15, 15, 15, 15, 63, 63, 63, 63, 15, 15, 15, 15}
+)
+
 // heads unpacks the 16 bytes before the codes of four rows at once, a row in
 // each 128-bit lane.
 type heads struct {
@@ -162,15 +174,9 @@ type heads struct {
 
 func newHeads(k *decode) *heads {
 	a, h := k.asm, &heads{decode: k, shift: k.ZMM()}
-	// Bytes 4-15 of a head are s0-s3, m0-m3 (with the top bits of the later ones)
-	// and the low bits of s4-s7 and m4-m7. The result is s0-s7, m0-m7.
-	h.low = a.constant(each(64, func(i int) byte {
-		return []byte{4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15}[i%16]
-	}))
-	h.high = a.constant(each(64, func(i int) byte {
-		return []byte{128, 128, 128, 128, 4, 5, 6, 7, 128, 128, 128, 128, 8, 9, 10, 11}[i%16]
-	}))
-	h.keepLow = a.constant(each(64, func(i int) byte { return []byte{63, 15}[i/4%2] }))
+	h.low = a.constant(bytes.Repeat(headLow, 4))
+	h.high = a.constant(bytes.Repeat(headHigh, 4))
+	h.keepLow = a.constant(bytes.Repeat(headKeep, 4))
 	h.keepHigh = a.filled(0x30)
 	a.VMOVDQU32(a.dwords(0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4), h.shift)
 	return h

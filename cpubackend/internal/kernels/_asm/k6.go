@@ -17,6 +17,7 @@ const (
 func emitQ6K(a *asm) {
 	a.widths(packQ6K)
 	decodeQ6K(a)
+	a.dots(decodeQ6Kx256)
 }
 
 func packQ6K(v vec) {

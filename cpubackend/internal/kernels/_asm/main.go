@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -71,6 +72,9 @@ func (s source) write(dir string) error {
 	}
 	for _, f := range file.Functions() {
 		encodeVEX(f)
+		if err := checkVEX(f); err != nil {
+			return err
+		}
 	}
 	cfg := printer.Config{Argv: []string{"_asm"}, Name: "_asm", Pkg: "kernels"}
 	for _, out := range []struct {
@@ -208,6 +212,27 @@ func encodeVEX(f *ir.Function) {
 	f.Nodes = nodes
 }
 
+// checkVEX makes sure that a function for processors without AVX-512 uses none of
+// its instructions or registers.
+func checkVEX(f *ir.Function) error {
+	if strings.HasSuffix(f.Name, "AVX512") {
+		return nil
+	}
+	for _, isa := range f.ISA {
+		if strings.HasPrefix(isa, "AVX512") {
+			return fmt.Errorf("%s needs %s", f.Name, isa)
+		}
+	}
+	for _, i := range f.Instructions() {
+		for _, r := range i.Registers() {
+			if p, ok := r.(reg.Physical); ok && r.Kind() == reg.KindVector && p.PhysicalIndex() > 15 {
+				return fmt.Errorf("%s uses %s", f.Name, r.Asm())
+			}
+		}
+	}
+	return nil
+}
+
 func number(op operand.Op) byte {
 	n := op.(reg.Physical).PhysicalIndex()
 	if n > 15 {
@@ -253,6 +278,8 @@ func (a *asm) lowX(from operand.Mem, r reg.VecVirtual) { a.low(from, r, r.AsX())
 // lowY does it with 256 bits.
 func (a *asm) lowY(from operand.Mem, r reg.VecVirtual) { a.low(from, r, r.AsY()) }
 
-func (a *asm) low(from operand.Mem, whole, part operand.Op) {
-	a.Instruction(&ir.Instruction{Opcode: "VMOVUPS", Operands: []operand.Op{from, part}, Inputs: []operand.Op{from}, Outputs: []operand.Op{whole}})
+func (a *asm) low(from operand.Mem, whole, part operand.Op) { a.lowOf("VMOVUPS", from, whole, part) }
+
+func (a *asm) lowOf(opcode string, from operand.Mem, whole, part operand.Op) {
+	a.Instruction(&ir.Instruction{Opcode: opcode, Operands: []operand.Op{from, part}, Inputs: []operand.Op{from}, Outputs: []operand.Op{whole}})
 }

@@ -36,6 +36,7 @@ func emitMXFP4(a *asm) {
 func (f nibbles) emit(a *asm) {
 	a.widths(f.pack)
 	f.decode(a)
+	a.dots(f.decode256)
 }
 
 // biasedTable is the table plus 128, four times.

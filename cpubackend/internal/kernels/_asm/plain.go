@@ -16,6 +16,7 @@ var plains = []plain{{"F32", 4}, {"F16", 2}, {"BF16", 2}}
 func emitPlain(a *asm) {
 	for _, f := range plains {
 		f.decode(a)
+		f.decode256(a)
 		a.widths(f.pack)
 	}
 }

@@ -8,6 +8,7 @@ import (
 func emitQ8_0(a *asm) {
 	a.widths(packQ8_0)
 	decodeQ8_0(a)
+	a.dots(decodeQ8_0x256)
 }
 
 func packQ8_0(v vec) {

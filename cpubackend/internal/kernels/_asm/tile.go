@@ -20,10 +20,25 @@ func emitTile(a *asm) {
 			}
 		}
 	}
+	a.dots(func(d dot256) {
+		for _, half := range []bool{false, true} {
+			for _, constant := range []bool{false, true} {
+				for _, n := range columnCounts256 {
+					tile256(d, tileKind{half, constant}, n)
+				}
+			}
+		}
+	})
 	for _, n := range columnCounts {
-		tilePlainAVX512(a, n)
+		tilePlain(vec{a, 16, "AVX512"}, n)
+	}
+	for _, n := range columnCounts256 {
+		tilePlain(vec{a, 8, "AVX2"}, n)
 	}
 }
+
+// columnCounts256 are those with 256-bit registers, of which there are fewer.
+var columnCounts256 = []int{4, 2, 1}
 
 // tileKind is which of the four forms of weights a function takes: scales over 16
 // columns instead of 32, and a constant part.
@@ -124,11 +139,101 @@ func tileAVX512(a *asm, kind tileKind, n int) {
 		}
 		c.advance(a, 64)
 	})
-	a.storeColumns(f)
+	a.storeColumns(f, 0)
+	a.finish()
 }
 
-// storeColumns ends a tile function: the sums go to y, added if asked.
-func (a *asm) storeColumns(f []reg.VecVirtual) {
+// tile256 does the two halves of the 16 rows one after the other.
+func tile256(d dot256, kind tileKind, n int) {
+	a := d.asm
+	a.function(fmt.Sprintf("tile%vx%d%s", kind, n, d.isa), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int",
+		fmt.Sprintf("tile%vx%d%s sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a tile.", kind, n, d.isa, n))
+	for upper := range 2 {
+		q, scales, constants, cells := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells")
+		c := a.columns(a.arg("c"), a.arg("cstride"), n)
+		f := d.ymms(n)
+		a.zero(f...)
+		a.loop(cells, func() {
+			parts := 1
+			if kind.half {
+				parts = 2
+			}
+			for part := range parts {
+				s := d.tileSums(kind, part, parts, upper, q, c, n)
+				scale, t := a.YMM(), a.YMM()
+				a.VMOVUPS(at(scales, 64*part+32*upper), scale)
+				for i := range s {
+					a.VCVTDQ2PS(s[i], s[i])
+					a.VBROADCASTSS(c.at(i, cellD), t)
+					a.VMULPS(scale, t, t)
+					a.VFMADD231PS(s[i], t, f[i])
+				}
+				if kind.constant {
+					a.VMOVUPS(at(constants, 64*part+32*upper), scale)
+					from := cellM
+					if kind.half {
+						from = cellM2 + 4*part
+					}
+					for i := range s {
+						a.VBROADCASTSS(c.at(i, from), t)
+						a.VFMADD231PS(scale, t, f[i])
+					}
+				}
+			}
+			a.ADDQ(imm(512), q)
+			a.ADDQ(imm(64*parts), scales)
+			if kind.constant {
+				a.ADDQ(imm(64*parts), constants)
+			}
+			c.advance(a, 64)
+		})
+		a.storeColumns(f, 32*upper)
+	}
+	a.finish()
+}
+
+// tileSums are the integer sums of a cell, or of half of one. Weights are bytes
+// plus 128 without a constant part, and at most 31 with one.
+func (d dot256) tileSums(kind tileKind, part, parts, upper int, q reg.GPVirtual, c columns, n int) []reg.VecVirtual {
+	s := d.ymms(n)
+	for i := range s {
+		switch {
+		case kind.constant || !d.vnni:
+			d.zero(s[i])
+		case kind.half:
+			d.VPBROADCASTD(c.at(i, cellC2+4*part), s[i])
+		default:
+			d.VPBROADCASTD(c.at(i, cellC), s[i])
+		}
+	}
+	for j := 8 / parts * part; j < 8/parts*(part+1); j++ {
+		w := d.YMM()
+		d.VMOVDQU(at(q, 64*j+32*upper), w)
+		if d.vnni || kind.constant {
+			for i := range s {
+				x := d.YMM()
+				d.VPBROADCASTD(c.at(i, cellQ+4*j), x)
+				d.unsigned(x, w, s[i])
+			}
+			continue
+		}
+		size := d.YMM()
+		d.VPXOR(d.asm.bytes(repeat(0x80, 64)), w, w)
+		d.VPABSB(w, size)
+		for i := range s {
+			x := d.YMM()
+			d.VPBROADCASTD(c.at(i, cellQ+4*j), x)
+			d.VPSIGNB(w, x, x)
+			d.VPMADDUBSW(x, size, x)
+			d.VPMADDWD(d.ones16(), x, x)
+			d.VPADDD(x, s[i], s[i])
+		}
+	}
+	return s
+}
+
+// storeColumns moves the sums to y, at an offset, adding if asked.
+func (a *asm) storeColumns(f []reg.VecVirtual, disp int) {
 	y, stride, add := a.arg("y"), a.arg("stride"), a.arg("add")
 	a.SHLQ(Imm(2), stride)
 	store := a.label("store")
@@ -137,38 +242,46 @@ func (a *asm) storeColumns(f []reg.VecVirtual) {
 	p := a.GP64()
 	a.MOVQ(y, p)
 	for i := range f {
-		a.VADDPS(at(p, 0), f[i], f[i])
+		a.VADDPS(at(p, disp), f[i], f[i])
 		if i+1 < len(f) {
 			a.ADDQ(stride, p)
 		}
 	}
 	a.Label(store)
 	for i := range f {
-		a.VMOVUPS(f[i], at(y, 0))
+		a.VMOVUPS(f[i], at(y, disp))
 		if i+1 < len(f) {
 			a.ADDQ(stride, y)
 		}
 	}
-	a.finish()
 }
 
-// tilePlainAVX512 is the same for float32 tiles: 16 weights, one of each row, for
-// every column k.
-func tilePlainAVX512(a *asm, n int) {
-	a.function(fmt.Sprintf("tilePlainx%dAVX512", n), "y *float32, stride int, w *float32, x *float32, xstride, k, add int",
-		fmt.Sprintf("tilePlainx%dAVX512 sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a float32 tile.", n, n))
-	w, k := a.arg("w"), a.arg("k")
-	c := a.columns(a.arg("x"), a.arg("xstride"), n)
-	f := a.zmms(n)
-	a.zero(f...)
-	a.loop(k, func() {
-		v := a.ZMM()
-		a.VMOVUPS(at(w, 0), v)
-		for i := range f {
-			a.VFMADD231PS_BCST(c.at(i, 0), v, f[i])
-		}
-		a.ADDQ(imm(64), w)
-		c.advance(a, 4)
-	})
-	a.storeColumns(f)
+// tilePlain is the same for float32 tiles: 16 weights, one of each row, for every
+// column k.
+func tilePlain(v vec, n int) {
+	v.function(fmt.Sprintf("tilePlainx%d%s", n, v.isa), "y *float32, stride int, w *float32, x *float32, xstride, k, add int",
+		fmt.Sprintf("tilePlainx%d%s sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a float32 tile.", n, v.isa, n))
+	for upper := range 16 / v.lanes {
+		w, k := v.arg("w"), v.arg("k")
+		c := v.columns(v.arg("x"), v.arg("xstride"), n)
+		f := v.regs(n)
+		v.zero(f...)
+		v.loop(k, func() {
+			r := v.reg()
+			v.VMOVUPS(at(w, 32*upper), r)
+			for i := range f {
+				if v.lanes == 16 {
+					v.VFMADD231PS_BCST(c.at(i, 0), r, f[i])
+					continue
+				}
+				x := v.reg()
+				v.VBROADCASTSS(c.at(i, 0), x)
+				v.VFMADD231PS(x, r, f[i])
+			}
+			v.ADDQ(imm(64), w)
+			c.advance(v.asm, 4)
+		})
+		v.storeColumns(f, 32*upper)
+	}
+	v.finish()
 }
