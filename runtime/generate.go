@@ -18,7 +18,6 @@ type generation struct {
 	o      *GenerateOptions
 	yield  func(Token, error) bool
 	out    *output
-	prompt int     // ids of the prompt
 	ids    []int32 // prompt and answer, as far as yielded
 	left   int     // tokens the answer may still have
 	chat   bool
@@ -60,7 +59,6 @@ func (g *generation) run() error {
 			return err
 		}
 		reason, err := g.consume(r)
-		g.count(r)
 		if err != nil || g.broken || g.stats.Finish != FinishNone {
 			return err
 		}
@@ -83,7 +81,9 @@ func (g *generation) request() *sched.Request {
 	r := &sched.Request{
 		Cache: g.s.cache, Prompt: g.ids, MaxTokens: min(g.left, m.context-len(g.ids)), Sample: g.o.SamplingParams,
 	}
-	// A request that continues after a slide must not repeat the random numbers.
+	// After a slide the answer goes on: with a full queue, too, and without
+	// repeating the random numbers.
+	r.Continues = g.slid
 	r.Sample.Seed += uint64(g.stats.Generated) << 32
 	if !g.o.IgnoreEOS {
 		r.Stop = m.text.isEOG
@@ -100,7 +100,7 @@ func (g *generation) consume(r *sched.Request) (sched.Reason, error) {
 	defer g.abandon(r) // also if the consumer's loop panics
 	if g.out == nil {
 		var err error
-		if g.out, err = openOutput(g.o, r.ID()); err != nil {
+		if g.out, err = openOutput(g.o, sched.NewID()); err != nil {
 			return sched.ReasonError, err
 		}
 		g.out.dummy = g.s.m.text.startsText(g.ids)
@@ -150,6 +150,7 @@ func (g *generation) abandon(r *sched.Request) {
 	r.Cancel()
 	for _, ok := r.Next(); ok; _, ok = r.Next() {
 	}
+	g.count(r)
 }
 
 // finish ends the answer: what was held back is judged and yielded.
@@ -167,10 +168,12 @@ func (g *generation) finish(reason FinishReason) error {
 
 // slide keeps the first id and the newer half of the rest.
 func (g *generation) slide() {
-	drop := len(g.ids) / 2
-	g.ids = append(g.ids[:1:1], g.ids[1+drop:]...)
+	g.ids = dropOldest(g.ids, len(g.ids)/2)
 	g.slid = true
 }
+
+// dropOldest is ids without the n that follow the first.
+func dropOldest(ids []int32, n int) []int32 { return append(ids[:1:1], ids[1+n:]...) }
 
 // count adds a request's measurements to the answer's.
 func (g *generation) count(r *sched.Request) {

@@ -78,8 +78,9 @@ const (
 	// ContextStop ends the answer with FinishContext.
 	ContextStop ContextPolicy = iota
 	// ContextSlide drops the older half of the sequence (keeping its first
-	// token), runs the rest again and goes on. Processors are closed and opened
-	// anew for what remains.
+	// token), runs the rest again and goes on. It does so, too, with a
+	// conversation that leaves no room for a prompt; Chat then drops its oldest
+	// turns. Processors are closed and opened anew for what remains.
 	ContextSlide
 )
 

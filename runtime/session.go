@@ -2,8 +2,10 @@ package sandwarp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,8 +26,9 @@ type Session struct {
 	closed bool
 	cache  *sched.Cache
 	ids    []int32        // prompt and answers so far
+	past   int            // of them, how many came before the first of turns
 	turns  []chat.Message // of Chat; contents as the model saw and wrote them
-	seen   string         // what Chat rendered and the model wrote: the text of ids
+	seen   string         // what Chat rendered and the model wrote: the text of ids[past:]
 	stats  Stats
 }
 
@@ -45,8 +48,9 @@ func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) 
 
 // Generate appends prompt, as it is, to the conversation and yields the model's
 // continuation token by token. Work begins when the sequence is ranged over and
-// ends when the loop does; every token yielded stays in the conversation. An
-// error is the last thing yielded: ctx's, a filter's, or one of this package's.
+// ends when the loop does; prompt and every token yielded stay in the conversation.
+// An error is the last thing yielded: ctx's, a filter's, a processor's, or one of
+// this package's. If it comes before the first token, the conversation is as it was.
 func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
 	return s.answer(ctx, o, func() (request, error) {
 		prompt, err := filterPrompt(&o, sched.NewID(), prompt)
@@ -62,7 +66,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 }
 
 // GenerateTokens is Generate for ids instead of text. No beginning-of-sequence
-// token is added.
+// token is added, and filters see the answer alone.
 func (s *Session) GenerateTokens(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return s.answer(ctx, o, func() (request, error) {
 		all := append(append([]int32(nil), s.ids...), ids...)
@@ -86,12 +90,17 @@ func (s *Session) Chat(ctx context.Context, message string, o GenerateOptions) i
 	})
 }
 
-// System sets the system message of an empty conversation.
+// System sets the system message of a conversation that has not begun.
 func (s *Session) System(message string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.ids) > 0 || len(s.turns) > 0 {
-		return fmt.Errorf("the system message must come before anything else")
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.busy:
+		return ErrBusy
+	case len(s.ids) > 0:
+		return errors.New("the system message must come before anything else; Reset begins a new conversation")
 	}
 	s.turns = []chat.Message{{Role: "system", Content: message}}
 	return nil
@@ -100,8 +109,9 @@ func (s *Session) System(message string) error {
 // request is what an answer starts from.
 type request struct {
 	ids   []int32
+	past  int            // of Chat, as in Session
 	turns []chat.Message // of Chat, nil for Generate
-	seen  string
+	seen  string         // of Chat: the text of ids[past:]
 }
 
 // begin returns a copy of the conversation's ids, or the beginning-of-sequence
@@ -118,31 +128,48 @@ func (s *Session) begin() []int32 {
 // ids, whatever the template makes of the rest.
 func (s *Session) render(turns []chat.Message, full ContextPolicy) (request, error) {
 	guarded, undo := s.m.text.guard(turns)
+	seen, past := s.seen, s.ids[:s.past:s.past]
 	for {
 		text, err := s.m.chat.Render(guarded, true)
 		if err != nil {
 			return request{}, err
 		}
-		r := request{turns: turns, seen: text}
-		if s.seen != "" && strings.HasPrefix(text, s.seen) {
-			r.ids, err = s.m.text.encode(append(r.ids, s.ids...), text[len(s.seen):], undo)
+		r := request{past: len(past), turns: turns, seen: text}
+		if seen != "" && strings.HasPrefix(text, seen) {
+			r.ids, err = s.m.text.encode(slices.Clone(s.ids), text[len(seen):], undo)
 		} else {
-			r.ids, err = s.m.text.encode(s.m.text.start(text), text, undo)
+			r.ids, err = s.m.text.encodeFirst(past, text, undo)
 		}
 		if err != nil {
 			return request{}, err
 		}
-		// A conversation that is too long loses its oldest turns, if it may.
+		// A conversation that is too long loses its oldest part, if it may.
 		first := 0
 		if guarded[0].Role == "system" {
 			first = 1
 		}
-		if len(r.ids) < s.m.context || full != ContextSlide || len(guarded) < first+3 {
+		switch {
+		case len(r.ids) < s.m.context || full != ContextSlide:
+			return r, nil
+		case len(past) > 0:
+			seen, past = "", nil
+		case len(guarded) >= first+3:
+			guarded = append(guarded[:first:first], guarded[first+2:]...)
+			turns = append(turns[:first:first], turns[first+2:]...)
+		default:
 			return r, nil
 		}
-		guarded = append(guarded[:first:first], guarded[first+2:]...)
-		turns = append(turns[:first:first], turns[first+2:]...)
 	}
+}
+
+// shorten slides ids, which begins with the conversation's, until it fits into the
+// context. What is new in it stays whole, and may be too long by itself.
+func (s *Session) shorten(ids []int32) []int32 {
+	for old := len(s.ids); len(ids) >= s.m.context && old > 1; {
+		drop := min(len(ids)/2, old-1)
+		ids, old = dropOldest(ids, drop), old-drop
+	}
+	return ids
 }
 
 // answer runs a request whose start is made by prepare while the session is
@@ -154,31 +181,45 @@ func (s *Session) answer(ctx context.Context, o GenerateOptions, prepare func() 
 			return
 		}
 		defer s.release()
-		err := ctx.Err()
-		var r request
-		if err == nil {
-			err = s.m.validate(&o)
-		}
-		if err == nil {
-			r, err = prepare()
-		}
-		if err == nil && len(r.ids) >= s.m.context {
-			err = fmt.Errorf("%w: it has %d tokens, the context %d; shorten it or raise Options.Context", ErrContextFull, len(r.ids), s.m.context)
-		}
-		if err == nil && len(r.ids) == 0 {
-			err = fmt.Errorf("nothing to continue: the prompt is empty and the model has no beginning-of-sequence token")
-		}
+		r, err := s.check(ctx, &o, prepare)
 		if err != nil {
 			yield(Token{ID: -1}, err)
 			return
 		}
-		g := &generation{s: s, ctx: ctx, o: &o, yield: yield, prompt: len(r.ids), ids: r.ids, chat: r.turns != nil}
-		err = g.run()
-		s.commit(g, r)
-		if err != nil && !g.broken {
+		g := &generation{s: s, ctx: ctx, o: &o, yield: yield, ids: r.ids, chat: r.turns != nil}
+		if err = s.run(g, r); err != nil && !g.broken {
 			yield(Token{ID: -1}, err)
 		}
 	}
+}
+
+// check prepares a request and refuses what cannot be answered.
+func (s *Session) check(ctx context.Context, o *GenerateOptions, prepare func() (request, error)) (request, error) {
+	if err := ctx.Err(); err != nil {
+		return request{}, err
+	}
+	if err := s.m.validate(o); err != nil {
+		return request{}, err
+	}
+	r, err := prepare()
+	if err != nil {
+		return request{}, err
+	}
+	if r.turns == nil && o.WhenFull == ContextSlide {
+		r.ids = s.shorten(r.ids)
+	}
+	switch {
+	case len(r.ids) >= s.m.context:
+		return request{}, fmt.Errorf("%w: it has %d tokens, the context %d; shorten it or raise Options.Context", ErrContextFull, len(r.ids), s.m.context)
+	case len(r.ids) == 0:
+		return request{}, errors.New("nothing to continue: the prompt is empty and the model has no beginning-of-sequence token")
+	}
+	return r, nil
+}
+
+func (s *Session) run(g *generation, r request) error {
+	defer s.commit(g, r) // also if the consumer's loop panics
+	return g.run()
 }
 
 func (s *Session) acquire() error {
@@ -204,22 +245,22 @@ func (s *Session) release() {
 	}
 }
 
-// commit makes what was generated part of the conversation.
+// commit makes what was generated part of the conversation, and the prompt with it.
 func (s *Session) commit(g *generation, r request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats = g.stats
-	if g.stats.Prompt == 0 && len(g.ids) == g.prompt {
-		return // nothing was run
+	if g.stats.Generated == 0 && g.stats.Finish == FinishNone {
+		return // it failed before it began
 	}
 	s.ids = g.ids
 	if r.turns == nil {
-		s.turns, s.seen = nil, ""
+		s.past, s.turns, s.seen = len(s.ids), nil, ""
 		return
 	}
 	s.turns = append(r.turns, chat.Message{Role: "assistant", Content: g.raw.String()})
-	if s.seen = ""; !g.slid {
-		s.seen = r.seen + g.raw.String()
+	if s.past, s.seen = 0, ""; !g.slid {
+		s.past, s.seen = r.past, r.seen+g.raw.String()
 	}
 }
 
@@ -254,7 +295,7 @@ func (s *Session) Fork() (*Session, error) {
 	}
 	f.ids = append(f.ids, s.ids...)
 	f.turns = append(f.turns, s.turns...)
-	f.seen = s.seen
+	f.past, f.seen = s.past, s.seen
 	return f, nil
 }
 
@@ -269,7 +310,7 @@ func (s *Session) Reset() error {
 		return ErrBusy
 	}
 	s.m.sched.Release(s.cache)
-	s.ids, s.turns, s.seen, s.stats = nil, nil, "", Stats{}
+	s.ids, s.past, s.turns, s.seen, s.stats = nil, 0, nil, "", Stats{}
 	return nil
 }
 

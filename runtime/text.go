@@ -175,10 +175,15 @@ func (t *text) encode(ids []int32, s string, undo bool) ([]int32, error) {
 	return ids, nil
 }
 
-// start is the beginning-of-sequence token, unless the template wrote it.
-func (t *text) start(rendered string) []int32 {
-	if !t.addBOS || strings.HasPrefix(rendered, t.name(t.bos)) {
-		return nil
+// encodeFirst is encode for a conversation's first text, which follows past or, if
+// that is empty, the beginning-of-sequence token. The template may have written one.
+func (t *text) encodeFirst(past []int32, s string, undo bool) ([]int32, error) {
+	bos := t.name(t.bos)
+	switch {
+	case len(past) > 0:
+		s = strings.TrimPrefix(s, bos)
+	case t.addBOS && !strings.HasPrefix(s, bos):
+		past = []int32{t.bos}
 	}
-	return []int32{t.bos}
+	return t.encode(past, s, undo)
 }

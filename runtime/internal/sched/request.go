@@ -41,6 +41,7 @@ type Request struct {
 	Cache     *Cache
 	Prompt    []int32 // every id of the sequence so far; a prefix of it may be in Cache
 	MaxTokens int     // at most this many new ids; at least 1
+	Continues bool    // an answer that was begun before: a full queue does not refuse it
 	Stop      func(id int32) bool
 	Sample    sample.Params
 	// Processors edit the logits in this order; Configs[i] belongs to Processors[i].
@@ -97,9 +98,6 @@ type Stats struct {
 	Prompt, Cached, Generated int // ids
 	Queued, Prefill, Decode   time.Duration
 }
-
-// ID is the sequence number processors see.
-func (r *Request) ID() uint64 { return r.id }
 
 // Next waits for the next token. It returns false when the request has ended.
 func (r *Request) Next() (Event, bool) {

@@ -138,7 +138,7 @@ func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
 		return s.lost
 	case r.Cache.busy:
 		return ErrBusy
-	case len(s.queue) >= s.cfg.MaxQueue+s.cfg.Limits.MaxSeqs-s.running:
+	case !r.Continues && len(s.queue) >= s.cfg.MaxQueue+s.cfg.Limits.MaxSeqs-s.running:
 		return ErrQueueFull
 	case s.pool.PagesFor(r.positions()) > s.pool.Pages():
 		return fmt.Errorf("%w: %d positions wanted, it holds %d", ErrCacheFull, r.positions(), s.pool.Pages()*backend.PageTokens)
