@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/plan"
 )
@@ -133,24 +132,3 @@ func (a *attnPlan) partial(t *attnTile, head, split, n, v int) ([]float32, []sof
 }
 
 func addr(x []float32) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(x))) }
-
-// newWorker makes worker id of n with its scratch memory.
-func (e *executable) newWorker(id, n int, b *barrier) *worker {
-	w := &worker{e: e, id: id, n: n, barrier: b, idle: e.idle}
-	maxK, maxNormed, maxKey := 1, 0, 0
-	for _, in := range e.inputs {
-		maxK = max(maxK, in.k)
-		if in.norm != nil {
-			maxNormed = max(maxNormed, in.k)
-		}
-	}
-	for _, l := range e.plan.KV {
-		maxKey = max(maxKey, l.KeyDim)
-	}
-	q := e.attn.queries()
-	w.act = kernels.NewAct(soloRows, maxK)
-	w.normed = make([]float32, soloRows*maxNormed)
-	w.attn = attnScratch{q: make([]float32, q*maxKey), scores: make([]float32, q*attnRun),
-		acc: make([]float32, q*e.attn.maxValue), state: make([]softmax, q)}
-	return w
-}

@@ -55,6 +55,27 @@ func newCrew(e *executable, n int) *crew {
 	return c
 }
 
+// newWorker makes worker id of n with its scratch memory.
+func (e *executable) newWorker(id, n int, b *barrier) *worker {
+	w := &worker{e: e, id: id, n: n, barrier: b, idle: e.idle}
+	maxK, maxNormed, maxKey := 1, 0, 0
+	for _, in := range e.inputs {
+		maxK = max(maxK, in.k)
+		if in.norm != nil {
+			maxNormed = max(maxNormed, in.k)
+		}
+	}
+	for _, l := range e.plan.KV {
+		maxKey = max(maxKey, l.KeyDim)
+	}
+	q := e.attn.queries()
+	w.act = kernels.NewAct(soloRows, maxK)
+	w.normed = make([]float32, soloRows*maxNormed)
+	w.attn = attnScratch{q: make([]float32, q*maxKey), scores: make([]float32, q*attnRun),
+		acc: make([]float32, q*e.attn.maxValue), state: make([]softmax, q)}
+	return w
+}
+
 // serve walks the steps once for every crossing of the barrier that begins a run.
 // It does not lock its thread: where cores are scarce, waking a locked goroutine
 // takes two switches of threads instead of none.

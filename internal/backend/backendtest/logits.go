@@ -61,21 +61,24 @@ func testSchedules(t *testing.T, open func() backend.Backend) {
 		r := rand.New(rand.NewPCG(7, 7))
 		text := texts(r, s.plan.Vocab, 150, 64, 1, 129)
 		want := s.want(t, text)
-		for name, feed := range map[string]func(*bench){
-			"whole":  func(b *bench) { b.feedAll(b.lim.MaxRows) },
-			"ragged": func(b *bench) { b.feedAll(13) },
-			"single": func(b *bench) { b.feedAll(1) },
-			"pages":  func(b *bench) { b.feedAll(backend.PageTokens) },
-			"mixed1": func(b *bench) { b.feedRandomly(r) },
-			"mixed2": func(b *bench) { b.feedRandomly(r) },
-			"decode": func(b *bench) { b.feed(63, 63, 1, 64); b.feedDecoding() },
+		for _, c := range []struct {
+			name string
+			feed func(*bench)
+		}{
+			{"whole", func(b *bench) { b.feedAll(b.lim.MaxRows) }},
+			{"ragged", func(b *bench) { b.feedAll(13) }},
+			{"single", func(b *bench) { b.feedAll(1) }},
+			{"pages", func(b *bench) { b.feedAll(backend.PageTokens) }},
+			{"mixed1", func(b *bench) { b.feedRandomly(r) }},
+			{"mixed2", func(b *bench) { b.feedRandomly(r) }},
+			{"decode", func(b *bench) { b.feed(63, 63, 1, 64); b.feedDecoding() }},
 		} {
-			t.Run(fmt.Sprintf("%v-%s", w, name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v-%s", w, c.name), func(t *testing.T) {
 				lim := defaults
 				lim.MaxRows, lim.MaxLogit, lim.KVF32 = 200, 200, true
 				b := start(t, open, s, true, lim)
 				b.load(r, text)
-				feed(b)
+				c.feed(b)
 				near(t, b.all(), want, tolerance(w, tensor.F32))
 			})
 		}
