@@ -13,9 +13,12 @@ type Act struct {
 	Rows, K int
 	F32     []float32 // (Rows, K), set by Set, not owned
 
-	cells []cell    // (Rows, K/32), 64-byte aligned
-	d, m  []float32 // (Rows, K/32), the cells' d and m once more, side by side
-	maxK  int
+	// cells are (Rows, K/32) in rows of cellStride, which is odd: rows whose
+	// distance is a power of two would share a few sets of the cache.
+	cells      []cell // 64-byte aligned
+	cellStride int
+	d, m       []float32 // (Rows, K/32), the cells' d and m once more, side by side
+	maxK       int
 }
 
 // cell is 32 consecutive activations of a row: x[i] ~ d*q[i]. It fills one cache
@@ -38,8 +41,8 @@ const cellLen = 32
 
 // NewAct makes room for rows of at most maxK columns, maxRows of them.
 func NewAct(maxRows, maxK int) *Act {
-	n := maxRows * (maxK / cellLen)
-	return &Act{cells: alignedCells(n), d: make([]float32, n), m: make([]float32, n), maxK: maxK}
+	n := maxK / cellLen
+	return &Act{cells: alignedCells(maxRows * (n | 1)), d: make([]float32, maxRows*n), m: make([]float32, maxRows*n), maxK: maxK}
 }
 
 // alignedCells allocates n cells at a multiple of 64 bytes.
@@ -56,16 +59,16 @@ func alignedCells(n int) []cell {
 // Set makes x, (rows, k) and contiguous, the batch. x is kept until the next Set
 // and must not change while products read it.
 func (a *Act) Set(x []float32, rows, k int) {
-	if k > a.maxK || rows*(k/cellLen) > len(a.cells) || len(x) < rows*k {
+	stride := k/cellLen | 1
+	if k > a.maxK || rows*stride > len(a.cells) || len(x) < rows*k {
 		panic(fmt.Sprintf("kernels: %d activation rows of %d columns do not fit", rows, k))
 	}
-	a.Rows, a.K, a.F32 = rows, k, x[:rows*k]
+	a.Rows, a.K, a.F32, a.cellStride = rows, k, x[:rows*k], stride
 }
 
 // row is row r as cells. It is meaningful after Quantize of that row.
 func (a *Act) row(r int) []cell {
-	n := a.K / cellLen
-	return a.cells[r*n : (r+1)*n]
+	return a.cells[r*a.cellStride:][:a.K/cellLen]
 }
 
 // Quantize fills the int8 cells of rows [r0, r1). Workers may share the rows
@@ -81,8 +84,8 @@ func (a *Act) Quantize(r0, r1 int) {
 		return
 	}
 	n := a.K / cellLen
-	if r0 < r1 {
-		best.quantize(a.cells[r0*n:r1*n], a.d[r0*n:], a.m[r0*n:], a.F32[r0*a.K:r1*a.K])
+	for r := r0; r < r1 && n > 0; r++ {
+		best.quantize(a.row(r), a.d[r*n:], a.m[r*n:], a.F32[r*a.K:(r+1)*a.K])
 	}
 }
 

@@ -34,7 +34,7 @@ func TestQuantizeExact(t *testing.T) {
 			want := make([]cell, len(x)/32)
 			quantizeGeneric(want, make([]float32, len(want)), make([]float32, len(want)), x)
 			for i := range want {
-				got := a.cells[i]
+				got := a.row(32 * i / k)[i%(k/32)]
 				if got.q != want[i].q || got.c != want[i].c || got.c2 != want[i].c2 ||
 					!same(got.d, want[i].d) || !same(got.m, want[i].m) || !same(got.m2[0], want[i].m2[0]) || !same(got.m2[1], want[i].m2[1]) {
 					t.Fatalf("seed %d cell %d:\n got %+v\nwant %+v\nx %v", seed, i, got, want[i], x[32*i:32*i+32])
@@ -56,7 +56,7 @@ func TestQuantizeError(t *testing.T) {
 	a.Quantize(0, 64)
 	var top, err, sum float64
 	for i, v := range x {
-		c := &a.cells[i/32]
+		c := &a.row(i / 1024)[i%1024/32]
 		e := math.Abs(float64(c.d)*float64(c.q[i%32]) - float64(v))
 		top = max(top, e/float64(c.d))
 		err, sum = err+e*e, sum+float64(v)*float64(v)

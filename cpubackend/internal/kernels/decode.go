@@ -36,7 +36,7 @@ func (m *Mat) mulDecode(f decodeFunc, y []float32, stride int, a *Act, r0, r1, n
 	m.eachRows(r0, r1, n0, n1, func(r, lo, hi int) {
 		i := r * (a.K / cellLen)
 		m.decodeRun(y[r*stride:], n0, lo, hi, func(y *float32, w *byte, stride, groups int) {
-			f(y, w, stride, groups, a.cells[i].bytes(), &a.d[i], &a.m[i], a.K/cellLen)
+			f(y, w, stride, groups, a.cells[r*a.cellStride].bytes(), &a.d[i], &a.m[i], a.K/cellLen)
 		})
 	})
 }

@@ -27,7 +27,7 @@ const (
 	tileColumns = 12
 	// actBlock is how many bytes of activations are multiplied with one tile
 	// after another, so that they stay in the second-level cache.
-	actBlock = 512 << 10
+	actBlock = 576 << 10
 )
 
 // formats bounds the values of tensor.DType.
@@ -161,7 +161,7 @@ func (m *Mat) mulTiles(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 i
 		}
 	} else {
 		// A slice of the columns of so many activation rows stays cached.
-		const step = actBlock / (tileCells * int(unsafe.Sizeof(cell{})))
+		step := evenly(r1-r0, actBlock/(tileCells*int(unsafe.Sizeof(cell{}))))
 		for r := r0; r < r1; r += step {
 			for k := 0; k < total; k += tileCells {
 				for n := n0; n < n1; n += tileRows {
@@ -171,6 +171,13 @@ func (m *Mat) mulTiles(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 i
 		}
 	}
 	t.put()
+}
+
+// evenly divides rows into equal steps of at most limit, give or take rounding up
+// to what is multiplied at a time.
+func evenly(rows, limit int) int {
+	steps := (rows + limit - 1) / limit
+	return ((rows+steps-1)/steps + tileColumns - 1) / tileColumns * tileColumns
 }
 
 // tileProduct is what stays the same from tile to tile.
@@ -211,10 +218,9 @@ func (p *tileProduct) tile(r0, r1, n0, n1, k0, k1 int) {
 	} else {
 		t.packGeneric(m.dtype, w, stride, k1-k0)
 	}
-	total := p.a.K / cellLen
 	eachColumns(p.set.tiles.columns, r0, r1, func(i, r int) {
-		c := p.a.cells[r*total+k0].bytes()
-		cstride := total * int(unsafe.Sizeof(cell{}))
+		c := p.a.cells[r*p.a.cellStride+k0].bytes()
+		cstride := p.a.cellStride * int(unsafe.Sizeof(cell{}))
 		if n1-n0 == tileRows {
 			p.mul[i](&p.y[r*p.stride+n0], p.stride, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, k0)
 			return

@@ -12290,17 +12290,26 @@ TEXT ·tilePlainx4AVX2(SB), $0-56
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 
 loop147:
-	VMOVUPS      (AX), Y4
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VBROADCASTSS (DX)(BX*1), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	VBROADCASTSS (DX)(BX*2), Y5
-	VFMADD231PS  Y5, Y4, Y2
-	VBROADCASTSS (SI), Y5
-	VFMADD231PS  Y5, Y4, Y3
+	VMOVUPS      (AX), Y8
+	VMOVUPS      32(AX), Y9
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VBROADCASTSS (DX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (DX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x40, AX
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, SI
@@ -12329,55 +12338,29 @@ store148:
 	VMOVUPS Y2, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y3, (AX)
-	MOVQ    w+16(FP), AX
-	MOVQ    k+40(FP), CX
-	MOVQ    x+24(FP), DX
-	MOVQ    xstride+32(FP), BX
-	LEAQ    (BX)(BX*2), SI
-	LEAQ    (DX)(SI*1), SI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+48(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store149
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y4, Y4
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y5, Y5
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y6, Y6
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y7, Y7
 
-loop149:
-	VMOVUPS      32(AX), Y4
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VBROADCASTSS (DX)(BX*1), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	VBROADCASTSS (DX)(BX*2), Y5
-	VFMADD231PS  Y5, Y4, Y2
-	VBROADCASTSS (SI), Y5
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $0x40, AX
-	ADDQ         $0x04, DX
-	ADDQ         $0x04, SI
-	DECQ         CX
-	JNZ          loop149
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+48(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store150
-	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y3, Y3
-
-store150:
-	VMOVUPS Y0, 32(AX)
+store149:
+	VMOVUPS Y4, 32(AX)
 	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y5, 32(AX)
 	ADDQ    CX, AX
-	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y6, 32(AX)
 	ADDQ    CX, AX
-	VMOVUPS Y3, 32(AX)
+	VMOVUPS Y7, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -12390,64 +12373,52 @@ TEXT ·tilePlainx2AVX2(SB), $0-56
 	MOVQ  xstride+32(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 
-loop151:
-	VMOVUPS      (AX), Y2
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y3, Y2, Y0
-	VBROADCASTSS (DX)(BX*1), Y3
-	VFMADD231PS  Y3, Y2, Y1
+loop150:
+	VMOVUPS      (AX), Y4
+	VMOVUPS      32(AX), Y5
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         $0x40, AX
 	ADDQ         $0x04, DX
 	DECQ         CX
-	JNZ          loop151
+	JNZ          loop150
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+48(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store152
+	JZ           store151
 	MOVQ         AX, DX
 	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
 	VADDPS       (DX), Y1, Y1
 
-store152:
+store151:
 	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y1, (AX)
-	MOVQ    w+16(FP), AX
-	MOVQ    k+40(FP), CX
-	MOVQ    x+24(FP), DX
-	MOVQ    xstride+32(FP), BX
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+48(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store152
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y2, Y2
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y3, Y3
 
-loop153:
-	VMOVUPS      32(AX), Y2
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y3, Y2, Y0
-	VBROADCASTSS (DX)(BX*1), Y3
-	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         $0x40, AX
-	ADDQ         $0x04, DX
-	DECQ         CX
-	JNZ          loop153
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+48(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store154
-	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
-
-store154:
-	VMOVUPS Y0, 32(AX)
+store152:
+	VMOVUPS Y2, 32(AX)
 	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -12459,50 +12430,39 @@ TEXT ·tilePlainx1AVX2(SB), $0-56
 	MOVQ  x+24(FP), DX
 	MOVQ  xstride+32(FP), BX
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
 
-loop155:
-	VMOVUPS      (AX), Y1
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y2, Y1, Y0
+loop153:
+	VMOVUPS      (AX), Y2
+	VMOVUPS      32(AX), Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         $0x40, AX
 	ADDQ         $0x04, DX
 	DECQ         CX
-	JNZ          loop155
+	JNZ          loop153
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+48(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store156
+	JZ           store154
 	MOVQ         AX, CX
 	VADDPS       (CX), Y0, Y0
 
-store156:
+store154:
 	VMOVUPS Y0, (AX)
-	MOVQ    w+16(FP), AX
-	MOVQ    k+40(FP), CX
-	MOVQ    x+24(FP), DX
-	MOVQ    xstride+32(FP), BX
-	VPXOR   Y0, Y0, Y0
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+48(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store155
+	MOVQ    AX, CX
+	VADDPS  32(CX), Y1, Y1
 
-loop157:
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         $0x40, AX
-	ADDQ         $0x04, DX
-	DECQ         CX
-	JNZ          loop157
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+48(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store158
-	MOVQ         AX, CX
-	VADDPS       32(CX), Y0, Y0
-
-store158:
-	VMOVUPS Y0, 32(AX)
+store155:
+	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET

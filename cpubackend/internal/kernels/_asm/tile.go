@@ -261,27 +261,32 @@ func (a *asm) storeColumns(f []reg.VecVirtual, disp int) {
 func tilePlain(v vec, n int) {
 	v.function(fmt.Sprintf("tilePlainx%d%s", n, v.isa), "y *float32, stride int, w *float32, x *float32, xstride, k, add int",
 		fmt.Sprintf("tilePlainx%d%s sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a float32 tile.", n, v.isa, n))
-	for upper := range 16 / v.lanes {
-		w, k := v.arg("w"), v.arg("k")
-		c := v.columns(v.arg("x"), v.arg("xstride"), n)
-		f := v.regs(n)
-		v.zero(f...)
-		v.loop(k, func() {
-			r := v.reg()
-			v.VMOVUPS(at(w, 32*upper), r)
-			for i := range f {
-				if v.lanes == 16 {
-					v.VFMADD231PS_BCST(c.at(i, 0), r, f[i])
-					continue
-				}
-				x := v.reg()
-				v.VBROADCASTSS(c.at(i, 0), x)
-				v.VFMADD231PS(x, r, f[i])
+	w, k := v.arg("w"), v.arg("k")
+	c := v.columns(v.arg("x"), v.arg("xstride"), n)
+	halves := 16 / v.lanes
+	f := v.regs(n * halves)
+	v.zero(f...)
+	v.loop(k, func() {
+		r := v.regs(halves)
+		for h := range r {
+			v.VMOVUPS(at(w, 32*h), r[h])
+		}
+		for i := range n {
+			if v.lanes == 16 {
+				v.VFMADD231PS_BCST(c.at(i, 0), r[0], f[i])
+				continue
 			}
-			v.ADDQ(imm(64), w)
-			c.advance(v.asm, 4)
-		})
-		v.storeColumns(f, 32*upper)
+			x := v.reg()
+			v.VBROADCASTSS(c.at(i, 0), x)
+			for h := range r {
+				v.VFMADD231PS(x, r[h], f[h*n+i])
+			}
+		}
+		v.ADDQ(imm(64), w)
+		c.advance(v.asm, 4)
+	})
+	for h := range halves {
+		v.storeColumns(f[h*n:(h+1)*n], 32*h)
 	}
 	v.finish()
 }
