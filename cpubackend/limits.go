@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
 )
 
@@ -81,9 +79,9 @@ func together(n int, f func(i int)) time.Duration {
 	return time.Since(began)
 }
 
-// CPUName is the processor's name, as it gives it.
+// CPUName is the processor's name, as the system gives it, or the architecture.
 func CPUName() string {
-	if n := cpuid.CPU.BrandName; n != "" {
+	if n := brandName(); n != "" {
 		return n
 	}
 	return runtime.GOARCH
