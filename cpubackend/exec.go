@@ -11,7 +11,6 @@ import (
 
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/plan"
-	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
 // step is one step of the plan, ready to run.
@@ -75,9 +74,6 @@ func compile(p *plan.Plan, l *weights, lim backend.Limits) (*executable, error) 
 	if lim.MaxRows < 1 || lim.MaxSeqs < 1 || lim.MaxLogit < 0 || lim.Pages < 1 || lim.Threads < 0 || lim.Threads > maxThreads ||
 		lim.MaxRows > math.MaxInt32 || lim.Pages > math.MaxInt32/backend.PageTokens {
 		return nil, fmt.Errorf("cpubackend: limits %+v out of range", lim)
-	}
-	if lim.KVType != tensor.F16 && lim.KVType != tensor.F32 {
-		return nil, fmt.Errorf("cpubackend: KV cache of %v, want F16 or F32", lim.KVType)
 	}
 	e := &executable{plan: p, weights: l, lim: lim}
 	if err := e.takeMemory(); err != nil {

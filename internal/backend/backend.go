@@ -23,7 +23,6 @@ import (
 	"sync"
 
 	"github.com/sandwarp/sandwarp/internal/plan"
-	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
 // PageTokens is the number of positions in a KV page.
@@ -73,10 +72,6 @@ type Limits struct {
 	Pages    int // KV pages of PageTokens positions each; memory is taken when first written
 	// KVF32 keeps the KV pages in float32; otherwise they are half precision.
 	KVF32 bool
-	// KVType is superseded by KVF32: F32 is the zero DType, so it cannot tell
-	// "F32" from "not set". Backends refuse anything but F16 and F32 in it and
-	// otherwise ignore it.
-	KVType tensor.DType
 	// Threads is the number of workers, 0 for one per usable core (CPU only).
 	Threads int
 }

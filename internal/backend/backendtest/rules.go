@@ -133,7 +133,6 @@ func testBadLimits(t *testing.T, open func() backend.Backend) {
 		"MaxSeqs":  func(l *backend.Limits) { l.MaxSeqs = 0 },
 		"MaxLogit": func(l *backend.Limits) { l.MaxLogit = -1 },
 		"Pages":    func(l *backend.Limits) { l.Pages = 0 },
-		"KVType":   func(l *backend.Limits) { l.KVType = tensor.Q8_0 },
 	} {
 		lim := defaults
 		spoil(&lim)
