@@ -43,26 +43,26 @@ const (
 // sw.manifest, where the host reads it before any code runs, or is returned by
 // sw_manifest. Zero values mean "not stated; the host's default".
 type Manifest struct {
-	Name        string // required; letters, digits, '-', '_', '.', '/'; at most 128 bytes
-	Version     string // free form, at most 64 bytes
-	Description string // one line for humans, at most 1 KiB
-	Kind        Kind   // required
-	Mode        Mode   // samplers: required
+	Name        string `json:"name"`                  // letters, digits and -_./, at most 128 bytes; required
+	Version     string `json:"version,omitempty"`     // free form, at most 64 bytes
+	Description string `json:"description,omitempty"` // one line for humans, at most 1 KiB
+	Kind        Kind   `json:"kind"`                  // required
+	Mode        Mode   `json:"mode,omitempty"`        // samplers: required
 
-	Capabilities         []string // the plugin refuses to load without them
-	OptionalCapabilities []string // calls return ENOSYS where not granted
-	Features             []string // names the host must know (FeatureNames)
-	OptionalFeatures     []string
+	Capabilities         []string `json:"capabilities,omitempty"`          // it refuses to load without them
+	OptionalCapabilities []string `json:"optional_capabilities,omitempty"` // calls return ENOSYS where not granted
+	Features             []string `json:"features,omitempty"`              // names the host must know (FeatureNames)
+	OptionalFeatures     []string `json:"optional_features,omitempty"`     // and those it can do without; also imports, as sw1.name
 
-	Fuel          uint64 // per call, in instructions
-	FuelPerByte   uint64 // filters and tokenizers: added per byte of input
-	ConfigureFuel uint64 // for _initialize and sw_configure
+	Fuel          uint64 `json:"fuel,omitempty"`           // per call, in instructions
+	FuelPerByte   uint64 `json:"fuel_per_byte,omitempty"`  // filters and tokenizers: added per byte of input
+	ConfigureFuel uint64 `json:"configure_fuel,omitempty"` // for _initialize and sw_configure
 
-	HoldMax    uint32 // filters: most bytes held back
-	Memory     uint32 // most 64 KiB pages
-	History    uint32 // samplers: last tokens wanted in the frame
-	Candidates uint32 // samplers in candidates mode: K
-	Vocab      uint32 // tokenizers: number of ids
+	HoldMax    uint32 `json:"hold_max,omitempty"`   // filters: most bytes held back
+	Memory     uint32 `json:"memory,omitempty"`     // most 64 KiB pages
+	History    uint32 `json:"history,omitempty"`    // samplers: last tokens wanted in the frame
+	Candidates uint32 `json:"candidates,omitempty"` // samplers in candidates mode: K
+	Vocab      uint32 `json:"vocab,omitempty"`      // tokenizers: number of ids
 }
 
 // Validate reports the first field that is missing or out of range.

@@ -51,16 +51,26 @@ func Load(ctx context.Context, module []byte, o Options) (*Plugin, error) {
 	if one := uint32(1); *(*byte)(unsafe.Pointer(&one)) != 1 {
 		return nil, errors.New("plugin: big-endian machines are not supported")
 	}
+	p, err := prepare(ctx, module, o)
+	if err == nil {
+		err = p.begin()
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// prepare goes as far as the manifest. The plugin it returns must be closed even
+// if there is an error.
+func prepare(ctx context.Context, module []byte, o Options) (*Plugin, error) {
 	p := &Plugin{opt: o.withDefaults(), name: o.Name, hash: sha256.Sum256(module), seqs: map[uint64]*sequence{}}
 	if p.name == "" {
 		p.name = hex.EncodeToString(p.hash[:4])
 	}
 	p.breaker = breaker{Breaker: p.opt.Breaker, now: time.Now}
-	if err := p.load(ctx, module); err != nil {
-		p.Close()
-		return nil, err
-	}
-	return p, nil
+	return p, p.load(ctx, module)
 }
 
 func (p *Plugin) load(ctx context.Context, module []byte) error {
@@ -171,7 +181,7 @@ func (p *Plugin) grants(c string) bool {
 	return false
 }
 
-// first runs the plugin for the first time: version, manifest, configuration.
+// first runs the plugin for the first time: version and manifest.
 func (p *Plugin) first(ctx context.Context, scan *binary.Module, metered *meter.Result) error {
 	in := &instance{p: p}
 	if err := in.start(ctx); err != nil {
@@ -189,7 +199,13 @@ func (p *Plugin) first(ctx context.Context, scan *binary.Module, metered *meter.
 	if err := p.checkKind(scan); err != nil {
 		return err
 	}
+	p.snapshot, p.globals = metered.Snapshot, metered.Globals
 	p.budgets()
+	return nil
+}
+
+// begin configures the first instance and captures what it is then.
+func (p *Plugin) begin() error {
 	p.vocab = vocabTable(p.opt.Vocab, p.grants(abi.CapVocab))
 	for _, im := range p.linked {
 		im.blocked = !p.allowed(im.name)
@@ -201,11 +217,12 @@ func (p *Plugin) first(ctx context.Context, scan *binary.Module, metered *meter.
 	p.config = abi.AppendConfigure(nil, &abi.Configure{
 		Config: config, Seed: p.opt.Seed, Vocab: uint32(len(p.opt.Vocab)), Host: "sandwarp",
 	})
+	in := p.instances[0]
 	if err := in.configure(); err != nil {
 		return err
 	}
-	if metered.Snapshot {
-		p.image = capture(in.raw, metered.Globals)
+	if p.snapshot {
+		p.image = capture(in.raw, p.globals)
 	}
 	return nil
 }

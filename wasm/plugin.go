@@ -24,6 +24,9 @@ type Plugin struct {
 	vocab  []byte // as vocab_map hands it over
 	linked []*imported
 
+	snapshot bool     // memory and globals are all of the guest's state
+	globals  []string // the exports of those globals
+
 	callFuel, byteFuel, configureFuel uint64
 	slots                             int32 // of call stack
 	holdMax                           int

@@ -28,27 +28,6 @@ func main() {
 	}
 }
 
-// manifest is abi.Manifest by the names of its msgpack keys.
-type manifest struct {
-	Name                 string   `json:"name"`
-	Version              string   `json:"version"`
-	Description          string   `json:"description"`
-	Kind                 abi.Kind `json:"kind"`
-	Mode                 abi.Mode `json:"mode"`
-	Capabilities         []string `json:"capabilities"`
-	OptionalCapabilities []string `json:"optional_capabilities"`
-	Features             []string `json:"features"`
-	OptionalFeatures     []string `json:"optional_features"`
-	Fuel                 uint64   `json:"fuel"`
-	FuelPerByte          uint64   `json:"fuel_per_byte"`
-	ConfigureFuel        uint64   `json:"configure_fuel"`
-	HoldMax              uint32   `json:"hold_max"`
-	Memory               uint32   `json:"memory"`
-	History              uint32   `json:"history"`
-	Candidates           uint32   `json:"candidates"`
-	Vocab                uint32   `json:"vocab"`
-}
-
 func pack(manifestPath, modulePath string) error {
 	text, err := os.ReadFile(manifestPath)
 	if err != nil {
@@ -56,11 +35,10 @@ func pack(manifestPath, modulePath string) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	var j manifest
-	if err := d.Decode(&j); err != nil {
+	var m abi.Manifest
+	if err := d.Decode(&m); err != nil {
 		return fmt.Errorf("%s: %w", manifestPath, err)
 	}
-	m := abi.Manifest(j)
 	if err := m.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", manifestPath, err)
 	}

@@ -1,16 +1,12 @@
-// Package examples holds the example plugins written in C, compiled, for programs
-// that want to carry them along. They are a few KB each.
+// Package examples holds the compiled example plugins written in C. Their
+// sources lie beside this file; make in the folder above builds them.
 package examples
 
 import _ "embed"
 
-// Redact is an output filter that replaces e-mail addresses, phone, card and US
-// social security numbers.
+// Redact is a filter that replaces e-mail addresses, phone numbers and payment
+// card numbers by [email], [phone] and [card], wherever the text is cut. It leaves
+// prompts alone unless configured otherwise: {"prompts": true, "phone": "***"}.
 //
 //go:embed redact.wasm
 var Redact []byte
-
-// Banlist is a sampler that excludes tokens or makes them more or less likely.
-//
-//go:embed banlist.wasm
-var Banlist []byte

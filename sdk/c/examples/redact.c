@@ -1,350 +1,887 @@
-//go:build ignore
-
-/* redact: an output filter that replaces e-mail addresses, phone, card and US
- * social security numbers, also where they fall across chunks. It judges exactly
- * as the Go example sdk/go/examples/redact does, whose comments say why. */
-#define SW_REQUIRE SW_REQUIRE_REPLAY
+/* redact: a filter that takes e-mail addresses, phone numbers and payment card
+ * numbers out of a text while it is being written.
+ *
+ * What is redacted depends on the text alone, not on how it is cut into pieces:
+ * a decision about a place looks at most CONTEXT bytes back and at most HOLD_MAX
+ * bytes ahead, and is put off until that much is there or the text has ended.
+ * Time is linear: each byte is looked at a bounded number of times.
+ *
+ * Configuration, a map; every key may be left out:
+ *     email, phone, card   text to write instead (at most 64 bytes); nil: leave
+ *                          this kind alone. Default "[email]", "[phone]", "[card]"
+ *     prompts              true: redact prompts too. Default false: they pass
+ */
+#define SANDWARP_FILTER
 #include "../sandwarp.h"
 
-enum { PLAIN, EMAIL, PHONE, CARD, SSN, KINDS };
-enum { MAX_WORD = 254, MAX_DOMAIN = 253, MAX_NUMBER = 64, MAX_SEQS = 256, MAX_TEXT = 64 };
+#include <wasm_simd128.h>
+
+/* --- settings and sequences ------------------------------------------------ */
+
+enum { EMAIL, PHONE, CARD, KINDS };
+enum { LABEL_MAX = 64, CONTEXT = 48, SEQUENCES = 1024 };
+/* Longest piece put off: an address of LOCAL_MAX + 1 + DOMAIN_MAX bytes. */
+enum { LOCAL_MAX = 64, DOMAIN_MAX = 253 };
 
 typedef struct {
-  u64 id;
-  u8 used, flags, skip; /* skip: 'w' or 'n' inside a word or number too long to judge */
-  u8 text[MAX_TEXT];    /* one text for all kinds, if text_n is not 0 */
-  u32 text_n;
-} stream;
+    bool on;
+    uint32_t n;
+    uint8_t text[LABEL_MAX];
+} label;
 
-static stream streams[MAX_SEQS];
-static stream standard;
-static u8 *out;
-static u32 out_n, out_cap, found;
+static label labels[KINDS];
+static bool prompts;
+static const char *const label_keys[KINDS] = {"email", "phone", "card"};
+static const char *const label_texts[KINDS] = {"[email]", "[phone]", "[card]"};
 
-static i32 is_digit(u8 c) { return c >= '0' && c <= '9'; }
-static i32 is_letter(u8 c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
-static i32 is_upper(u8 c) { return c >= 'A' && c <= 'Z'; }
-static i32 is_alnum(u8 c) { return is_digit(c) || is_letter(c); }
-static i32 is_domain(u8 c) { return is_alnum(c) || c == '.' || c == '-'; }
-static i32 is_word(u8 c) { return is_domain(c) || c == '_' || c == '%' || c == '+'; }
-static i32 is_number(u8 c) { return is_digit(c) || c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'; }
+/* The last bytes that were judged: what a decision may look back at. */
+typedef struct {
+    uint32_t n;
+    uint8_t text[CONTEXT];
+} past;
 
-/* emit releases n bytes, or what stands for them. */
-static void emit(const stream *s, const u8 *p, u32 n, u8 kind) {
-  static const char *const labels[KINDS] = {0, "[email]", "[phone]", "[card]", "[ssn]"};
-  if (kind != PLAIN) {
-    found = 1;
-    p = s->text;
-    if (!(n = s->text_n))
-      for (p = (const u8 *)labels[kind]; p[n]; n++) {}
-  }
-  for (u32 i = 0; i < n && out_n < out_cap; i++) out[out_n++] = p[i];
-}
+static sw_slot slots[SEQUENCES];
+static past pasts[SEQUENCES];
 
-/* run is the length of the longest prefix whose bytes are in a class, at most
- * max + 1; *open says that more text could make it longer. */
-static u32 run(const u8 *p, u32 len, u32 max, i32 (*in)(u8), i32 end, i32 *open) {
-  u32 n = 0;
-  while (n < len && n <= max && in(p[n])) n++;
-  *open = n == len && n <= max && !end;
-  return n;
-}
-
-/* domain is the length of the host name at p, 0 if there is none. */
-static u32 domain(const u8 *p, u32 n) {
-  u32 letters = 0, dot = 0;
-  while (n > 0 && !is_alnum(p[n - 1])) n--;
-  for (u32 i = n; i > 0 && !dot; i--) {
-    u8 c = p[i - 1];
-    if (c == '.') dot = 1;
-    else if (is_letter(c)) letters++;
-    else return 0;
-  }
-  return dot && letters >= 2 && is_alnum(p[0]) ? n : 0;
-}
-
-/* A group of digits; sep bytes stand before it. */
-typedef struct { u32 start, end, sep; } group;
-
-static u32 len(const group *g) { return g->end - g->start; }
-
-static i32 joins(const u8 *p, const group *g) {
-  const u8 *s = p + g->start - g->sep;
-  if (g->sep == 1) return *s == ' ' || *s == '-' || *s == '.' || *s == '/' || *s == ')' || *s == '(';
-  if (g->sep != 2) return 0;
-  return (s[0] == ')' && (s[1] == ' ' || s[1] == '-')) || (s[1] == '(' && (s[0] == ' ' || s[0] == '-'));
-}
-
-static u8 sep(const u8 *p, const group *g) { return g->sep == 1 ? p[g->start - 1] : 0; }
-
-static i32 card_groups(const u8 *p, const group *g, u32 n) {
-  for (u32 i = 1; i < n; i++)
-    if (sep(p, g + i) != sep(p, g + 1) || (sep(p, g + i) != ' ' && sep(p, g + i) != '-')) return 0;
-  if (n == 3 && len(g + 1) == 6) return len(g) == 4 && (len(g + 2) == 4 || len(g + 2) == 5);
-  for (u32 i = 0; i + 1 < n; i++)
-    if (len(g + i) != 4) return 0;
-  return n == 1 || len(g + n - 1) <= 4;
-}
-
-/* Luhn's digit, ISO/IEC 7812-1. */
-static i32 is_card(const u8 *p, const group *g, u32 n, u32 digits) {
-  u32 sum = 0, k = 0;
-  if (digits < 12 || digits > 19 || !card_groups(p, g, n)) return 0;
-  for (u32 i = g[n - 1].end; i > g[0].start; i--) {
-    u32 d = p[i - 1] - '0';
-    if (!is_digit(p[i - 1])) continue;
-    if (k++ % 2 && (d *= 2) > 9) d -= 9;
-    sum += d;
-  }
-  return sum % 10 == 0;
-}
-
-static i32 is_ssn(const u8 *p, const group *g, u32 n) {
-  return n == 3 && sep(p, g + 1) == '-' && sep(p, g + 2) == '-' && len(g) == 3 && len(g + 1) == 2 && len(g + 2) == 4;
-}
-
-static i32 is_year(const u8 *p, const group *g) {
-  p += g->start;
-  return len(g) == 4 && ((p[0] == '1' && p[1] == '9') || (p[0] == '2' && p[1] == '0'));
-}
-
-static i32 is_date(const u8 *p, const group *g, u32 n) {
-  if (n >= 3 && is_year(p, g)) return len(g + 1) <= 2 && len(g + 2) <= 2;
-  if (n == 3 && is_year(p, g + 2)) return len(g) <= 2 && len(g + 1) <= 2;
-  return n == 2 && is_year(p, g) && is_year(p, g + 1);
-}
-
-static i32 is_ip(const u8 *p, const group *g, u32 n) {
-  for (u32 i = 0; i < n; i++) {
-    u32 v = 0;
-    if (len(g + i) > 3) return 0;
-    for (u32 j = g[i].start; j < g[i].end; j++) v = v * 10 + p[j] - '0';
-    if (v > 255) return 0;
-  }
-  return 1;
-}
-
-static i32 is_phone(const u8 *p, const group *g, u32 n, u32 digits, i32 plus) {
-  u32 ones = 0, slashes = 0, dots = 0, a = len(g), b = n > 1 ? len(g + 1) : 0;
-  if (digits < 7 || digits > 15 || n > 7) return 0;
-  if (plus) return digits >= 8;
-  if (n == 1) {
-    const u8 *d = p + g->start;
-    return digits == 10 || digits == 11 || (digits <= 14 && digits > 9 && d[0] == '0' && d[1] == '0');
-  }
-  if ((g->start > 0 && p[g->start - 1] == '(') || p[g[1].start - g[1].sep] == ')') return 1;
-  for (u32 i = 0; i < n; i++) {
-    if (len(g + i) > 8) return 0;
-    ones += len(g + i) == 1;
-    slashes += i > 0 && sep(p, g + i) == '/';
-    dots += i > 0 && sep(p, g + i) == '.';
-  }
-  if (ones > 1 || is_date(p, g, n) || (dots == 3 && n == 4 && is_ip(p, g, n))) return 0;
-  if (slashes) return slashes == 1 && n == 2 && a >= 2 && a <= 5 && b >= 5;
-  if (dots && n < 3) return 0;
-  if (n == 2 && sep(p, g + 1) == '-' && a == 5 && b == 4) return 0; /* ZIP+4 */
-  if (digits == 7) return n == 2 && a == 3 && b == 4;
-  return 1;
-}
-
-typedef struct { u32 start, end; u8 kind, brief; } piece;
-
-/* whole judges groups as one number. */
-static piece whole(const u8 *p, const group *g, u32 n) {
-  piece r = {g->start, g[n - 1].end, PLAIN, 0};
-  u32 digits = 0;
-  for (u32 i = 0; i < n; i++) digits += len(g + i);
-  while (r.start > 0 && (p[r.start - 1] == '+' || p[r.start - 1] == '(')) r.start--;
-  i32 plus = r.start < g->start && p[g->start - 1] == '+';
-  if (!plus && is_card(p, g, n, digits)) r.kind = CARD;
-  else if (is_ssn(p, g, n)) r.kind = SSN;
-  else if (is_phone(p, g, n, digits, plus)) r.kind = PHONE;
-  r.brief = n == 2 && sep(p, g + 1) == ' ' && r.start == g->start;
-  return r;
-}
-
-/* judge releases a run of n bytes of digits and separators. */
-static void judge(const stream *s, const u8 *p, u32 n, i32 street) {
-  group g[MAX_NUMBER + 1];
-  u32 count = 0, at = 0;
-  for (u32 i = 0; i < n;) {
-    u32 from = i;
-    while (i < n && !is_digit(p[i])) i++;
-    if (i == n) break;
-    g[count].sep = i - from;
-    g[count].start = i;
-    while (i < n && is_digit(p[i])) i++;
-    g[count++].end = i;
-  }
-  for (u32 i = 0; i < count;) {
-    u32 k = 1;
-    while (i + k < count && joins(p, g + i + k)) k++;
-    piece all = whole(p, g + i, k);
-    for (u32 j = 0; j < k;) {
-      u32 m = k;
-      piece f = all;
-      if (all.kind == PLAIN) { /* each stretch between spaces for itself */
-        for (m = 1; j + m < k && sep(p, g + i + j + m) != ' '; m++) {}
-        f = whole(p, g + i + j, m);
-      }
-      if (f.kind != PLAIN && !(street && f.brief && f.end == n)) {
-        if (f.start > at) emit(s, p + at, f.start - at, PLAIN);
-        if (f.end > at) emit(s, p, f.end - at, f.kind);
-        at = f.end;
-      }
-      j += m;
+static int32_t set_label(sw_reader *r, label *l)
+{
+    if (sw_read_nil(r)) {
+        l->on = false;
+        return SW_OK;
     }
-    i += k;
-  }
-  emit(s, p + at, n - at, PLAIN);
+    uint32_t n;
+    const uint8_t *text = sw_read_text(r, &n);
+    if (n > LABEL_MAX)
+        return sw_fail(SW_EINVAL, "email, phone, card: a replacement has at most 64 bytes");
+    memcpy(l->text, text, n);
+    l->n = n;
+    return SW_OK;
 }
 
-/* tail handles a run that goes over into a word. */
-static u32 tail(const u8 *p, u32 n, u32 total, i32 end, i32 *open) {
-  u32 start = n, w;
-  while (start > 0 && is_word(p[start - 1])) start--;
-  w = run(p + start, total - start, MAX_WORD, is_word, end, open);
-  if (*open) return 0;
-  if (start > 0 && start + w < total && p[start + w] == '@') return start;
-  while (n > 1 && is_digit(p[n - 1]) && is_word(p[n]))
-    while (n > 1 && is_digit(p[n - 1])) n--;
-  if (n == 1 && is_digit(p[0])) {
-    i32 ignored;
-    n = run(p, total, MAX_WORD, is_word, 1, &ignored);
-  }
-  return n;
-}
-
-/* number judges a run of digits and separators; 0: it takes more text. */
-static u32 number(stream *s, const u8 *p, u32 total, i32 end) {
-  i32 open, street = 0;
-  u32 n = 1 + run(p + 1, total - 1, MAX_NUMBER, is_number, end, &open);
-  if (open) return 0;
-  if (n > MAX_NUMBER) {
-    s->skip = 'n';
-    emit(s, p, 1, PLAIN);
-    return 1;
-  }
-  if (n < total && (is_word(p[n]) || p[n] == '@')) {
-    n = tail(p, n, total, end, &open);
-    if (open) return 0;
-  }
-  if (n < total && p[n - 1] == ' ' && is_upper(p[n])) {
-    if (n + 1 == total && !end) return 0;
-    street = n + 1 < total && is_letter(p[n + 1]) && !is_upper(p[n + 1]);
-  }
-  while (n > 1 && !is_digit(p[n - 1])) n--;
-  judge(s, p, n, street);
-  return n;
-}
-
-/* step judges the beginning of the text and returns how much; 0: it takes more. */
-static u32 step(stream *s, const u8 *p, u32 total, i32 end) {
-  u32 n, d;
-  i32 open;
-  u8 c = *p;
-  if ((s->skip == 'w' && is_word(c)) || (s->skip == 'n' && is_number(c))) {
-    emit(s, p, 1, PLAIN);
-    return 1;
-  }
-  s->skip = 0;
-  if (c == '(') {
-    if (total < 2 && !end) return 0;
-    if (total > 1 && (is_digit(p[1]) || p[1] == '+')) return number(s, p, total, end);
-  }
-  if (!is_word(c)) {
-    emit(s, p, 1, PLAIN);
-    return 1;
-  }
-  n = run(p, total, MAX_WORD, is_word, end, &open);
-  if (open) return 0;
-  if (n > MAX_WORD) {
-    s->skip = 'w';
-    emit(s, p, 1, PLAIN);
-    return 1;
-  }
-  if (n < total && p[n] == '@') {
-    d = run(p + n + 1, total - n - 1, MAX_DOMAIN, is_domain, end, &open);
-    if (open) return 0;
-    if ((d = domain(p + n + 1, d < MAX_DOMAIN ? d : MAX_DOMAIN))) {
-      emit(s, p, n + 1 + d, EMAIL);
-      return n + 1 + d;
+static int32_t setting(sw_reader *r, const uint8_t *key, uint32_t n)
+{
+    for (int k = 0; k < KINDS; k++)
+        if (sw_is(key, n, label_keys[k]))
+            return set_label(r, &labels[k]);
+    if (sw_is(key, n, "prompts")) {
+        prompts = sw_read_bool(r);
+        return SW_OK;
     }
-  }
-  if (is_digit(c) || (c == '+' && n > 1 && is_digit(p[1]))) return number(s, p, total, end);
-  emit(s, p, n, PLAIN);
-  return n;
+    sw_fail(SW_EINVAL, "configuration: unknown key ");
+    sw_fail_text(key, n);
+    sw_fail_text("; known are email, phone, card, prompts", 39);
+    return SW_EINVAL;
 }
 
-static stream *lookup(u64 id) {
-  for (u32 i = 0; i < MAX_SEQS; i++)
-    if (streams[i].used && streams[i].id == id) return streams + i;
-  return 0;
+int32_t sw_configure(const uint8_t *message, uint32_t n)
+{
+    for (int k = 0; k < KINDS; k++) {
+        labels[k].on = true;
+        labels[k].n = (uint32_t)strlen(label_texts[k]);
+        memcpy(labels[k].text, label_texts[k], labels[k].n);
+    }
+    prompts = false;
+    sw_message m;
+    int32_t err = sw_read_message(message, n, &m);
+    if (err || m.config.at == m.config.end)
+        return err;
+    sw_reader r = m.config;
+    for (uint32_t pairs = sw_read_map(&r); pairs > 0 && !r.err; pairs--) {
+        uint32_t len;
+        const uint8_t *key = sw_read_text(&r, &len);
+        if (!r.err && (err = setting(&r, key, len)))
+            return err;
+    }
+    if (r.err)
+        return sw_fail(SW_EINVAL, "configuration: want a map {email, phone, card: text or nil, prompts: bool}");
+    return SW_OK;
 }
 
-/* configure reads {"text": "..."}. */
-static i32 configure(stream *s, sw_reader r) {
-  i64 n = 0;
-  const u8 *p = 0;
-  if (!r.p) return 0;
-  if (!sw_find(&r, "text")) return r.ok ? 0 : sw_fail(SW_EINVAL, "the configuration is not a map");
-  if (sw_item(&r, &n, &p) != 's' || n > MAX_TEXT) return sw_fail(SW_EINVAL, "text: want a string of at most 64 bytes");
-  s->text_n = n;
-  for (i64 i = 0; i < n; i++) s->text[i] = p[i];
-  return 0;
+/* A request has no settings of its own; a map with nothing but a seed passes. */
+int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
+{
+    sw_message m;
+    int32_t err = sw_read_message(message, n, &m);
+    if (err)
+        return err;
+    if (m.config.at != m.config.end) {
+        for (uint32_t pairs = sw_read_map(&m.config); pairs > 0 && !m.config.err; pairs--) {
+            uint32_t len;
+            const uint8_t *key = sw_read_text(&m.config, &len);
+            if (!m.config.err && !sw_is(key, len, "seed"))
+                return sw_fail(SW_EINVAL, "redact is configured when it is loaded, not by a request");
+            sw_skip(&m.config);
+        }
+        if (m.config.err)
+            return sw_fail(SW_EINVAL, "configuration of the request: want a map");
+    }
+    int32_t slot = sw_slot_open(slots, SEQUENCES, seq);
+    if (slot < 0)
+        return slot;
+    pasts[slot].n = 0;
+    return SW_OK;
 }
 
-static i32 on_configure(sw_reader config, u64 seed) {
-  (void)seed;
-  return configure(&standard, config);
+int32_t sw_seq_close(uint64_t seq)
+{
+    int32_t slot = sw_slot_close(slots, SEQUENCES, seq);
+    return slot < 0 ? slot : SW_OK;
 }
 
-static i32 on_seq_open(u64 seq, sw_reader config, u64 seed) {
-  (void)seed;
-  for (u32 i = 0; i < MAX_SEQS; i++) {
-    stream *s = streams + i;
-    if (s->used) continue;
-    *s = standard;
-    s->id = seq;
-    i32 e = configure(s, config);
-    s->used = !e;
-    return e;
-  }
-  return sw_fail(SW_ENOSPC, "too many sequences");
+/* --- characters -------------------------------------------------------------- */
+
+enum { LETTER = 1, DIGIT = 2, MARK = 4 }; /* MARK: punctuation inside of local parts */
+
+static const uint8_t class_of[256] = {
+    ['0'] = DIGIT, ['1'] = DIGIT, ['2'] = DIGIT, ['3'] = DIGIT, ['4'] = DIGIT,
+    ['5'] = DIGIT, ['6'] = DIGIT, ['7'] = DIGIT, ['8'] = DIGIT, ['9'] = DIGIT,
+    ['a'] = LETTER, ['b'] = LETTER, ['c'] = LETTER, ['d'] = LETTER, ['e'] = LETTER,
+    ['f'] = LETTER, ['g'] = LETTER, ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER,
+    ['k'] = LETTER, ['l'] = LETTER, ['m'] = LETTER, ['n'] = LETTER, ['o'] = LETTER,
+    ['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER, ['s'] = LETTER, ['t'] = LETTER,
+    ['u'] = LETTER, ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER,
+    ['z'] = LETTER, ['A'] = LETTER, ['B'] = LETTER, ['C'] = LETTER, ['D'] = LETTER,
+    ['E'] = LETTER, ['F'] = LETTER, ['G'] = LETTER, ['H'] = LETTER, ['I'] = LETTER,
+    ['J'] = LETTER, ['K'] = LETTER, ['L'] = LETTER, ['M'] = LETTER, ['N'] = LETTER,
+    ['O'] = LETTER, ['P'] = LETTER, ['Q'] = LETTER, ['R'] = LETTER, ['S'] = LETTER,
+    ['T'] = LETTER, ['U'] = LETTER, ['V'] = LETTER, ['W'] = LETTER, ['X'] = LETTER,
+    ['Y'] = LETTER, ['Z'] = LETTER, ['_'] = LETTER,
+    ['.'] = MARK, ['-'] = MARK, ['+'] = MARK, ['%'] = MARK, ['\''] = MARK, ['~'] = MARK,
+};
+
+static bool is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
+static bool is_word(uint8_t c) { return class_of[c] & (LETTER | DIGIT); }
+static bool is_tail(uint8_t c) { return (c & 0xc0) == 0x80; }
+
+/* Whether two bytes are a letter that addresses may hold: U+00C0 to U+07FF, that
+ * is Latin, Greek, Cyrillic, Hebrew and Arabic, less the signs for times and divided. */
+static bool is_letter2(uint8_t a, uint8_t b)
+{
+    return a >= 0xc3 && a <= 0xdf && is_tail(b) && !(a == 0xc3 && (b == 0x97 || b == 0xb7));
 }
 
-static i32 on_seq_close(u64 seq) {
-  stream *s = lookup(seq);
-  if (!s) return SW_ENOENT;
-  s->used = 0;
-  return 0;
+/* The text of a call, what came before it, and how far it is settled. */
+typedef struct {
+    const uint8_t *p;
+    int32_t n;
+    bool final;    /* nothing follows */
+    int32_t floor; /* matches begin here or later */
+    const past *before;
+} view;
+
+/* The byte at i >= -CONTEXT; 0 before the text's start. */
+static uint8_t at(const view *v, int32_t i)
+{
+    if (i >= 0)
+        return v->p[i];
+    i += (int32_t)v->before->n;
+    return i >= 0 ? v->before->text[i] : 0;
 }
 
-SW_EXPORT(sw_filter) i64 sw_filter(u64 seq, const u8 *p, u32 n, u32 flags) {
-  stream *s = lookup(seq);
-  u32 done = 0, longest, need;
-  if (!s) return sw_fail(SW_ENOENT, "no such sequence");
-  if (s->flags != (flags & SW_PROMPT)) {
-    s->flags = flags & SW_PROMPT;
-    s->skip = 0;
-  }
-  /* The shortest thing replaced has six bytes: a@b.cc. */
-  longest = s->text_n > 8 ? s->text_n : 8;
-  need = n + n / 6 * longest + 16;
-  if (need > out_cap) {
-    sw_put(out, out_cap);
-    out_cap = 0;
-    if (!(out = sw_get(need))) return sw_fail(SW_ENOMEM, "no memory for the output");
-    out_cap = need;
-  }
-  out_n = found = 0;
-  while (done < n) {
-    u32 k = step(s, p + done, n - done, (flags & (SW_END | SW_REPLAY)) != 0);
-    if (!k) break;
-    done += k;
-  }
-  if (found) return sw_verdict(SW_REPLACE, done);
-  return done ? sw_verdict(SW_PASS, done) : sw_verdict(n ? SW_HOLD : SW_PASS, 0);
+/* Length of the UTF-8 character at i: 1 to 4; 0 if it is none; -1 if more must
+ * come to tell. */
+static int32_t char_at(const view *v, int32_t i)
+{
+    uint8_t a = v->p[i];
+    if (a < 0x80)
+        return 1;
+    int32_t len = a >= 0xc2 && a <= 0xdf ? 2 : (a & 0xf0) == 0xe0 ? 3 : a >= 0xf0 && a <= 0xf4 ? 4 : 0;
+    if (len == 0)
+        return 0;
+    for (int32_t k = 1; k < len; k++) {
+        if (i + k >= v->n)
+            return v->final ? 0 : -1;
+        uint8_t b = v->p[i + k];
+        uint8_t low = 0x80, high = 0xbf;
+        if (k == 1) {
+            low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80;
+            high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
+        }
+        if (b < low || b > high)
+            return 0;
+    }
+    return len;
 }
 
-SW_EXPORT(sw_out) i64 sw_out(void) { return sw_pack(out, out_n); }
+/* --- e-mail addresses -------------------------------------------------------- */
+
+enum { NONE = 0, MORE = -1 }; /* results of matchers; a match is its end */
+
+/* Where the local part before end begins: the last LOCAL_MAX bytes of letters,
+ * digits and marks, whole characters, not beginning with a mark. */
+static int32_t local_start(const view *v, int32_t end)
+{
+    int32_t i = end;
+    while (i > v->floor && end - i < LOCAL_MAX) {
+        if (class_of[v->p[i - 1]])
+            i--;
+        else if (i - 1 > v->floor && end - i + 2 <= LOCAL_MAX && is_letter2(v->p[i - 2], v->p[i - 1]))
+            i -= 2;
+        else
+            break;
+    }
+    while (i < end && class_of[v->p[i]] == MARK)
+        i++;
+    return i;
+}
+
+/* The end of the domain that begins at i. It has two labels or more, and the last
+ * is not a number: two letters at least. */
+static int32_t domain_end(const view *v, int32_t from)
+{
+    int32_t good = NONE, i = from, label = from, letters = 0;
+    for (;;) {
+        bool over = i - from >= DOMAIN_MAX;
+        if (i >= v->n && !v->final && !over)
+            return MORE;
+        uint8_t c = over || i >= v->n ? 0 : v->p[i];
+        if (class_of[c] & (LETTER | DIGIT) && c != '_') {
+            letters += !is_digit(c);
+            i++;
+            continue;
+        }
+        if (c >= 0xc3 && c <= 0xdf) {
+            if (i + 1 >= v->n && !v->final)
+                return MORE;
+            if (i + 1 < v->n && is_letter2(c, v->p[i + 1])) {
+                letters += 2;
+                i += 2;
+                continue;
+            }
+        }
+        if (c == '-' && i > label) {
+            i++;
+            continue;
+        }
+        int32_t end = i;
+        while (end > label && v->p[end - 1] == '-')
+            end--;
+        if (label > from && letters >= 2)
+            good = end;
+        if (c != '.' || i == label)
+            return good;
+        label = ++i;
+        letters = 0;
+    }
+}
+
+/* The address whose @ is at i. */
+static int32_t email_at(const view *v, int32_t i, int32_t *start)
+{
+    *start = local_start(v, i);
+    return *start == i ? NONE : domain_end(v, i + 1);
+}
+
+/* --- runs of digits ----------------------------------------------------------- */
+
+enum { SPACE = 1, HYPHEN, DOT, SLASH, TOUCH }; /* what is between two groups */
+enum { GROUPS = 10, DIGITS = 19 };
+
+/* Groups of digits with separators between, from start on. One group more than
+ * any match can have is there, if the text has it. */
+typedef struct {
+    int32_t start;
+    bool plus;
+    int32_t n;
+    int32_t from[GROUPS], to[GROUPS];
+    uint8_t sep[GROUPS];   /* before the group */
+    bool paren[GROUPS];    /* the group stands in parentheses */
+    int32_t close[GROUPS]; /* end of the group, its closing parenthesis included */
+} run;
+
+/* The separator at i: its length, 0 for none, MORE. */
+static int32_t separator(const view *v, int32_t i, uint8_t *kind)
+{
+    switch (v->p[i]) {
+    case ' ':
+        *kind = SPACE;
+        return 1;
+    case '-':
+        *kind = HYPHEN;
+        return 1;
+    case '.':
+        *kind = DOT;
+        return 1;
+    case '/':
+        *kind = SLASH;
+        return 1;
+    case 0xc2:
+    case 0xe2:
+        break;
+    default:
+        return 0;
+    }
+    int32_t len = char_at(v, i);
+    if (len <= 0)
+        return len;
+    uint8_t b = v->p[i + 1], c = len > 2 ? v->p[i + 2] : 0;
+    if (len == 2 ? b == 0xa0 : b == 0x80 && (c == 0x89 || c == 0xaf)) { /* U+00A0 2009 202F */
+        *kind = SPACE;
+        return len;
+    }
+    if (len == 3 && b == 0x80 && c >= 0x90 && c <= 0x93) { /* U+2010 to 2013 */
+        *kind = HYPHEN;
+        return len;
+    }
+    return 0;
+}
+
+/* Reads one group with an optional parenthesis around it; the digit is at i. */
+static int32_t group(const view *v, run *r, int32_t i, uint8_t sep, bool paren)
+{
+    int32_t k = r->n, end = i;
+    while (end < v->n && is_digit(v->p[end]) && end - i <= DIGITS)
+        end++;
+    if (end >= v->n && !v->final && end - i <= DIGITS)
+        return MORE;
+    r->from[k] = i;
+    r->to[k] = r->close[k] = end;
+    r->sep[k] = sep;
+    r->paren[k] = paren && end < v->n && v->p[end] == ')';
+    if (r->paren[k])
+        r->close[k] = end + 1;
+    r->n++;
+    return 1;
+}
+
+/* Reads the run that begins at start: 1, NONE if there is none, MORE. */
+static int32_t read_run(const view *v, int32_t start, run *r)
+{
+    r->start = start;
+    r->n = 0;
+    r->plus = false;
+    int32_t i = start, digits = 0;
+    uint8_t sep = TOUCH;
+    for (;;) {
+        bool paren = false;
+        if (i < v->n && v->p[i] == '(' && (r->n <= 2)) {
+            paren = true;
+            i++;
+        }
+        if (r->n == 0 && i < v->n && v->p[i] == '+') {
+            r->plus = true;
+            i++;
+            if (!paren && i < v->n && v->p[i] == '(') {
+                paren = true;
+                i++;
+            }
+        }
+        if (i >= v->n)
+            return v->final ? r->n > 0 : MORE;
+        if (!is_digit(v->p[i]) || (sep == TOUCH && r->n > 0 && !paren && !r->paren[r->n - 1]))
+            return r->n > 0;
+        if (group(v, r, i, sep, paren) == MORE)
+            return MORE;
+        int32_t k = r->n - 1;
+        digits += r->to[k] - r->from[k];
+        if (digits > DIGITS || r->n == GROUPS)
+            return 1;
+        i = r->close[k];
+        sep = TOUCH;
+        if (i >= v->n)
+            return v->final ? 1 : MORE;
+        int32_t len = separator(v, i, &sep);
+        if (len == MORE)
+            return MORE;
+        i += len;
+    }
+}
+
+static int32_t length(const run *r, int32_t k) { return r->to[k] - r->from[k]; }
+
+static int32_t value(const view *v, const run *r, int32_t k)
+{
+    int32_t x = 0;
+    for (int32_t i = r->from[k]; i < r->to[k] && i < r->from[k] + 6; i++)
+        x = x * 10 + (v->p[i] - '0');
+    return x;
+}
+
+static bool same_separators(const run *r, int32_t h)
+{
+    for (int32_t k = 2; k <= h; k++)
+        if (r->sep[k] != r->sep[1])
+            return false;
+    return true;
+}
+
+/* What the character before a run allows. */
+enum { MAY_CARD = 1, MAY_PHONE = 2 };
+
+static int32_t allowed_before(const view *v, int32_t i)
+{
+    uint8_t a = at(v, i - 1), b = at(v, i - 2);
+    if (a >= 0x80) {
+        uint8_t c = at(v, i - 3);
+        bool money = (b == 0xc2 && (a == 0xa3 || a == 0xa5)) || (c == 0xe2 && b == 0x82);
+        return is_letter2(b, a) || money ? 0 : MAY_CARD | MAY_PHONE;
+    }
+    if (is_word(a))
+        return 0;
+    switch (a) {
+    case '.':
+    case ',':
+    case ':':
+        return is_digit(b) ? 0 : MAY_CARD | MAY_PHONE;
+    case '-':
+    case '+':
+        return is_word(b) ? 0 : MAY_CARD | MAY_PHONE;
+    case '(':
+        return is_word(b) ? MAY_CARD : MAY_CARD | MAY_PHONE;
+    case '$':
+        return 0;
+    case '/':
+    case '\\':
+    case '#':
+        return is_digit(b) ? 0 : MAY_CARD;
+    }
+    return MAY_CARD | MAY_PHONE;
+}
+
+/* Whether a number may end at i: 1, NONE, MORE. */
+static int32_t allowed_after(const view *v, int32_t i)
+{
+    if (i >= v->n)
+        return v->final ? 1 : MORE;
+    uint8_t c = v->p[i];
+    if (is_word(c) || c == '@' || c == '%')
+        return NONE;
+    if (c == ',' || c == ':' || c == '.') {
+        if (i + 1 >= v->n)
+            return v->final ? 1 : MORE;
+        return !is_digit(v->p[i + 1]);
+    }
+    if (c < 0x80)
+        return 1;
+    int32_t len = char_at(v, i);
+    if (len == MORE)
+        return MORE;
+    if (len == 2 && (is_letter2(c, v->p[i + 1]) || (c == 0xc2 && v->p[i + 1] != 0xa0 && v->p[i + 1] != 0xbb)))
+        return NONE; /* a letter, a unit, money */
+    return !(len == 3 && c == 0xe2 && v->p[i + 1] == 0x82);
+}
+
+/* --- payment cards ------------------------------------------------------------ */
+
+/* Whether issuers give out numbers of n digits that begin with d (six digits). */
+static bool issued(int32_t d, int32_t n)
+{
+    int32_t two = d / 10000, three = d / 1000, four = d / 100;
+    if (two >= 40 && two <= 49)
+        return n == 13 || n == 16 || n == 19; /* Visa */
+    if (n == 16 && ((two >= 51 && two <= 55) || (four >= 2200 && four <= 2204) || (four >= 2221 && four <= 2720)))
+        return true; /* Mastercard, Mir */
+    if (n == 15 && (two == 34 || two == 37 || four == 2131 || four == 1800))
+        return true; /* American Express, early JCB */
+    if (n == 14 && ((three >= 300 && three <= 305) || three == 309 || two == 36 || two == 38 || two == 39))
+        return true; /* Diners Club */
+    if (n >= 16 && ((four >= 3528 && four <= 3589) || four == 6011 || (three >= 644 && three <= 659) || two == 62 || two == 60))
+        return true; /* JCB, Discover, UnionPay, RuPay */
+    return two == 50 || (two >= 56 && two <= 58) || four == 6304 || four == 6759 || (four >= 6761 && four <= 6763); /* Maestro */
+}
+
+/* The check digit (Luhn, US patent 2,950,048; ISO/IEC 7812-1 annex B). */
+static bool luhn(const uint8_t *d, int32_t n)
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t x = d[n - 1 - i];
+        if (i & 1)
+            x = x > 4 ? 2 * x - 9 : 2 * x;
+        sum += x;
+    }
+    return sum % 10 == 0;
+}
+
+/* Whether groups 0..h stand as on cards: all together, by fours, or 4-6-4/5. */
+static bool card_shape(const run *r, int32_t h)
+{
+    if (h == 0)
+        return true;
+    if (length(r, 0) != 4 || !same_separators(r, h) || (r->sep[1] != SPACE && r->sep[1] != HYPHEN))
+        return false;
+    if (h == 2 && length(r, 1) == 6 && (length(r, 2) == 4 || length(r, 2) == 5))
+        return true;
+    for (int32_t k = 1; k < h; k++)
+        if (length(r, k) != 4)
+            return false;
+    return length(r, h) <= 4;
+}
+
+static int32_t card_end(const view *v, const run *r)
+{
+    if (r->plus || r->paren[0])
+        return NONE;
+    uint8_t d[DIGITS];
+    int32_t n = 0, end[GROUPS], last = -1;
+    for (int32_t k = 0; k < r->n && n + length(r, k) <= DIGITS && !r->paren[k]; k++) {
+        for (int32_t i = r->from[k]; i < r->to[k]; i++)
+            d[n++] = (uint8_t)(v->p[i] - '0');
+        end[last = k] = n;
+    }
+    for (int32_t h = last; h >= 0 && end[h] >= 12; h--) {
+        int32_t head = 0;
+        for (int32_t i = 0; i < 6; i++)
+            head = head * 10 + d[i];
+        bool goes_on = h + 1 < r->n && r->sep[h + 1] != SPACE;
+        if (goes_on || !card_shape(r, h) || !issued(head, end[h]) || !luhn(d, end[h]))
+            continue;
+        int32_t ok = h + 1 < r->n ? 1 : allowed_after(v, r->to[h]);
+        if (ok != NONE)
+            return ok == MORE ? MORE : r->to[h];
+    }
+    return NONE;
+}
+
+/* --- phone numbers ------------------------------------------------------------- */
+
+/* Words before a number that say what it is. A star stands for any ending. */
+static const char *const phone_words[] = {
+    "phone*", "telephone*", "tel", "telef*", "mobile", "mobil", "cell", "cellphone", "fax", "call", "calls",
+    "called", "calling", "dial", "sms", "whatsapp", "contact", "landline", "hotline", "handy", "ring", "reach",
+};
+static const char *const other_words[] = {
+    "isbn*", "issn*", "doi", "order", "invoice", "serial", "id", "version", "card", "iban", "account", "population",
+    "ssn", "passport", "license", "licence", "ticket", "case", "tracking", "reference",
+};
+
+static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+
+static bool word_at(const uint8_t *w, int32_t n, const char *word)
+{
+    int32_t i = 0;
+    for (; word[i] && word[i] != '*'; i++)
+        if (i >= n || w[i] != (uint8_t)word[i])
+            return false;
+    return word[i] == '*' || i == n || !(class_of[w[i]] & LETTER);
+}
+
+/* The last telling word in the CONTEXT bytes before a run: 1 a phone's, -1
+ * another number's, 0 none. */
+static int32_t hint(const view *v, int32_t start)
+{
+    uint8_t w[CONTEXT];
+    int32_t says = 0;
+    for (int32_t i = 0; i < CONTEXT; i++)
+        w[i] = lower(at(v, start - CONTEXT + i));
+    for (int32_t i = 0; i < CONTEXT; i++) {
+        if (!(class_of[w[i]] & LETTER) || (i > 0 && class_of[w[i - 1]] & LETTER))
+            continue;
+        for (uint32_t k = 0; k < sizeof phone_words / sizeof *phone_words; k++)
+            if (word_at(w + i, CONTEXT - i, phone_words[k]))
+                says = 1;
+        for (uint32_t k = 0; k < sizeof other_words / sizeof *other_words; k++)
+            if (word_at(w + i, CONTEXT - i, other_words[k]))
+                says = -1;
+    }
+    return says;
+}
+
+static bool is_year(int32_t x) { return x >= 1800 && x <= 2100; }
+
+/* How many groups at the run's start are a date, an IP address or a span of years. */
+static int32_t not_phone(const view *v, const run *r)
+{
+    if (r->plus || r->n < 2)
+        return 0;
+    int32_t a = value(v, r, 0), b = value(v, r, 1), c = r->n > 2 ? value(v, r, 2) : 0;
+    bool same = r->n > 2 && r->sep[1] == r->sep[2] && r->sep[1] != SPACE && r->sep[1] != TOUCH;
+    if (same && length(r, 0) == 4 && is_year(a) && length(r, 1) <= 2 && b <= 12 && length(r, 2) <= 2 && c <= 31)
+        return 3;
+    if (same && length(r, 0) <= 2 && length(r, 1) <= 2 && a <= 31 && b <= 31 && length(r, 2) == 4 && is_year(c))
+        return 3;
+    if (length(r, 0) == 4 && length(r, 1) == 4 && is_year(a) && is_year(b))
+        return 2;
+    if (r->n > 3 && r->sep[1] == DOT && same_separators(r, 3)) {
+        bool small = true;
+        for (int32_t k = 0; k < 4; k++)
+            small &= length(r, k) <= 3 && value(v, r, k) <= 255;
+        if (small && (r->n == 4 || r->sep[4] != DOT))
+            return 4;
+    }
+    return 0;
+}
+
+/* Lengths of groups 0..h, each in four bits, the first on the left. */
+static uint64_t shape(const run *r, int32_t h)
+{
+    uint64_t s = 0;
+    for (int32_t k = 0; k <= h; k++)
+        s = s << 4 | (uint64_t)(length(r, k) > 15 ? 15 : length(r, k));
+    return s;
+}
+
+/* Whether all groups from..h have at least two digits and at most max. */
+static bool sizes(const run *r, int32_t from, int32_t h, int32_t max)
+{
+    for (int32_t k = from; k <= h; k++)
+        if (length(r, k) < 2 || length(r, k) > max)
+            return false;
+    return true;
+}
+
+/* Whether groups 0..h with n digits are an international number after + or 00
+ * (ITU-T E.164: at most 15 digits). */
+static bool international(const view *v, const run *r, int32_t h, int32_t n)
+{
+    const uint8_t *d = v->p + r->from[0];
+    if (r->plus) {
+        if (d[0] == '0' || n < 8 || n > 15 || (h > 0 && length(r, h) < 2))
+            return false;
+        return d[0] != '1' || n == 11;
+    }
+    if (d[0] != '0' || length(r, 0) < 2 || d[1] != '0' || h == 0 || n < 10 || n > 17 || length(r, h) < 2)
+        return false;
+    return length(r, 0) > 2 ? d[2] != '0' : length(r, 1) <= 3 && v->p[r->from[1]] != '0' && h < 6 && !sizes(r, 0, h, 2);
+}
+
+/* North America: area code, exchange, line, with or without 1 in front. */
+static bool north_american(const view *v, const run *r, int32_t h)
+{
+    uint64_t s = shape(r, h);
+    int32_t area = s == 0x334 ? 0 : s == 0x1334 && v->p[r->from[0]] == '1' ? 1 : -1;
+    return area >= 0 && v->p[r->from[area]] >= '2';
+}
+
+/* Area code in parentheses, or with the trunk prefix 0. */
+static bool national(const view *v, const run *r, int32_t h, int32_t n)
+{
+    const uint8_t *d = v->p + r->from[0];
+    bool trunk = d[0] == '0' && length(r, 0) >= 2 && d[1] != '0';
+    if (!sizes(r, 0, h, h == 0 ? 11 : 8) || (h > 0 && r->paren[h]))
+        return false;
+    if (h == 0)
+        return trunk && (n == 10 || n == 11);
+    if (r->paren[0]) {
+        bool years = h == 2 && is_year(value(v, r, 1)) && is_year(value(v, r, 2));
+        return n >= 8 && n <= 12 && length(r, 0) <= (trunk ? 5 : 3) && (trunk || h >= 2) && !years;
+    }
+    for (int32_t k = 2; k <= h; k++)
+        if (r->sep[k] == SLASH)
+            return false;
+    return trunk && n >= 9 && n <= 11 && h <= 4;
+}
+
+/* What only a word before it makes a phone number. */
+static bool with_word(const run *r, int32_t h, int32_t n)
+{
+    if (h == 0)
+        return n >= 7 && n <= 15;
+    return n >= 7 && n <= 15 && h <= 5 && sizes(r, 1, h, 8);
+}
+
+/* The end of an extension (x and up to six digits) after a number that ends at i. */
+static int32_t extension(const view *v, int32_t i)
+{
+    int32_t x = i;
+    if (x < v->n && v->p[x] == ' ')
+        x++;
+    if (x < v->n && v->p[x] != 'x')
+        return i;
+    int32_t end = x + 1;
+    while (end < v->n && end - x <= 6 && is_digit(v->p[end]))
+        end++;
+    if (end >= v->n && end - x <= 6 && !v->final)
+        return MORE;
+    return end > x + 1 && x < v->n ? end : i;
+}
+
+static bool phone_shape(const view *v, const run *r, int32_t h, int32_t n, int32_t says)
+{
+    if (international(v, r, h, n))
+        return true;
+    if (r->plus || says < 0)
+        return false;
+    bool series = h + 1 < r->n && (r->sep[h + 1] != SPACE || length(r, h + 1) == length(r, h));
+    bool ssn = shape(r, h) == 0x324 && r->sep[1] == HYPHEN;
+    if (series || ssn)
+        return false;
+    return north_american(v, r, h) || national(v, r, h, n) || (says > 0 && with_word(r, h, n));
+}
+
+static int32_t phone_end(const view *v, const run *r)
+{
+    int32_t n = 0, last = -1, total[GROUPS];
+    for (int32_t k = 0; k < r->n && k < GROUPS - 1; k++) {
+        n += length(r, k);
+        if (n > 17)
+            break;
+        total[last = k] = n;
+    }
+    if (last < 0 || total[last] < 7)
+        return NONE;
+    int32_t says = hint(v, r->start);
+    for (int32_t h = last; h >= 0 && total[h] >= 7; h--) {
+        if (!phone_shape(v, r, h, total[h], says))
+            continue;
+        int32_t end = extension(v, r->close[h]);
+        if (end == MORE)
+            return MORE;
+        int32_t ok = h + 1 < r->n && end == r->close[h] ? 1 : allowed_after(v, end);
+        if (ok != NONE)
+            return ok == MORE ? MORE : end;
+    }
+    return NONE;
+}
+
+/* The number at start: its end and kind, NONE with the place to go on, or MORE. */
+static int32_t number_at(const view *v, int32_t start, int32_t *kind, int32_t *next)
+{
+    *next = start + 1;
+    int32_t may = allowed_before(v, start);
+    if (!may)
+        return NONE;
+    run r;
+    int32_t got = read_run(v, start, &r);
+    if (got != 1)
+        return got;
+    *next = r.to[0];
+    *kind = CARD;
+    int32_t end = may & MAY_CARD ? card_end(v, &r) : NONE;
+    if (end != NONE || !(may & MAY_PHONE))
+        return end;
+    int32_t other = not_phone(v, &r);
+    if (other > 0) {
+        *next = r.to[other - 1];
+        return NONE;
+    }
+    *kind = PHONE;
+    return phone_end(v, &r);
+}
+
+/* --- the text ------------------------------------------------------------------- */
+
+/* What is released in place of the text; kept from call to call. */
+static uint8_t *out;
+static uint32_t out_n, out_cap;
+
+static bool put(const void *p, uint32_t n)
+{
+    if (n > out_cap - out_n) {
+        uint32_t cap = 2 * (out_n + n) + 1024;
+        uint8_t *more = sw_alloc(cap, 16);
+        if (!more)
+            return false;
+        memcpy(more, out, out_n);
+        sw_free(out, out_cap, 16);
+        out = more;
+        out_cap = cap;
+    }
+    memcpy(out + out_n, p, n);
+    out_n += n;
+    return true;
+}
+
+/* The next place from i on where something may begin: @ + ( digits, not ASCII. */
+static int32_t next_place(const view *v, int32_t i)
+{
+    const v128_t nine = wasm_i8x16_splat(9), zero = wasm_i8x16_splat('0');
+    for (; i + 16 <= v->n; i += 16) {
+        v128_t x = wasm_v128_load(v->p + i);
+        v128_t hit = wasm_u8x16_le(wasm_i8x16_sub(x, zero), nine);
+        hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat('@')));
+        hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat('+')));
+        hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat('(')));
+        uint32_t bits = wasm_i8x16_bitmask(wasm_v128_or(hit, x));
+        if (bits)
+            return i + __builtin_ctz(bits);
+    }
+    for (; i < v->n; i++) {
+        uint8_t c = v->p[i];
+        if (is_digit(c) || c == '@' || c == '+' || c == '(' || c >= 0x80)
+            return i;
+    }
+    return v->n;
+}
+
+/* Judges the text: writes to out what differs, from the first difference on.
+ * Returns the number of bytes settled, or SW_ENOMEM. */
+static int32_t judge(view *v, bool *changed)
+{
+    int32_t i = 0, copied = 0, settled = -1;
+    out_n = 0;
+    *changed = false;
+    while (settled < 0 && (i = next_place(v, i)) < v->n) {
+        int32_t start = i, next = i + 1, end = NONE, kind = EMAIL;
+        const void *instead = "\xef\xbf\xbd"; /* U+FFFD, for bytes that are not UTF-8 */
+        uint32_t instead_n = 3;
+        if (v->p[i] >= 0x80) {
+            int32_t len = char_at(v, i);
+            next = i + len;
+            end = len == 0 ? i + 1 : len == MORE ? MORE : NONE;
+        } else {
+            end = v->p[i] == '@' ? email_at(v, i, &start) : number_at(v, i, &kind, &next);
+            instead = labels[kind].text;
+            instead_n = labels[kind].n;
+            if (end > 0 && !labels[kind].on) {
+                next = v->floor = end;
+                end = NONE;
+            }
+        }
+        if (end == MORE) {
+            settled = start;
+        } else if (end == NONE) {
+            i = next;
+        } else {
+            if (!put(v->p + copied, (uint32_t)(start - copied)) || !put(instead, instead_n))
+                return SW_ENOMEM;
+            *changed = true;
+            i = v->floor = copied = end;
+        }
+    }
+    if (settled < 0)
+        settled = v->n;
+    if (!v->final) { /* the last word may go on to be an address */
+        int32_t tail = v->n;
+        while (tail > v->floor && v->n - tail < 3 && v->p[tail - 1] >= 0x80)
+            tail--;
+        int32_t word = local_start(v, v->n), cut = local_start(v, tail);
+        settled = word < settled ? word : settled;
+        if (tail < v->n && char_at(v, tail) == MORE && cut < settled)
+            settled = cut;
+    }
+    if (*changed && !put(v->p + copied, (uint32_t)(settled - copied)))
+        return SW_ENOMEM;
+    return settled;
+}
+
+/* Keeps the last bytes of what is settled. */
+static void remember(past *b, const uint8_t *p, uint32_t n)
+{
+    if (n >= CONTEXT) {
+        memcpy(b->text, p + n - CONTEXT, CONTEXT);
+        b->n = CONTEXT;
+        return;
+    }
+    uint32_t keep = b->n + n > CONTEXT ? CONTEXT - n : b->n;
+    memmove(b->text, b->text + b->n - keep, keep);
+    memcpy(b->text + keep, p, n);
+    b->n = keep + n;
+}
+
+int64_t sw_filter(uint64_t seq, const uint8_t *text, uint32_t n, uint32_t flags)
+{
+    int32_t slot = sw_slot_find(slots, SEQUENCES, seq);
+    if (slot < 0)
+        return sw_fail(SW_ENOENT, "the sequence is not open");
+    if (n > INT32_MAX / 4)
+        return sw_fail(SW_E2BIG, "the text is longer than 512 MiB");
+    past *before = &pasts[slot];
+    if (flags & SW_FLAG_REPLAY) {
+        remember(before, text, n);
+        return sw_pass(n);
+    }
+    if (flags & SW_FLAG_PROMPT && !prompts)
+        return sw_pass(n);
+    view v = {text, (int32_t)n, flags & SW_FLAG_END, 0, before};
+    bool changed;
+    int32_t settled = judge(&v, &changed);
+    if (settled < 0)
+        return sw_fail(settled, "no memory for the redacted text");
+    remember(before, text, (uint32_t)settled);
+    if (v.final)
+        before->n = 0;
+    if (changed)
+        return sw_replace((uint32_t)settled, out, out_n);
+    return settled == 0 && n > 0 ? sw_hold() : sw_pass((uint32_t)settled);
+}

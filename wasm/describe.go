@@ -1,0 +1,145 @@
+package wasm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/wasm/internal/binary"
+)
+
+// Description is what a module says about itself, read without running it.
+type Description struct {
+	Hash        string        `json:"sha256"`
+	Bytes       int           `json:"bytes"`
+	Manifest    *abi.Manifest `json:"manifest"` // nil if only running the plugin would tell
+	Imports     []string      `json:"imports"`
+	Exports     []string      `json:"exports"`
+	Functions   int           `json:"functions"`
+	MemoryPages uint32        `json:"memory_pages"` // at the start, of 64 KiB
+	Start       bool          `json:"start"`        // runs code when instantiated
+}
+
+// Describe scans a module and reads its manifest, if that is in a section.
+func Describe(module []byte) (*Description, error) {
+	scan, err := binary.Scan(module, Limits{}.withDefaults().scan())
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(module)
+	d := &Description{
+		Hash: hex.EncodeToString(hash[:]), Bytes: len(module), Functions: len(scan.Funcs), Start: scan.Start >= 0,
+	}
+	if scan.Memory != nil {
+		d.MemoryPages = scan.Memory.Min
+	}
+	for _, im := range scan.Imports {
+		d.Imports = append(d.Imports, im.Module+"."+im.Name)
+	}
+	for _, e := range scan.Exports {
+		d.Exports = append(d.Exports, e.Name)
+	}
+	if section, ok := scan.Custom(abi.ManifestSection); ok {
+		if d.Manifest, err = abi.ParseManifest(section); err != nil {
+			return nil, err
+		}
+	}
+	if d.Manifest == nil && !slices.Contains(d.Exports, abi.ExportManifest) {
+		return nil, fmt.Errorf("the module has neither a custom section %s nor an export %s: it is not a sandwarp plugin", abi.ManifestSection, abi.ExportManifest)
+	}
+	return d, nil
+}
+
+// ReadManifest returns a plugin's manifest: from its section, or by asking the
+// plugin, which is interpreted for that within the default limits.
+func ReadManifest(module []byte) (*abi.Manifest, error) {
+	d, err := Describe(module)
+	if err != nil || d.Manifest != nil {
+		return d.manifest(), err
+	}
+	p, err := prepare(context.Background(), module, Options{
+		Engine: WazeroInterpreter(), Grant: []string{abi.CapKV}, Vocab: []string{}, // nothing it might require may be missing
+	})
+	if p != nil {
+		defer p.Close()
+	}
+	if p != nil && p.manifest != nil {
+		return p.manifest, nil
+	}
+	if err == nil {
+		err = errors.New("the plugin returned no manifest")
+	}
+	return nil, err
+}
+
+func (d *Description) manifest() *abi.Manifest {
+	if d == nil {
+		return nil
+	}
+	return d.Manifest
+}
+
+// String is the description for humans.
+func (d *Description) String() string {
+	var b strings.Builder
+	line := func(key, format string, args ...any) {
+		fmt.Fprintf(&b, "%-14s %s\n", key, fmt.Sprintf(format, args...))
+	}
+	if m := d.Manifest; m != nil {
+		describeManifest(line, m)
+	} else {
+		line("manifest", "not in a section; the plugin tells when it runs")
+	}
+	line("sha256", "%s", d.Hash)
+	line("size", "%d bytes, %d functions, %d KiB of memory at the start", d.Bytes, d.Functions, d.MemoryPages*64)
+	line("imports", "%s", orNone(d.Imports))
+	line("exports", "%s", orNone(d.Exports))
+	return b.String()
+}
+
+func describeManifest(line func(key, format string, args ...any), m *abi.Manifest) {
+	kind := string(m.Kind)
+	if m.Mode != "" {
+		kind += ", sees " + map[abi.Mode]string{
+			abi.ModeMask: "no logits", abi.ModeCandidates: "the best candidates", abi.ModeDense: "all logits",
+		}[m.Mode]
+	}
+	line("plugin", "%s %s", m.Name, m.Version)
+	if m.Description != "" {
+		line("does", "%s", printable([]byte(m.Description)))
+	}
+	line("kind", "%s", kind)
+	line("capabilities", "%s", orNone(m.Capabilities))
+	if len(m.OptionalCapabilities) > 0 {
+		line("if granted", "%s", orNone(m.OptionalCapabilities))
+	}
+	if len(m.Features) > 0 {
+		line("features", "%s", orNone(m.Features))
+	}
+	line("budget", "%s instructions a call, %s a byte", orDefault(m.Fuel), orDefault(m.FuelPerByte))
+	if m.Memory > 0 {
+		line("memory", "at most %d KiB", m.Memory*64)
+	}
+	if m.Kind == abi.KindFilter {
+		line("holds back", "%s bytes", orDefault(uint64(m.HoldMax)))
+	}
+}
+
+func orDefault(n uint64) string {
+	if n == 0 {
+		return "default"
+	}
+	return fmt.Sprint(n)
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, " ")
+}
