@@ -5,30 +5,56 @@
 #include "textflag.h"
 
 // func tile32x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32x12AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(DI*1), R8
-	LEAQ   (R8)(DI*1), R9
-	LEAQ   (R9)(DI*1), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	LEAQ       (SI)(SI*2), DI
+	LEAQ       (BX)(DI*1), R8
+	LEAQ       (R8)(DI*1), R9
+	LEAQ       (R9)(DI*1), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop1:
 	VPBROADCASTD  36(BX), Z12
@@ -251,25 +277,43 @@ store2:
 	RET
 
 // func tile32x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32x8AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(DI*1), R8
-	LEAQ   (R8)(DI*1), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	LEAQ       (SI)(SI*2), DI
+	LEAQ       (BX)(DI*1), R8
+	LEAQ       (R8)(DI*1), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop3:
 	VPBROADCASTD  36(BX), Z8
@@ -427,20 +471,30 @@ store4:
 	RET
 
 // func tile32x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32x4AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(DI*1), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	LEAQ       (SI)(SI*2), DI
+	LEAQ       (BX)(DI*1), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop5:
 	VPBROADCASTD  36(BX), Z4
@@ -533,16 +587,22 @@ store6:
 	RET
 
 // func tile32x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32x2AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 loop7:
 	VPBROADCASTD  36(BX), Z2
@@ -602,15 +662,19 @@ store8:
 	RET
 
 // func tile32x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32x1AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	VPXORD Z0, Z0, Z0
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	VPXORD     Z0, Z0, Z0
 
 loop9:
 	VPBROADCASTD  36(BX), Z1
@@ -654,30 +718,56 @@ store10:
 	RET
 
 // func tile32Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32Mx12AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (SI)(R8*1), R9
-	LEAQ   (R9)(R8*1), R10
-	LEAQ   (R10)(R8*1), R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (SI)(R8*1), R9
+	LEAQ       (R9)(R8*1), R10
+	LEAQ       (R10)(R8*1), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop11:
 	VPXORD           Z12, Z12, Z12
@@ -914,25 +1004,43 @@ store12:
 	RET
 
 // func tile32Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32Mx8AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (SI)(R8*1), R9
-	LEAQ   (R9)(R8*1), R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (SI)(R8*1), R9
+	LEAQ       (R9)(R8*1), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop13:
 	VPXORD           Z8, Z8, Z8
@@ -1100,20 +1208,30 @@ store14:
 	RET
 
 // func tile32Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32Mx4AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (SI)(R8*1), R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (SI)(R8*1), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop15:
 	VPXORD           Z4, Z4, Z4
@@ -1212,16 +1330,22 @@ store16:
 	RET
 
 // func tile32Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32Mx2AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 loop17:
 	VPXORD           Z2, Z2, Z2
@@ -1285,15 +1409,19 @@ store18:
 	RET
 
 // func tile32Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile32Mx1AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	VPXORD Z0, Z0, Z0
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	VPXORD     Z0, Z0, Z0
 
 loop19:
 	VPXORD           Z1, Z1, Z1
@@ -1340,30 +1468,56 @@ store20:
 	RET
 
 // func tile16x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16x12AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(DI*1), R8
-	LEAQ   (R8)(DI*1), R9
-	LEAQ   (R9)(DI*1), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	LEAQ       (SI)(SI*2), DI
+	LEAQ       (BX)(DI*1), R8
+	LEAQ       (R8)(DI*1), R9
+	LEAQ       (R9)(DI*1), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop21:
 	VPBROADCASTD  48(BX), Z12
@@ -1635,25 +1789,43 @@ store22:
 	RET
 
 // func tile16x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16x8AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(DI*1), R8
-	LEAQ   (R8)(DI*1), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	LEAQ       (SI)(SI*2), DI
+	LEAQ       (BX)(DI*1), R8
+	LEAQ       (R8)(DI*1), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop23:
 	VPBROADCASTD  48(BX), Z8
@@ -1844,20 +2016,30 @@ store24:
 	RET
 
 // func tile16x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16x4AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(DI*1), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	LEAQ       (SI)(SI*2), DI
+	LEAQ       (BX)(DI*1), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop25:
 	VPBROADCASTD  48(BX), Z4
@@ -1967,16 +2149,22 @@ store26:
 	RET
 
 // func tile16x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16x2AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 loop27:
 	VPBROADCASTD  48(BX), Z2
@@ -2045,15 +2233,19 @@ store28:
 	RET
 
 // func tile16x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16x1AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   cstride+48(FP), SI
-	VPXORD Z0, Z0, Z0
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), DX
+	MOVQ       c+40(FP), BX
+	MOVQ       cstride+48(FP), SI
+	VPXORD     Z0, Z0, Z0
 
 loop29:
 	VPBROADCASTD  48(BX), Z1
@@ -2102,30 +2294,56 @@ store30:
 	RET
 
 // func tile16Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16Mx12AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (SI)(R8*1), R9
-	LEAQ   (R9)(R8*1), R10
-	LEAQ   (R10)(R8*1), R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (SI)(R8*1), R9
+	LEAQ       (R9)(R8*1), R10
+	LEAQ       (R10)(R8*1), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop31:
 	VPXORD           Z12, Z12, Z12
@@ -2424,25 +2642,43 @@ store32:
 	RET
 
 // func tile16Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16Mx8AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (SI)(R8*1), R9
-	LEAQ   (R9)(R8*1), R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (SI)(R8*1), R9
+	LEAQ       (R9)(R8*1), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop33:
 	VPXORD           Z8, Z8, Z8
@@ -2652,20 +2888,30 @@ store34:
 	RET
 
 // func tile16Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16Mx4AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (SI)(R8*1), R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (SI)(R8*1), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop35:
 	VPXORD           Z4, Z4, Z4
@@ -2786,16 +3032,22 @@ store36:
 	RET
 
 // func tile16Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16Mx2AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 loop37:
 	VPXORD           Z2, Z2, Z2
@@ -2871,15 +3123,19 @@ store38:
 	RET
 
 // func tile16Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile16Mx1AVX512(SB), $0-72
-	MOVQ   q+16(FP), AX
-	MOVQ   d+24(FP), CX
-	MOVQ   m+32(FP), DX
-	MOVQ   cells+56(FP), BX
-	MOVQ   c+40(FP), SI
-	MOVQ   cstride+48(FP), DI
-	VPXORD Z0, Z0, Z0
+	MOVQ       y+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	MOVQ       q+16(FP), AX
+	MOVQ       d+24(FP), CX
+	MOVQ       m+32(FP), DX
+	MOVQ       cells+56(FP), BX
+	MOVQ       c+40(FP), SI
+	MOVQ       cstride+48(FP), DI
+	VPXORD     Z0, Z0, Z0
 
 loop39:
 	VPXORD           Z1, Z1, Z1

@@ -86,6 +86,7 @@ func (k columns) advance(a *asm, n int) {
 func tileAVX512(a *asm, kind tileKind, n int) {
 	a.function(fmt.Sprintf("tile%vx%dAVX512", kind, n), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int",
 		fmt.Sprintf("tile%vx%dAVX512 sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a tile.", kind, n, n))
+	a.fetchColumns(n)
 	q, d, m, cells := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells")
 	c := a.columns(a.arg("c"), a.arg("cstride"), n)
 	f := a.zmms(n)
@@ -230,6 +231,19 @@ func (d dot256) tileSums(kind tileKind, part, parts, upper int, q reg.GPVirtual,
 		}
 	}
 	return s
+}
+
+// fetchColumns asks for the results' lines, which will be read or written when
+// the sums are done.
+func (a *asm) fetchColumns(n int) {
+	y, stride := a.arg("y"), a.arg("stride")
+	a.SHLQ(Imm(2), stride)
+	for i := range n {
+		a.PREFETCHT0(at(y, 0))
+		if i+1 < n {
+			a.ADDQ(stride, y)
+		}
+	}
 }
 
 // storeColumns moves the sums to y, at an offset, adding if asked.
