@@ -106,8 +106,8 @@ func (c *Chain) penalise(logits []float32, history []int32) {
 	}
 }
 
-// Pick chooses a token. step numbers the choice within the request, so that the
-// same seed gives the same text however the work was batched.
+// Pick chooses a token. step numbers the choice within the request: the draw depends
+// on seed and step alone, however the work was batched.
 func (c *Chain) Pick(logits []float32, step uint64) (int32, error) {
 	best := argmax(logits)
 	if best < 0 {

@@ -30,7 +30,9 @@ type Params struct {
 	PenaltyWindow int
 	// Bias is added to the logits of single tokens; -Inf forbids one.
 	Bias map[int32]float32
-	// Seed fixes the random choices.
+	// Seed fixes the random choices. The logits they are made from may differ in
+	// their last digits with what else was in the batch, so that a text is sure to
+	// repeat only in the same company.
 	Seed uint64
 	// Logprobs asks for the log-probability of each chosen token, TopLogprobs
 	// for the n most likely alternatives as well. Both describe the model's own
