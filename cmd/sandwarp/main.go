@@ -1,0 +1,100 @@
+// Command sandwarp runs GGUF language models on this machine, with sandboxed
+// WebAssembly plugins.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailure     = 1   // something went wrong: the message says what
+	exitUsage       = 2   // the command line is wrong
+	exitCheckFailed = 3   // `plugin check`: the plugin does not keep its promises
+	exitInterrupted = 130 // Ctrl-C
+)
+
+// usageError is an error of the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// errCheckFailed has been explained already.
+var errCheckFailed = errors.New("the plugin failed the check")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	stop()
+	os.Exit(code)
+}
+
+// execute runs the command line and turns its error into a message and a code.
+func execute(ctx context.Context, root *cobra.Command) int {
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errCheckFailed):
+		return exitCheckFailed
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintf(root.ErrOrStderr(), "sandwarp: %v\nRun 'sandwarp --help' for the commands and their flags.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintln(root.ErrOrStderr(), "sandwarp:", err)
+	return exitFailure
+}
+
+func newRoot(io streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sandwarp",
+		Short: "Run language models on this machine, with sandboxed WebAssembly plugins",
+		Long: `sandwarp runs GGUF language models on this machine and lets sandboxed WebAssembly
+plugins take part: tokenizers, samplers and filters. Without --model it runs a
+tiny demo model of its own that tells little stories.`,
+		Example: `  sandwarp run "Once upon a time"
+  sandwarp run -m llama.gguf -n 200 --temperature 0.7 "The capital of France is"
+  sandwarp chat -m qwen.gguf
+  sandwarp inspect model.gguf`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.SetIn(io.in)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		runCommand(io), chatCommand(io), inspectCommand(io), tokenizeCommand(io), logitsCommand(io),
+		benchCommand(io), quantizeCommand(io), pluginCommand(io), devicesCommand(io), versionCommand(io),
+	)
+	return root
+}
+
+// args wraps a positional-argument rule so that breaking it is a usage error.
+func args(rule cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, a []string) error {
+		if err := rule(cmd, a); err != nil {
+			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sandwarp/sandwarp/abi"
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
+	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/wasm"
+)
+
+// pluginFlags say which plugins take part.
+type pluginFlags struct {
+	files   []string
+	configs []string
+	none    bool
+}
+
+func (f *pluginFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.files, "plugin", nil, "Wasm plugin `file` (repeatable; they act in this order)")
+	fl.StringArrayVar(&f.configs, "plugin-config", nil, "`NAME=JSON` configuration of a plugin (repeatable)")
+	fl.BoolVar(&f.none, "no-plugins", false, "leave out the built-in redaction filter")
+}
+
+// plugins are the loaded plugins.
+type plugins struct {
+	all       []*wasm.Plugin
+	tokenizer sandwarp.Tokenizer // nil for the model's own
+	configs   map[string]any
+	vocab     []string
+	used      map[string]bool
+	log       io.Writer // nil for silence
+}
+
+// load loads the built-in filter and the plugins the flags name. Plugins may ask
+// for the vocabulary of the model.
+func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (_ *plugins, err error) {
+	p := &plugins{used: map[string]bool{}}
+	if model.verbose {
+		p.log = io.err
+	}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.configs, err = pluginConfigs(f.configs); err != nil {
+		return nil, err
+	}
+	if !f.none {
+		if err := p.add(ctx, "redact (built in)", examples.Redact); err != nil {
+			return nil, err
+		}
+	}
+	if len(f.files) > 0 {
+		v, err := openVocabulary(model.path)
+		if err != nil {
+			return nil, err
+		}
+		p.vocab = pieces(v)
+	}
+	for _, path := range f.files {
+		module, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.add(ctx, path, module); err != nil {
+			return nil, err
+		}
+	}
+	for name := range p.configs {
+		if !p.used[name] {
+			return nil, usageError{fmt.Errorf("--plugin-config %s: no plugin of that name is loaded", name)}
+		}
+	}
+	return p, nil
+}
+
+// pieces are the texts of all tokens.
+func pieces(v *sandwarp.Vocabulary) []string {
+	list := make([]string, v.Size())
+	for id := range list {
+		list[id] = string(v.Piece(int32(id)))
+	}
+	return list
+}
+
+// pluginConfigs reads NAME=JSON flags.
+func pluginConfigs(flags []string) (map[string]any, error) {
+	configs := map[string]any{}
+	for _, f := range flags {
+		name, text, ok := strings.Cut(f, "=")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--plugin-config %q: want NAME=JSON", f)}
+		}
+		dec := json.NewDecoder(strings.NewReader(text))
+		dec.UseNumber()
+		var v any
+		if err := dec.Decode(&v); err != nil {
+			return nil, usageError{fmt.Errorf("--plugin-config %s: %w", name, err)}
+		}
+		configs[name] = plainNumbers(v, 0)
+	}
+	return configs, nil
+}
+
+// plainNumbers turns JSON numbers into integers where they are, for plugins
+// that tell the two apart. Values nested deeper than 100 are left as they are.
+func plainNumbers(v any, depth int) any {
+	if depth > 100 {
+		return v
+	}
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+		f, _ := v.Float64()
+		return f
+	case []any:
+		for i := range v {
+			v[i] = plainNumbers(v[i], depth+1)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = plainNumbers(v[k], depth+1)
+		}
+	}
+	return v
+}
+
+func (p *plugins) add(ctx context.Context, source string, module []byte) error {
+	m, err := wasm.ReadManifest(module)
+	if err != nil {
+		return fmt.Errorf("plugin %s: %w", source, err)
+	}
+	o := wasm.Options{CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab}
+	p.used[m.Name] = true
+	if p.log != nil {
+		o.Log = func(level int, message string) { fmt.Fprintf(p.log, "plugin %s: %s\n", m.Name, message) }
+	}
+	plug, err := wasm.Load(ctx, module, o)
+	if err != nil {
+		return fmt.Errorf("plugin %s: %w", source, err)
+	}
+	p.all = append(p.all, plug)
+	if m.Kind == abi.KindTokenizer {
+		if p.tokenizer != nil {
+			return fmt.Errorf("plugin %s: another tokenizer is loaded already", source)
+		}
+		p.tokenizer = plug
+	}
+	return nil
+}
+
+// join makes the plugins part of a request.
+func (p *plugins) join(o *sandwarp.GenerateOptions) {
+	for _, plug := range p.all {
+		switch plug.Manifest().Kind {
+		case abi.KindSampler:
+			o.Processors = append(o.Processors, plug)
+		case abi.KindFilter:
+			o.Filters = append(o.Filters, plug)
+		}
+	}
+}
+
+// report says what each plugin did.
+func (p *plugins) report(w io.Writer) {
+	for _, plug := range p.all {
+		s, m := plug.Stats(), plug.Manifest()
+		fmt.Fprintf(w, "plugin %s (WebAssembly %s): %d calls, p50 %v, p99 %v, %d fuel, %d faults\n",
+			plug.Name(), m.Kind, s.Calls, s.P50, s.P99, s.Fuel, s.Faults)
+	}
+}
+
+func (p *plugins) close() {
+	for _, plug := range p.all {
+		_ = plug.Close()
+	}
+}
+
+func pluginCommand(io streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plugin",
+		Short: "Work with plugins",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	asJSON := false
+	check := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check whether a plugin keeps its promises",
+		Long: `check loads a Wasm plugin in a sandbox and tries it: is its manifest true, does it
+give the same answer twice, whatever the chunks its input comes in, does it bear
+odd input, does it stay within the budget it declares? The exit code is 3 if not.`,
+		Example: "  sandwarp plugin check filter.wasm",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return checkPlugin(cmd.Context(), io, args[0], asJSON)
+		},
+	}
+	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.AddCommand(check)
+	return cmd
+}
+
+func checkPlugin(ctx context.Context, io streams, path string, asJSON bool) error {
+	module, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	r := wasm.Check(ctx, module)
+	if asJSON {
+		enc := json.NewEncoder(io.out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(r)
+	} else {
+		_, err = fmt.Fprint(io.out, r)
+	}
+	if err == nil && !r.OK() {
+		err = errCheckFailed
+	}
+	return err
+}
+
+// plugin is inspect's part for plugins.
+func (in *inspector) plugin(_ context.Context, path string) error {
+	module, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	d, err := wasm.Describe(module)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if in.json {
+		enc := json.NewEncoder(in.io.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(d)
+	}
+	_, err = fmt.Fprint(in.io.out, d)
+	return err
+}

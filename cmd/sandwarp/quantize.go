@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/internal/quantize"
+)
+
+func quantizeCommand(io streams) *cobra.Command {
+	var o quantize.Options
+	cmd := &cobra.Command{
+		Use:   "quantize IN OUT TYPE",
+		Short: "Write a model with smaller weights",
+		Long: `quantize reads the GGUF model IN, converts its weight matrices to TYPE and writes
+OUT. Types: ` + strings.Join(quantize.Names(), " ") + `.`,
+		Example: `  sandwarp quantize model-f16.gguf model-q8.gguf Q8_0
+  sandwarp quantize model-f16.gguf model-q4.gguf Q4_K_M`,
+		Args: args(cobra.ExactArgs(3)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return quantizeFile(cmd.Context(), io, args[0], args[1], args[2], o)
+		},
+	}
+	cmd.Flags().IntVarP(&o.Threads, "threads", "t", 0, "CPU workers; 0 means one per core")
+	cmd.Flags().BoolVar(&o.AllowRequantize, "allow-requantize", false, "accept an input that is quantised already; it loses quality twice")
+	return cmd
+}
+
+func quantizeFile(ctx context.Context, io streams, in, out, typ string, o quantize.Options) error {
+	mix, err := quantize.ParseMix(typ)
+	if err != nil {
+		return usageError{err}
+	}
+	f, err := gguf.Open(in)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	report, end := io.progress("quantizing")
+	o.Progress = report
+	r, err := quantize.File(ctx, f, out, mix, o)
+	end()
+	if err != nil {
+		return err
+	}
+	weights := 0
+	for _, t := range r.Tensors {
+		weights += t.Elems()
+		if t.Substitute {
+			fmt.Fprintf(io.err, "%s: rows of %d do not fit the format, stored as %v\n", t.Name, t.RowLen(), t.DType)
+		}
+	}
+	_, err = fmt.Fprintf(io.out, "%s: %s -> %s, %.2f bits a weight\n", out,
+		bytesText(r.InBytes), bytesText(r.OutBytes), 8*float64(r.OutBytes)/float64(weights))
+	return err
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
+)
+
+// maxPrompt bounds what is read from standard input.
+const maxPrompt = 16 << 20
+
+func runCommand(io streams) *cobra.Command {
+	r := &runner{io: io}
+	cmd := &cobra.Command{
+		Use:   "run [PROMPT]",
+		Short: "Continue a prompt",
+		Long: `run continues PROMPT and streams the text. Without PROMPT, or with "-", the prompt
+is read from standard input. The built-in redaction filter, a sandboxed plugin,
+replaces e-mail addresses, phone and card numbers in the answer; --no-plugins
+leaves it out.`,
+		Example: `  sandwarp run "Once upon a time"
+  sandwarp run -m model.gguf -n 64 --temperature 0 "The capital of France is"
+  sandwarp run -m model.gguf --chat "What is the capital of France?"
+  echo "Once upon a time" | sandwarp run --json | jq -r .text`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd.Context(), args) },
+	}
+	r.model.add(cmd)
+	r.sampling.add(cmd, 0.7)
+	r.plugins.add(cmd)
+	fl := cmd.Flags()
+	fl.BoolVar(&r.json, "json", false, "print one JSON object a token {id, text, logprob}, then the statistics")
+	fl.IntVar(&r.sampling.o.TopLogprobs, "top-logprobs", 0, "with --json: the `n` most likely tokens of each step as well")
+	fl.BoolVar(&r.chat, "chat", false, "send the prompt as a message, through the model's chat template")
+	return cmd
+}
+
+type runner struct {
+	io       streams
+	model    modelFlags
+	sampling samplingFlags
+	plugins  pluginFlags
+	json     bool
+	chat     bool
+}
+
+func (r *runner) run(ctx context.Context, args []string) error {
+	prompt, err := r.prompt(args)
+	if err != nil {
+		return err
+	}
+	plugs, err := r.plugins.load(ctx, r.io, &r.model)
+	if err != nil {
+		return err
+	}
+	defer plugs.close()
+	m, err := r.model.open(ctx, r.io, plugs.tokenizer)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	o := r.sampling.options()
+	plugs.join(&o)
+	s := m.NewSession()
+	defer s.Close()
+	o.Logprobs = r.json
+	answer := s.Generate(ctx, prompt, o)
+	if r.chat {
+		answer = s.Chat(ctx, prompt, o)
+	}
+	if r.json {
+		err = r.printJSON(s, answer)
+	} else {
+		err = r.printText(prompt, answer)
+	}
+	if r.model.verbose {
+		r.report(m, s, plugs, o.Seed)
+	}
+	return err
+}
+
+// prompt is the argument, or standard input.
+func (r *runner) prompt(args []string) (string, error) {
+	if len(args) == 1 && args[0] != "-" {
+		return args[0], nil
+	}
+	if len(args) == 0 && isTerminal(r.io.in) {
+		return "", usageError{fmt.Errorf("run: no prompt; give one as an argument or on standard input")}
+	}
+	b, err := io.ReadAll(io.LimitReader(r.io.in, maxPrompt+1))
+	if err == nil && len(b) > maxPrompt {
+		err = fmt.Errorf("the prompt on standard input is longer than %d bytes", maxPrompt)
+	}
+	return strings.TrimRight(string(b), "\r\n"), err
+}
+
+// printText streams the answer behind its prompt.
+func (r *runner) printText(prompt string, answer iter.Seq2[sandwarp.Token, error]) error {
+	if !r.chat {
+		fmt.Fprint(r.io.out, prompt)
+	}
+	for tok, err := range answer {
+		if err != nil {
+			fmt.Fprintln(r.io.out)
+			return err
+		}
+		if _, err := io.WriteString(r.io.out, tok.Text); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(r.io.out)
+	return err
+}
+
+// jsonToken is a line of --json.
+type jsonToken struct {
+	ID      int32         `json:"id"`
+	Text    string        `json:"text"`
+	Logprob *float64      `json:"logprob"` // null for text without a token
+	Top     []jsonLogprob `json:"top_logprobs,omitempty"`
+}
+
+type jsonLogprob struct {
+	ID      int32   `json:"id"`
+	Logprob float64 `json:"logprob"`
+}
+
+// jsonStats is the last line of --json.
+type jsonStats struct {
+	Finish        sandwarp.FinishReason `json:"finish_reason"`
+	PromptTokens  int                   `json:"prompt_tokens"`
+	CachedTokens  int                   `json:"cached_tokens"`
+	Tokens        int                   `json:"generated_tokens"`
+	PrefillMillis float64               `json:"prefill_ms"`
+	DecodeMillis  float64               `json:"decode_ms"`
+	PrefillRate   float64               `json:"prefill_tokens_per_second"`
+	DecodeRate    float64               `json:"decode_tokens_per_second"`
+}
+
+func statsJSON(s sandwarp.Stats) jsonStats {
+	return jsonStats{
+		s.Finish, s.Prompt, s.Cached, s.Generated,
+		s.Prefill.Seconds() * 1000, s.Decode.Seconds() * 1000, s.PrefillRate(), s.DecodeRate(),
+	}
+}
+
+func (r *runner) printJSON(s *sandwarp.Session, answer iter.Seq2[sandwarp.Token, error]) error {
+	w := bufio.NewWriter(r.io.out)
+	defer w.Flush()
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for tok, err := range answer {
+		if err != nil {
+			return err
+		}
+		line := jsonToken{ID: tok.ID, Text: tok.Text}
+		if !math.IsNaN(tok.Logprob) {
+			line.Logprob = &tok.Logprob
+		}
+		for _, t := range tok.TopLogprobs {
+			line.Top = append(line.Top, jsonLogprob{t.ID, t.Logprob})
+		}
+		if err := enc.Encode(line); err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	return enc.Encode(statsJSON(s.Stats()))
+}
+
+// report is what -v says after an answer.
+func (r *runner) report(m *sandwarp.Model, s *sandwarp.Session, plugs *plugins, seed uint64) {
+	st := s.Stats()
+	fmt.Fprintf(r.io.err, "model %s, %s, backend %s, seed %d\n", m.Info().Name, m.Info().Format, m.Info().Backend, seed)
+	fmt.Fprintf(r.io.err, "prompt %d tokens (%d cached), %.1f ms, %.1f tokens/s\n",
+		st.Prompt, st.Cached, st.Prefill.Seconds()*1000, st.PrefillRate())
+	fmt.Fprintf(r.io.err, "answer %d tokens, %.1f ms, %.1f tokens/s, ended by %v\n",
+		st.Generated, st.Decode.Seconds()*1000, st.DecodeRate(), st.Finish)
+	plugs.report(r.io.err)
+}
+
+func randomSeed() uint64 { return rand.Uint64() }

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
+)
+
+func tokenizeCommand(io streams) *cobra.Command {
+	t := &tokenizer{io: io}
+	cmd := &cobra.Command{
+		Use:   "tokenize [TEXT]",
+		Short: "Show the tokens of a text",
+		Long: `tokenize splits TEXT, or standard input, into the model's tokens. No beginning-of-
+sequence token is added, and the texts of control tokens are plain text unless
+--special is given.`,
+		Example: `  sandwarp tokenize "Once upon a time"
+  sandwarp tokenize -m model.gguf --ids "Hello"
+  printf '"Hello"\n"a b"\n' | sandwarp tokenize -m model.gguf --jsonl`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := openVocabulary(t.model.path)
+			if err != nil {
+				return err
+			}
+			return t.run(m, args)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&t.model.path, "model", "m", "", "GGUF `file` of a model or a vocabulary; the demo model by default")
+	fl.BoolVar(&t.ids, "ids", false, "print the ids alone, separated by spaces")
+	fl.BoolVar(&t.jsonl, "jsonl", false, "read a JSON string a line, write a JSON array of ids a line")
+	fl.BoolVar(&t.special, "special", false, "read the texts of control tokens as those tokens")
+	return cmd
+}
+
+type tokenizer struct {
+	io                  streams
+	model               modelFlags
+	ids, jsonl, special bool
+}
+
+// openVocabulary reads the tokenizer of a file, or of the demo model.
+func openVocabulary(path string) (*sandwarp.Vocabulary, error) {
+	if path == "" {
+		return sandwarp.ParseVocabulary("demo.gguf (built in)", demo.GGUF)
+	}
+	return sandwarp.OpenVocabulary(path)
+}
+
+func (t *tokenizer) run(v *sandwarp.Vocabulary, args []string) error {
+	if t.jsonl {
+		return t.lines(v)
+	}
+	text, err := (&runner{io: t.io}).prompt(args)
+	if err != nil {
+		return err
+	}
+	ids, err := v.Encode(nil, text, t.special)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(t.io.out)
+	if t.ids {
+		s := make([]string, len(ids))
+		for i, id := range ids {
+			s[i] = strconv.Itoa(int(id))
+		}
+		fmt.Fprintln(w, strings.Join(s, " "))
+		return w.Flush()
+	}
+	for _, id := range ids {
+		b, err := v.Decode(nil, []int32{id}, true)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%8d  %q\n", id, b)
+	}
+	fmt.Fprintf(w, "%d tokens\n", len(ids))
+	return w.Flush()
+}
+
+// lines answers each line of JSON, flushing as it goes.
+func (t *tokenizer) lines(v *sandwarp.Vocabulary) error {
+	in, w := bufio.NewReaderSize(t.io.in, 1<<16), bufio.NewWriter(t.io.out)
+	defer w.Flush()
+	enc := json.NewEncoder(w)
+	var ids []int32
+	for n := 1; ; n++ {
+		line, err := readLine(in)
+		if err == io.EOF {
+			return nil
+		}
+		var text string
+		if err == nil {
+			err = json.Unmarshal(line, &text)
+		}
+		if err == nil {
+			ids, err = v.Encode(ids[:0], text, t.special)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		if ids == nil {
+			ids = []int32{}
+		}
+		if err := enc.Encode(ids); err != nil {
+			return err
+		}
+		if in.Buffered() == 0 {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readLine reads a line of at most maxPrompt bytes; io.EOF only at the very end.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if line = append(line, part...); len(line) > maxPrompt {
+			return nil, fmt.Errorf("longer than %d bytes", maxPrompt)
+		}
+		switch {
+		case err == nil, err == io.EOF && len(line) > 0:
+			return line, nil
+		case err != bufio.ErrBufferFull:
+			return nil, err
+		}
+	}
+}
