@@ -422,32 +422,52 @@ func TestOptionsOutOfRange(t *testing.T) {
 func TestTokensCostNoAllocation(t *testing.T) {
 	m := tiny(t, sandwarp.Options{})
 	// A random model writes half characters, whose text has to be put together;
-	// make it write a letter.
-	letter, err := m.Encode("a", false)
-	if err != nil || len(letter) != 1 {
-		t.Fatal(letter, err)
+	// make it write letters.
+	bias := map[int32]float32{}
+	for _, letter := range []string{"a", "b", "c"} {
+		ids, err := m.Encode(letter, false)
+		if err != nil || len(ids) != 1 {
+			t.Fatal(ids, err)
+		}
+		bias[ids[0]] = 1e4
 	}
-	bias := map[int32]float32{letter[0]: 1e6}
-	options := func(n int) sandwarp.GenerateOptions {
-		o := sandwarp.GenerateOptions{MaxTokens: n, IgnoreEOS: true}
-		o.Bias = bias
-		return o
-	}
-	run := func(n int) float64 {
+	run := func(n int, o sandwarp.GenerateOptions) float64 {
+		o.MaxTokens, o.IgnoreEOS, o.Bias = n, true, bias
 		return testing.AllocsPerRun(5, func() {
 			s := m.NewSession()
 			defer s.Close()
-			for _, err := range s.GenerateTokens(t.Context(), []int32{1, 2, 3}, options(n)) {
+			for _, err := range s.GenerateTokens(t.Context(), []int32{1, 2, 3}, o) {
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
 		})
 	}
-	run(10)
-	short, long := run(16), run(216)
-	// A page table grows by doubling: a few allocations for 200 tokens are its.
-	if long-short > 8 {
-		t.Errorf("16 tokens: %v allocations, 216: %v", short, long)
+	for _, c := range []struct {
+		name string
+		each float64 // allocations a token
+		edit func(*sandwarp.GenerateOptions)
+	}{
+		{"greedy", 0, func(*sandwarp.GenerateOptions) {}},
+		{"sampled", 0, func(o *sandwarp.GenerateOptions) {
+			o.Temperature, o.TopP, o.MinP, o.RepetitionPenalty = 0.8, 0.95, 0.01, 1.1
+		}},
+		{"top-k", 0, func(o *sandwarp.GenerateOptions) { o.Temperature, o.TopK, o.TopP = 1, 40, 0.9 }},
+		{"processor", 0, func(o *sandwarp.GenerateOptions) {
+			o.Processors = []sandwarp.LogitProcessor{&failing{at: 1 << 30}}
+		}},
+		{"log-probability", 0, func(o *sandwarp.GenerateOptions) { o.Logprobs = true }},
+		{"log-probabilities", 1, func(o *sandwarp.GenerateOptions) { o.TopLogprobs = 20 }}, // the list
+		{"stop text", 0, func(o *sandwarp.GenerateOptions) { o.Stop = []string{"not there"} }},
+		{"stop text half there", 1, func(o *sandwarp.GenerateOptions) { o.Stop = []string{"aaaaax", "cx", "bx"} }}, // joining what was held
+	} {
+		var o sandwarp.GenerateOptions
+		c.edit(&o)
+		run(10, o)
+		short, long := run(16, o), run(216, o)
+		// Growing by doubling, the page table say, costs a few in 200 tokens.
+		if got := long - short - 200*c.each; got > 12 {
+			t.Errorf("%s: 16 tokens: %v allocations, 216: %v", c.name, short, long)
+		}
 	}
 }
