@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,6 +74,8 @@ func (c *chatter) run(ctx context.Context) error {
 	c.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	if c.prompt = isTerminal(c.io.in) && isTerminal(c.io.out); c.prompt {
 		fmt.Fprintf(c.io.out, "%s. /help lists the commands.\n", m.Info().Name)
+		hint := func() { fmt.Fprint(c.io.out, "\n(/exit or Ctrl-D leaves)\n>>> ") }
+		defer onInterrupt.Store(onInterrupt.Swap(&hint))
 	}
 	for {
 		message, err := c.read()
@@ -133,16 +133,8 @@ func (c *chatter) answer(ctx context.Context, m *sandwarp.Model, s *sandwarp.Ses
 	turn, stop := context.WithCancel(ctx)
 	defer stop()
 	if c.prompt {
-		interrupt := make(chan os.Signal, 1)
-		signal.Notify(interrupt, os.Interrupt)
-		defer signal.Stop(interrupt)
-		go func() {
-			select {
-			case <-interrupt:
-				stop()
-			case <-turn.Done():
-			}
-		}()
+		interrupted := func() { stop() }
+		defer onInterrupt.Store(onInterrupt.Swap(&interrupted))
 	}
 	err := c.printText("", s.Chat(turn, message, o))
 	if c.model.verbose {

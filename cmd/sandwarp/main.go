@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -31,10 +32,25 @@ func (e usageError) Unwrap() error { return e.error }
 var errCheckFailed = errors.New("the plugin failed the check")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
-	stop()
-	os.Exit(code)
+	ctx, cancel := context.WithCancel(context.Background())
+	go watchSignals(cancel)
+	os.Exit(execute(ctx, newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})))
+}
+
+// onInterrupt, when set, takes a Ctrl-C; otherwise it ends the command.
+var onInterrupt atomic.Pointer[func()]
+
+// watchSignals cancels the command on Ctrl-C and on termination.
+func watchSignals(cancel context.CancelFunc) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for s := range signals {
+		if f := onInterrupt.Load(); f != nil && s == os.Interrupt {
+			(*f)()
+		} else {
+			cancel()
+		}
+	}
 }
 
 // execute runs the command line and turns its error into a message and a code.
