@@ -2904,7 +2904,7 @@ cells6:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -2918,7 +2918,7 @@ cells6:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -2932,7 +2932,7 @@ cells6:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -2946,7 +2946,7 @@ cells6:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -2960,7 +2960,7 @@ cells6:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -2974,7 +2974,7 @@ cells6:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -2988,7 +2988,7 @@ cells6:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3002,7 +3002,7 @@ cells6:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 	VPMADDUBSW   Y4, Y5, Y4
@@ -3042,7 +3042,7 @@ cells6:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3056,7 +3056,7 @@ cells6:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3070,7 +3070,7 @@ cells6:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3084,7 +3084,7 @@ cells6:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3098,7 +3098,7 @@ cells6:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3112,7 +3112,7 @@ cells6:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3126,7 +3126,7 @@ cells6:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3140,7 +3140,7 @@ cells6:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 	VPMADDUBSW   Y4, Y5, Y4
@@ -3180,7 +3180,7 @@ cells6:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3194,7 +3194,7 @@ cells6:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3208,7 +3208,7 @@ cells6:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3222,7 +3222,7 @@ cells6:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3236,7 +3236,7 @@ cells6:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3250,7 +3250,7 @@ cells6:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3264,7 +3264,7 @@ cells6:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3278,7 +3278,7 @@ cells6:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 	VPMADDUBSW   Y4, Y5, Y4
@@ -3318,7 +3318,7 @@ cells6:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3332,7 +3332,7 @@ cells6:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3346,7 +3346,7 @@ cells6:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3360,7 +3360,7 @@ cells6:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3374,7 +3374,7 @@ cells6:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3388,7 +3388,7 @@ cells6:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 	VPMADDUBSW   Y5, Y6, Y5
@@ -3402,7 +3402,7 @@ cells6:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 	VPMADDUBSW   Y6, Y7, Y6
@@ -3416,7 +3416,7 @@ cells6:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 	VPMADDUBSW   Y4, Y5, Y4
@@ -3533,7 +3533,7 @@ cells8:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3551,7 +3551,7 @@ cells8:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3569,7 +3569,7 @@ cells8:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3587,7 +3587,7 @@ cells8:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3605,7 +3605,7 @@ cells8:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3623,7 +3623,7 @@ cells8:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3641,7 +3641,7 @@ cells8:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3659,7 +3659,7 @@ cells8:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 
@@ -3703,7 +3703,7 @@ cells8:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3721,7 +3721,7 @@ cells8:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3739,7 +3739,7 @@ cells8:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3757,7 +3757,7 @@ cells8:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3775,7 +3775,7 @@ cells8:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3793,7 +3793,7 @@ cells8:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3811,7 +3811,7 @@ cells8:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3829,7 +3829,7 @@ cells8:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 
@@ -3873,7 +3873,7 @@ cells8:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3891,7 +3891,7 @@ cells8:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3909,7 +3909,7 @@ cells8:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3927,7 +3927,7 @@ cells8:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3945,7 +3945,7 @@ cells8:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3963,7 +3963,7 @@ cells8:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -3981,7 +3981,7 @@ cells8:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -3999,7 +3999,7 @@ cells8:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 
@@ -4043,7 +4043,7 @@ cells8:
 	VPAND        data6<>+0(SB), Y4, Y6
 	VPCMPEQB     data6<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      (SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -4061,7 +4061,7 @@ cells8:
 	VPAND        data7<>+0(SB), Y4, Y5
 	VPCMPEQB     data7<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      64(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -4079,7 +4079,7 @@ cells8:
 	VPAND        data8<>+0(SB), Y4, Y6
 	VPCMPEQB     data8<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      128(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -4097,7 +4097,7 @@ cells8:
 	VPAND        data9<>+0(SB), Y4, Y5
 	VPCMPEQB     data9<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      192(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -4115,7 +4115,7 @@ cells8:
 	VPAND        data1<>+0(SB), Y4, Y6
 	VPCMPEQB     data1<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      256(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -4133,7 +4133,7 @@ cells8:
 	VPAND        data10<>+0(SB), Y4, Y5
 	VPCMPEQB     data10<>+0(SB), Y5, Y5
 	VPAND        data1<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPADDB       Y5, Y6, Y6
 	VMOVDQU      320(SI), Y5
 	VPXOR        Y7, Y7, Y7
 
@@ -4151,7 +4151,7 @@ cells8:
 	VPAND        data11<>+0(SB), Y4, Y6
 	VPCMPEQB     data11<>+0(SB), Y6, Y6
 	VPAND        data1<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPADDB       Y6, Y7, Y7
 	VMOVDQU      384(SI), Y6
 	VPXOR        Y8, Y8, Y8
 
@@ -4169,7 +4169,7 @@ cells8:
 	VPAND        data12<>+0(SB), Y4, Y4
 	VPCMPEQB     data12<>+0(SB), Y4, Y4
 	VPAND        data1<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPADDB       Y4, Y5, Y5
 	VMOVDQU      448(SI), Y4
 	VPXOR        Y6, Y6, Y6
 

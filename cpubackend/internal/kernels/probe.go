@@ -1,6 +1,9 @@
 package kernels
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"runtime"
+)
 
 // The limits of the machine, so that a benchmark can print shares of them.
 
@@ -31,9 +34,6 @@ func readSumGeneric(b []byte) (sum uint64) {
 	return sum
 }
 
-// peakSink keeps the compiler from dropping the peak loops.
-var peakSink float32
-
 func peakInt8Generic(iters int) int64 {
 	var a, b, c, d int32
 	for i := range iters {
@@ -43,7 +43,7 @@ func peakInt8Generic(iters int) int64 {
 		c += (x + 1) * y
 		d += (x + 1) * (y + 1)
 	}
-	peakSink = float32(a ^ b ^ c ^ d)
+	runtime.KeepAlive(a ^ b ^ c ^ d)
 	return 8 * int64(iters)
 }
 
@@ -55,6 +55,6 @@ func peakFMAGeneric(iters int) int64 {
 		c = c*0.5 + 1
 		d = d*0.5 + 1
 	}
-	peakSink = a + b + c + d
+	runtime.KeepAlive(a + b + c + d)
 	return 8 * int64(iters)
 }

@@ -147,42 +147,25 @@ func decodeQ8_0x256(d dot256) {
 func (f nibbles) decode256(d dot256) {
 	d.rows(f.name, f.block, 1, func(k *rows256) func() {
 		var table reg.VecVirtual
-		if f.table != nil {
+		if f.values != nil {
 			table = d.YMM()
-			d.VMOVDQU(d.asm.bytes(each(64, func(i int) byte { return byte(f.table[i%16]) })), table)
+			d.VMOVDQU(d.asm.bytes(each(64, func(i int) byte { return byte(f.values[i%16]) })), table)
 		}
-		low4 := d.asm.bytes(repeat(15, 64))
-		sixteen := d.asm.bytes(repeat(16, 64))
-		test := d.asm.bytes(each(64, bitOfByte))
-		spread := d.asm.bytes(each(64, func(i int) byte { return byte(i % 32 / 8) }))
 		return func() {
 			x, comp, dx := d.YMM(), d.YMM(), d.YMM()
 			d.VMOVDQU(at(k.c, cellQ), x)
 			d.VBROADCASTSS(at(k.c, cellD), dx)
 			switch {
-			case f.table != nil && d.vnni:
+			case f.values != nil && d.vnni:
 				d.negatedSums(128, comp, x)
-			case f.table == nil && !f.constant:
-				d.negatedSums(byte(f.zero), comp, x)
+			case f.values == nil && !f.constant:
+				d.negatedSums(byte(f.zeroCode), comp, x)
 			}
 			for r := range 4 {
 				k.fetch(r)
-				u, high, s := d.YMM(), d.XMM(), d.YMM()
-				d.lowX(k.row(r, f.codes), u)
-				d.VPSRLW(Imm(4), u.AsX(), high)
-				d.VINSERTI128(Imm(1), high, u, u)
-				d.VPAND(low4, u, u)
-				if f.high > 0 {
-					bits := d.YMM()
-					d.VPBROADCASTD(k.row(r, f.high), bits)
-					d.VPSHUFB(spread, bits, bits)
-					d.VPAND(test, bits, bits)
-					d.VPCMPEQB(test, bits, bits)
-					d.VPAND(sixteen, bits, bits)
-					d.VPOR(bits, u, u)
-				}
+				u, s := f.codes256(d, k, r), d.YMM()
 				switch {
-				case f.table != nil:
+				case f.values != nil:
 					d.VPSHUFB(u, table, u)
 					d.signed(x, u, comp, s)
 				case f.constant:
@@ -192,18 +175,7 @@ func (f nibbles) decode256(d dot256) {
 					d.VMOVDQA(comp, s)
 					d.unsigned(x, u, s)
 				}
-				var scale reg.VecVirtual
-				if f.exponent {
-					scale = d.YMM()
-					e := d.GP32()
-					d.MOVBLZX(k.row(r, 0), e)
-					d.VMOVD(e, scale.AsX())
-					d.VPBROADCASTD(scale.AsX(), scale)
-					vec{d.asm, 8, ""}.exponents(scale)
-					d.VMULPS(vec{d.asm, 8, ""}.lanesOf(bitsHalf), scale, scale)
-				} else {
-					scale = d.half256(k.row(r, 0))
-				}
+				scale := f.scale256(d, k, r)
 				d.VMULPS(dx, scale, scale)
 				d.VCVTDQ2PS(s, s)
 				d.VFMADD231PS(s, scale, k.acc[r])
@@ -217,6 +189,41 @@ func (f nibbles) decode256(d dot256) {
 	})
 }
 
+// codes256 are the 32 codes of a row's block.
+func (f nibbles) codes256(d dot256, k *rows256, r int) reg.VecVirtual {
+	u, high := d.YMM(), d.XMM()
+	d.lowX(k.row(r, f.codes), u)
+	d.VPSRLW(Imm(4), u.AsX(), high)
+	d.VINSERTI128(Imm(1), high, u, u)
+	d.VPAND(d.asm.bytes(repeat(15, 64)), u, u)
+	if f.high > 0 {
+		bits := d.YMM()
+		d.VPBROADCASTD(k.row(r, f.high), bits)
+		d.VPSHUFB(d.asm.bytes(each(64, func(i int) byte { return byte(i % 32 / 8) })), bits, bits)
+		d.fifthBits(bits, d.asm.bytes(each(64, bitOfByte)), u)
+	}
+	return u
+}
+
+// fifthBits adds 16 to the bytes of u where bits has all bits of test.
+func (d dot256) fifthBits(bits reg.VecVirtual, test Mem, u reg.VecVirtual) {
+	vec{d.asm, 8, ""}.addWhere(test, bits, d.asm.bytes(repeat(16, 64)), u)
+}
+
+// scale256 is the scale of a row's block in all lanes.
+func (f nibbles) scale256(d dot256, k *rows256, r int) reg.VecVirtual {
+	if !f.exponent {
+		return d.half256(k.row(r, 0))
+	}
+	v, scale, e := vec{d.asm, 8, ""}, d.YMM(), d.GP32()
+	d.MOVBLZX(k.row(r, 0), e)
+	d.VMOVD(e, scale.AsX())
+	d.VPBROADCASTD(scale.AsX(), scale)
+	v.exponents(scale)
+	d.VMULPS(v.lanesOf(bitsHalf), scale, scale)
+	return scale
+}
+
 // lowS loads a float32 into lane 0 and clears the rest.
 func (a *asm) lowS(from Mem, r reg.VecVirtual) { a.lowOf("VMOVSS", from, r, r.AsX()) }
 
@@ -226,7 +233,6 @@ func (f superNibbles) decode256(d dot256) {
 	d.rows(f.name, f.block, 8, func(k *rows256) func() {
 		stack := d.AllocLocal(32)
 		low4 := d.asm.bytes(repeat(15, 64))
-		sixteen := d.asm.bytes(repeat(16, 64))
 		return func() {
 			for r := range 4 {
 				k.fetch(r)
@@ -249,11 +255,7 @@ func (f superNibbles) decode256(d dot256) {
 							d.VPAND(low4, z, u)
 						}
 						if f.high > 0 {
-							bits, test := d.YMM(), d.asm.bytes(repeat(1<<g, 64))
-							d.VPAND(test, fifth, bits)
-							d.VPCMPEQB(test, bits, bits)
-							d.VPAND(sixteen, bits, bits)
-							d.VPOR(bits, u, u)
+							d.fifthBits(fifth, d.asm.bytes(repeat(1<<g, 64)), u)
 						}
 						d.VMOVDQU(at(k.c, 64*g), x)
 						d.zero(s)

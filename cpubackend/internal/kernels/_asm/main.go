@@ -1,3 +1,5 @@
+//go:generate go run . ..
+
 // Command _asm writes the assembly of the kernels package and its Go stubs. Run
 // it through go generate (see doc.go there); the output is committed.
 package main

@@ -12,25 +12,25 @@ type nibbles struct {
 	block    int // bytes
 	codes    int // where the 16 bytes of nibbles are
 	high     int // where the fifth bits are, 0 for none
-	zero     int // the code that means weight 0, if no table and no constant
+	zeroCode int // the code that means weight 0, if no table and no constant
 	constant bool
 	exponent bool      // the scale is a byte, half of 2^(e-127)
-	table    *[16]int8 // values of the codes
+	values   *[16]int8 // what the codes stand for, if not themselves
 }
 
-func emitQ4_0(a *asm) { nibbles{name: "Q4_0", block: 18, codes: 2, zero: 8}.emit(a) }
+func emitQ4_0(a *asm) { nibbles{name: "Q4_0", block: 18, codes: 2, zeroCode: 8}.emit(a) }
 func emitQ4_1(a *asm) { nibbles{name: "Q4_1", block: 20, codes: 4, constant: true}.emit(a) }
-func emitQ5_0(a *asm) { nibbles{name: "Q5_0", block: 22, codes: 6, high: 2, zero: 16}.emit(a) }
+func emitQ5_0(a *asm) { nibbles{name: "Q5_0", block: 22, codes: 6, high: 2, zeroCode: 16}.emit(a) }
 func emitQ5_1(a *asm) {
 	nibbles{name: "Q5_1", block: 24, codes: 8, high: 4, constant: true}.emit(a)
 }
 func emitIQ4(a *asm) {
 	nibbles{name: "IQ4NL", block: 18, codes: 2,
-		table: &[16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}}.emit(a)
+		values: &[16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}}.emit(a)
 }
 func emitMXFP4(a *asm) {
 	nibbles{name: "MXFP4", block: 17, codes: 1, exponent: true,
-		table: &[16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}}.emit(a)
+		values: &[16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}}.emit(a)
 }
 
 func (f nibbles) emit(a *asm) {
@@ -41,7 +41,7 @@ func (f nibbles) emit(a *asm) {
 
 // biasedTable is the table plus 128, four times.
 func (f nibbles) biasedTable() []byte {
-	return each(64, func(i int) byte { return byte(f.table[i%16]) + 128 })
+	return each(64, func(i int) byte { return byte(f.values[i%16]) + 128 })
 }
 
 // bitOfByte is 1, 2, 4 .. 128, over and over.
@@ -55,10 +55,10 @@ func (f nibbles) pack(v vec) {
 		var test [2]Op
 		var spread [4]Op
 		switch {
-		case f.table != nil:
+		case f.values != nil:
 			table = v.inRegister(f.biasedTable())
 		case !f.constant:
-			add = v.filled(byte(128 - f.zero))
+			add = v.filled(byte(128 - f.zeroCode))
 		}
 		if f.high > 0 {
 			sixteen = v.filled(16)
@@ -83,7 +83,7 @@ func (f nibbles) pack(v vec) {
 					v.addWhere(test[o%2], bits, sixteen, u)
 				}
 				switch {
-				case f.table != nil:
+				case f.values != nil:
 					v.VPSHUFB(u, table, u)
 				case !f.constant:
 					v.VPADDB(add, u, u)
@@ -132,112 +132,27 @@ func (v vec) exponents(r reg.VecVirtual) {
 	v.VPMAXUD(v.lanesOf(0x400000), r, r)
 }
 
-// A row in each 128-bit lane.
+// nibbleRows decodes four rows with AVX-512, a row in each 128-bit lane.
+type nibbleRows struct {
+	nibbles
+	*decode
+	low4, table, bias reg.VecVirtual
+	// The four rows' heads lie in one register, 32 or 64 bits over and over in a
+	// row's lane: lanes masks a row, scales and constants pick words.
+	lanes             [4]reg.OpmaskVirtual
+	scales, constants reg.VecVirtual
+	// Fifth bits: which byte a weight's is in, and which bit of it.
+	spread        [2]reg.VecVirtual
+	test, sixteen reg.VecVirtual
+	once          reg.OpmaskVirtual // the lane of a row that takes what counts once
+}
+
 func (f nibbles) decode(a *asm) {
 	a.decode("decode"+f.name+"AVX512", "decode"+f.name+"AVX512 multiplies groups of four rows with one activation row.", f.block, 1,
 		func(k *decode) (func(), func(), func() reg.VecVirtual) {
-			low4, acc := a.filled(15), a.zmms(2)
-			first := a.mask(0x1111) // the lane of a row that takes what counts once
-			var table, bias, sixteen reg.VecVirtual
-			switch {
-			case f.table != nil:
-				table, bias = a.constant(f.biasedTable()), a.filled(128)
-			case !f.constant:
-				bias = a.filled(byte(f.zero))
-			}
-			var lanes [4]reg.OpmaskVirtual // a row's lanes of the head
-			words := a.constant(each(64, func(i int) byte {
-				if i%2 == 1 || i >= 32 {
-					return 0
-				}
-				return byte(i / 8 * 8)
-			}))
-			wide := f.constant || f.high > 0
-			for i := 1; i < 4; i++ {
-				lanes[i] = a.mask(0xf << (4 * i))
-				if wide {
-					lanes[i] = a.mask(0x3 << (2 * i))
-				}
-			}
-			var spread [2]reg.VecVirtual
-			var test, constants reg.VecVirtual
-			if f.high > 0 {
-				sixteen = a.filled(16)
-				test = a.constant(each(64, bitOfByte))
-				for h := range spread {
-					spread[h] = a.constant(each(64, func(i int) byte { return byte(f.high + 2*h + i%16/8) }))
-				}
-			}
-			if f.constant {
-				constants = a.constant(each(64, func(i int) byte {
-					if i%2 == 1 || i >= 32 {
-						return 0
-					}
-					return byte(i/8*8 + 1)
-				}))
-			}
+			n, acc := f.prepare(k), a.zmms(2)
 			body := func() {
-				head := a.ZMM()
-				for i := range 4 {
-					k.fetch(i)
-					switch {
-					case i == 0 && wide:
-						a.VPBROADCASTQ(k.row(0, 0), head)
-					case i == 0:
-						a.VPBROADCASTD(k.row(0, 0), head)
-					case wide:
-						a.VPBROADCASTQ(k.row(i, 0), lanes[i], head)
-					default:
-						a.VPBROADCASTD(k.row(i, 0), lanes[i], head)
-					}
-				}
-				z, u, s := a.ZMM(), [2]reg.VecVirtual{a.ZMM(), a.ZMM()}, a.ZMM()
-				a.lowX(k.row(0, f.codes), z)
-				for i := 1; i < 4; i++ {
-					a.VINSERTI32X4(Imm(uint64(i)), k.row(i, f.codes), z, z)
-				}
-				a.VPANDD(low4, z, u[0])
-				a.VPSRLW(Imm(4), z, u[1])
-				a.VPANDD(low4, u[1], u[1])
-				x := a.zmms(2)
-				for h := range x {
-					a.VBROADCASTI32X4(at(k.c, 16*h), x[h])
-				}
-				if f.constant {
-					a.zero(s)
-				} else {
-					a.negatedSums(bias, s, x...)
-				}
-				for h := range 2 {
-					if f.high > 0 {
-						b, m := a.ZMM(), a.K()
-						a.VPSHUFB(spread[h], head, b)
-						a.VPTESTMB(test, b, m)
-						a.VPADDB(sixteen, u[h], m, u[h])
-					}
-					if f.table != nil {
-						a.VPSHUFB(u[h], table, u[h])
-					}
-					a.dp(x[h], u[h], s)
-				}
-				scale, v := a.ZMM(), a.ZMM()
-				if f.exponent {
-					scale = head
-					vec{a, 16, ""}.exponents(scale)
-					a.VMULPS_BCST(a.dwords(bitsHalf), scale, scale)
-				} else {
-					a.VPERMW(head, words, scale)
-					a.VCVTPH2PS(scale.AsY(), scale)
-				}
-				a.VMULPS_BCST(at(k.c, cellD), scale, scale)
-				a.VCVTDQ2PS(s, v)
-				a.VFMADD231PS(v, scale, acc[0])
-				if f.constant {
-					m := a.ZMM()
-					a.VPERMW(head, constants, m)
-					a.VCVTPH2PS(m.AsY(), m)
-					a.VFMADD231PS_BCST(at(k.c, cellM), m, first, acc[1])
-				}
+				n.body(acc)
 			}
 			return func() { a.zero(acc...) }, body, func() reg.VecVirtual {
 				if f.constant {
@@ -246,4 +161,122 @@ func (f nibbles) decode(a *asm) {
 				return acc[0]
 			}
 		})
+}
+
+// wideHead says that a head is more than 32 bits.
+func (f nibbles) wideHead() bool { return f.constant || f.high > 0 }
+
+// prepare loads the constants.
+func (f nibbles) prepare(k *decode) *nibbleRows {
+	n := &nibbleRows{nibbles: f, decode: k, low4: k.filled(15), once: k.mask(0x1111)}
+	switch {
+	case f.values != nil:
+		n.table, n.bias = k.constant(f.biasedTable()), k.filled(128)
+	case !f.constant:
+		n.bias = k.filled(byte(f.zeroCode))
+	}
+	n.scales, n.constants = k.constant(headWords(0)), k.constant(headWords(1))
+	for i := 1; i < 4; i++ {
+		if f.wideHead() {
+			n.lanes[i] = k.mask(0x3 << (2 * i))
+		} else {
+			n.lanes[i] = k.mask(0xf << (4 * i))
+		}
+	}
+	if f.high > 0 {
+		n.sixteen, n.test = k.filled(16), k.constant(each(64, bitOfByte))
+		for h := range n.spread {
+			n.spread[h] = k.constant(each(64, func(i int) byte { return byte(f.high + 2*h + i%16/8) }))
+		}
+	}
+	return n
+}
+
+// headWords are the indices that make word w of each row's head four words of the
+// lower half of a register.
+func headWords(w byte) []byte {
+	return each(64, func(i int) byte {
+		if i%2 == 1 || i >= 32 {
+			return 0
+		}
+		return byte(i/8*8) + w
+	})
+}
+
+// body is one block of each row.
+func (n *nibbleRows) body(acc []reg.VecVirtual) {
+	head, u, x, s := n.heads(), n.codes128(), n.zmms(2), n.ZMM()
+	for h := range x {
+		n.VBROADCASTI32X4(at(n.c, 16*h), x[h])
+	}
+	if n.constant {
+		n.zero(s)
+	} else {
+		n.negatedSums(n.bias, s, x...)
+	}
+	for h := range x {
+		if n.high > 0 {
+			b, m := n.ZMM(), n.K()
+			n.VPSHUFB(n.spread[h], head, b)
+			n.VPTESTMB(n.test, b, m)
+			n.VPADDB(n.sixteen, u[h], m, u[h])
+		}
+		if n.values != nil {
+			n.VPSHUFB(u[h], n.table, u[h])
+		}
+		n.dp(x[h], u[h], s)
+	}
+	scale, v := n.scale(head), n.ZMM()
+	n.VMULPS_BCST(at(n.c, cellD), scale, scale)
+	n.VCVTDQ2PS(s, v)
+	n.VFMADD231PS(v, scale, acc[0])
+	if n.constant {
+		m := n.ZMM()
+		n.VPERMW(head, n.constants, m)
+		n.VCVTPH2PS(m.AsY(), m)
+		n.VFMADD231PS_BCST(at(n.c, cellM), m, n.once, acc[1])
+	}
+}
+
+// heads puts the heads of the four rows in one register.
+func (n *nibbleRows) heads() reg.VecVirtual {
+	head := n.ZMM()
+	for i := range 4 {
+		n.fetch(i)
+		switch {
+		case i == 0 && n.wideHead():
+			n.VPBROADCASTQ(n.row(0, 0), head)
+		case i == 0:
+			n.VPBROADCASTD(n.row(0, 0), head)
+		case n.wideHead():
+			n.VPBROADCASTQ(n.row(i, 0), n.lanes[i], head)
+		default:
+			n.VPBROADCASTD(n.row(i, 0), n.lanes[i], head)
+		}
+	}
+	return head
+}
+
+// codes128 are the low and the high nibbles of the four rows.
+func (n *nibbleRows) codes128() (u [2]reg.VecVirtual) {
+	z := n.ZMM()
+	n.lowX(n.row(0, n.codes), z)
+	for i := 1; i < 4; i++ {
+		n.VINSERTI32X4(Imm(uint64(i)), n.row(i, n.codes), z, z)
+	}
+	v := vec{n.asm, 16, ""}
+	return [2]reg.VecVirtual{v.nibble(z, 0, n.low4), v.nibble(z, 1, n.low4)}
+}
+
+// scale is the scale of each row in its four lanes.
+func (n *nibbleRows) scale(head reg.VecVirtual) reg.VecVirtual {
+	if n.exponent {
+		vec{n.asm, 16, ""}.exponents(head)
+		n.VMULPS_BCST(n.dwords(bitsHalf), head, head)
+		return head
+	}
+	scale := n.ZMM()
+	n.VPERMW(head, n.scales, scale)
+	n.VCVTPH2PS(scale.AsY(), scale)
+	return scale
 }
