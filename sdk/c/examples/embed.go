@@ -1,12 +1,19 @@
-// Package examples holds the compiled example plugins written in C. Their
-// sources lie beside this file; make in the folder above builds them.
+// Package examples holds the compiled example plugins written in C, a few KB
+// each. Their sources lie beside this file; make in the folder above builds them.
 package examples
 
 import _ "embed"
 
-// Redact is a filter that replaces e-mail addresses, phone numbers and payment
-// card numbers by [email], [phone] and [card], wherever the text is cut. It leaves
-// prompts alone unless configured otherwise: {"prompts": true, "phone": "***"}.
+// Redact is a filter that replaces e-mail addresses, phone numbers, payment card
+// numbers and US social security numbers by [email], [phone], [card] and [ssn],
+// wherever the text is cut into chunks. Unless configured otherwise it lets
+// prompts pass: {"prompts": true, "phone": "***", "ssn": nil}.
 //
 //go:embed redact.wasm
 var Redact []byte
+
+// Banlist is a sampler that excludes tokens, or makes them more or less likely:
+// {"ban": [5], "allow": [1, 2, 3], "bias": {"7": -1.5}}.
+//
+//go:embed banlist.wasm
+var Banlist []byte
