@@ -114,7 +114,11 @@ func (r *runner) printText(prompt string, answer iter.Seq2[sandwarp.Token, error
 			fmt.Fprintln(r.io.out)
 			return err
 		}
-		if _, err := io.WriteString(r.io.out, tok.Text); err != nil {
+		text := tok.Text
+		if isTerminal(r.io.out) {
+			text = printable(text)
+		}
+		if _, err := io.WriteString(r.io.out, text); err != nil {
 			return err
 		}
 	}
