@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ type modelFlags struct {
 	backend  string
 	cacheF32 bool
 	verbose  bool
+	template string // path of a Jinja template
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
@@ -27,6 +29,7 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.IntVarP(&f.context, "context", "c", 0, "longest sequence in `tokens`; 0 means the model's own, at most 8192")
 	fl.StringVar(&f.backend, "backend", "", "backend to run on; the best one by default")
 	fl.BoolVar(&f.cacheF32, "cache-f32", false, "keep the KV cache in 32 instead of 16 bits")
+	fl.StringVar(&f.template, "chat-template", "", "`file` with a Jinja chat template to use instead of the model's")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error what happens")
 }
 
@@ -36,6 +39,13 @@ func (f *modelFlags) open(ctx context.Context, io streams, tok sandwarp.Tokenize
 	defer end()
 	o := sandwarp.Options{
 		Backend: f.backend, Threads: f.threads, Context: f.context, CacheF32: f.cacheF32, Tokenizer: tok, Progress: report,
+	}
+	if f.template != "" {
+		b, err := os.ReadFile(f.template)
+		if err != nil {
+			return nil, err
+		}
+		o.ChatTemplate = string(b)
 	}
 	if f.verbose {
 		o.Logger = slog.New(slog.NewTextHandler(io.err, nil))

@@ -22,7 +22,7 @@ const (
 )
 
 // ErrNoTemplate says that a model has no chat template.
-var ErrNoTemplate = errors.New("the model has no chat template")
+var ErrNoTemplate = errors.New("the model has no chat template: continue prompts instead, or give a template (Options.ChatTemplate, --chat-template)")
 
 // Message is one turn.
 type Message struct{ Role, Content string }
