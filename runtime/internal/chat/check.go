@@ -7,16 +7,28 @@ import (
 
 // The engine that runs templates knows no limits. check refuses what would
 // exhaust its parser's stack; meter adds a call of sw_step to every macro and
-// loop body, so that a rendering can be stopped by a budget.
+// loop body, so that a rendering can be stopped by a budget. What they cannot
+// bound is how large a single value becomes (a string that is repeated or doubled)
+// and the printing of a value that contains itself: both end the process.
 
-// check refuses templates that are too large or nested too deep.
+// stepName is the callable that counts the steps of a rendering.
+const stepName = "sw_step"
+
+// check refuses templates that are too large or nested too deep, or that go round
+// the meter: by another meaning of its name, or by calls in a macro's defaults,
+// which are evaluated before its body.
 func check(source string) error {
 	if len(source) > maxSource {
 		return fmt.Errorf("%d bytes long, at most %d", len(source), maxSource)
 	}
+	if i := strings.Index(source, stepName); i >= 0 {
+		return fmt.Errorf("offset %d: the name %s is reserved", i, stepName)
+	}
 	open := 0
 	for _, t := range tags(source) {
 		switch w := t.word; {
+		case w == "macro" && strings.Count(source[t.start:t.end], "(") > 1:
+			return fmt.Errorf("offset %d: a call in the parameters of a macro", t.start)
 		case t.deep:
 			return fmt.Errorf("offset %d: brackets nested deeper than %d", t.start, maxNesting)
 		case strings.HasPrefix(w, "end"):
@@ -31,8 +43,8 @@ func check(source string) error {
 	return nil
 }
 
-// meter returns source with {% set _ = sw_step() %} at the head of every macro
-// and loop body. The added tag ends as the one before it ("-%}" or "%}"), so that
+// meter returns source with {% set sw_steps = sw_step() %} at the head of every
+// macro and loop body. The added tag ends as the one before it ("-%}" or "%}"), so that
 // white space is trimmed as it was.
 func meter(source string) string {
 	var b strings.Builder
@@ -46,7 +58,7 @@ func meter(source string) string {
 			end = string(c) + end
 		}
 		b.WriteString(source[from:t.end])
-		b.WriteString("{% set sw_steps = sw_step() " + end)
+		b.WriteString("{% set sw_steps = " + stepName + "() " + end)
 		from = t.end
 	}
 	b.WriteString(source[from:])

@@ -42,7 +42,11 @@ func New(source, bos, eos string) (*Template, error) {
 	if err := check(source); err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
-	compiled, err := jinja.Compile(meter(source))
+	var compiled *jinja.Template
+	err := guard(func() (err error) {
+		compiled, err = jinja.Compile(meter(source))
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
@@ -67,15 +71,20 @@ func (t *Template) Render(messages []Message, open bool) (string, error) {
 	if size > maxInput {
 		return "", fmt.Errorf("chat template: a conversation of %d bytes, at most %d", size, maxInput)
 	}
-	out, err := t.compiled.RenderValues(map[string]jinja.Value{
+	names := map[string]jinja.Value{
 		"messages":              jinja.NewList(list),
 		"add_generation_prompt": jinja.NewBool(open),
 		"bos_token":             jinja.NewString(t.bos),
 		"eos_token":             jinja.NewString(t.eos),
 		"tools":                 jinja.None(),
 		"range":                 jinja.NewCallable("range", boundedRange()),
-		"sw_step":               jinja.NewCallable("sw_step", budget()),
+		stepName:                jinja.NewCallable(stepName, budget()),
 		"strftime_now":          jinja.NewCallable("strftime_now", today),
+	}
+	out := ""
+	err := guard(func() (err error) {
+		out, err = t.compiled.RenderValues(names)
+		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("chat template: %w", err)
@@ -84,6 +93,16 @@ func (t *Template) Render(messages []Message, open bool) (string, error) {
 		return "", fmt.Errorf("chat template: it rendered %d bytes, at most %d", len(out), maxOutput)
 	}
 	return out, nil
+}
+
+// guard turns a panic of the engine, on a negative count say, into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the template broke the engine: %v", r)
+		}
+	}()
+	return f()
 }
 
 // boundedRange is range() with a budget for one rendering.

@@ -44,6 +44,13 @@ func TestHostile(t *testing.T) {
 		"large":        strings.Repeat("x", maxSource+1),
 		"unclosed":     `{% for`,
 		"raise":        `{{ raise_exception('no') }}`,
+		"no meter":     `{% macro sw_step() %}{% endmacro %}{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}`,
+		"own meter":    `{% set sw_step = namespace %}{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}`,
+		"default":      `{% macro f(x=f()) %}{{ x }}{% endmacro %}{{ f() }}`,
+		"negative":     `{{ "x" * -1 }}`,
+		"overflow":     `{{ "xx" * 9223372036854775807 }}`,
+		"wide":         `{{ "xx" | indent(9223372036854775807, true) }}`,
+		"narrow":       `{{ [1] | tojson(indent=-1) }}`,
 	} {
 		tm, err := New(src, "", "")
 		if err == nil {
