@@ -28,3 +28,13 @@ func decodeIQ4NLAVX2(y *float32, w *byte, stride int, groups int, c *byte, d *fl
 //
 //go:noescape
 func decodeIQ4NLAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// packIQ4XSAVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.
+//
+//go:noescape
+func packIQ4XSAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+
+// packIQ4XSAVX2 packs n cells of 16 rows into a tile; n is a multiple of 8.
+//
+//go:noescape
+func packIQ4XSAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)

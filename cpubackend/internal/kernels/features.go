@@ -13,8 +13,9 @@ type isa struct {
 	// supported says whether this processor and system run it.
 	supported func() bool
 
-	// Products of the quantised formats; what is missing is done by the plain
-	// version of Mul, or, in tiles, by the plain version of pack.
+	// Products of the quantised formats. A format without a decode function uses
+	// tiles, one without a pack function the plain version of it; a set without
+	// tiles the plain version of Mul.
 	decode [formats]decodeFunc
 	pack   [formats]packFunc
 	tiles  tileFuncs

@@ -36,7 +36,8 @@ var avx2 = isa{
 		tensor.Q4_0: packQ4_0AVX2, tensor.Q4_1: packQ4_1AVX2, tensor.Q5_0: packQ5_0AVX2,
 		tensor.Q5_1: packQ5_1AVX2, tensor.Q8_0: packQ8_0AVX2, tensor.Q4_K: packQ4KAVX2,
 		tensor.Q5_K: packQ5KAVX2, tensor.Q6_K: packQ6KAVX2, tensor.IQ4_NL: packIQ4NLAVX2,
-		tensor.MXFP4: packMXFP4AVX2,
+		tensor.MXFP4: packMXFP4AVX2, tensor.Q2_K: packQ2KAVX2, tensor.Q3_K: packQ3KAVX2,
+		tensor.IQ4_XS: packIQ4XSAVX2,
 	},
 	tiles: tileFuncs{
 		columns: []int{4, 2, 1},
@@ -76,7 +77,8 @@ var avxvnni = isa{
 		tensor.Q4_0: packQ4_0AVX2, tensor.Q4_1: packQ4_1AVX2, tensor.Q5_0: packQ5_0AVX2,
 		tensor.Q5_1: packQ5_1AVX2, tensor.Q8_0: packQ8_0AVX2, tensor.Q4_K: packQ4KAVX2,
 		tensor.Q5_K: packQ5KAVX2, tensor.Q6_K: packQ6KAVX2, tensor.IQ4_NL: packIQ4NLAVX2,
-		tensor.MXFP4: packMXFP4AVX2,
+		tensor.MXFP4: packMXFP4AVX2, tensor.Q2_K: packQ2KAVX2, tensor.Q3_K: packQ3KAVX2,
+		tensor.IQ4_XS: packIQ4XSAVX2,
 	},
 	tiles: tileFuncs{
 		columns: []int{4, 2, 1},
@@ -118,7 +120,8 @@ var avx512vnni = isa{
 		tensor.Q4_0: packQ4_0AVX512, tensor.Q4_1: packQ4_1AVX512, tensor.Q5_0: packQ5_0AVX512,
 		tensor.Q5_1: packQ5_1AVX512, tensor.Q8_0: packQ8_0AVX512, tensor.Q4_K: packQ4KAVX512,
 		tensor.Q5_K: packQ5KAVX512, tensor.Q6_K: packQ6KAVX512, tensor.IQ4_NL: packIQ4NLAVX512,
-		tensor.MXFP4: packMXFP4AVX512,
+		tensor.MXFP4: packMXFP4AVX512, tensor.Q2_K: packQ2KAVX512, tensor.Q3_K: packQ3KAVX512,
+		tensor.IQ4_XS: packIQ4XSAVX512,
 	},
 	tiles: tileFuncs{
 		columns: []int{12, 8, 4, 2, 1},

@@ -74,7 +74,7 @@ func (m *Mat) Mul(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 func (m *Mat) mulGroups(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	s := best
 	switch {
-	case s.tiles.mul != nil && r1-r0 >= s.tileFrom:
+	case s.tiles.mul != nil && (r1-r0 >= s.tileFrom || s.decode[m.dtype] == nil):
 		m.mulTiles(s, y, stride, a, r0, r1, n0, n1)
 	case s.decode[m.dtype] != nil:
 		m.mulDecode(s.decode[m.dtype], y, stride, a, r0, r1, n0, n1)

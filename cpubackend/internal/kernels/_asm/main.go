@@ -35,6 +35,8 @@ var sources = []source{
 	{"dot_q4_1", emitQ4_1},
 	{"dot_q5_0", emitQ5_0},
 	{"dot_q5_1", emitQ5_1},
+	{"dot_q2_k", emitQ2K},
+	{"dot_q3_k", emitQ3K},
 	{"dot_q4_k", emitQ4K},
 	{"dot_q5_k", emitQ5K},
 	{"dot_q6_k", emitQ6K},

@@ -25,9 +25,13 @@ func emitQ5_1(a *asm) {
 	nibbles{name: "Q5_1", block: 24, codes: 8, high: 4, constant: true}.emit(a)
 }
 func emitIQ4(a *asm) {
-	nibbles{name: "IQ4NL", block: 18, codes: 2,
-		values: &[16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}}.emit(a)
+	iq4NL.emit(a)
+	emitIQ4XS(a)
 }
+
+var iq4NL = nibbles{name: "IQ4NL", block: 18, codes: 2,
+	values: &[16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}}
+
 func emitMXFP4(a *asm) {
 	nibbles{name: "MXFP4", block: 17, codes: 1, exponent: true,
 		values: &[16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}}.emit(a)
