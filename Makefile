@@ -36,8 +36,18 @@ generate-go:
 	for p in sdk/go/examples/*/; do \
 		GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -ldflags='-s -w' -o bin/plugins/$$(basename $$p).wasm ./$$p || exit 1; done
 
+# Prefill and decode of random weights in a real shape, as shares of the machine's
+# own limits measured in the same run. SHAPE=llama-3.2-1b TYPES="Q8_0 Q4_K_M" THREADS=1,2
+SHAPE   ?= qwen2.5-0.5b
+TYPES   ?= Q8_0 Q4_K_M
+THREADS ?= 1,2
 bench:
-	CGO_ENABLED=0 $(GO) run ./cmd/sandwarp bench
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	CGO_ENABLED=0 $(GO) build -o $$dir/sandwarp ./cmd/sandwarp && \
+	$(GO) run ./tools/randommodel $(SHAPE) $$dir/f16.gguf && \
+	for t in $(TYPES); do \
+		$$dir/sandwarp quantize $$dir/f16.gguf $$dir/$$t.gguf $$t >/dev/null && \
+		$$dir/sandwarp bench -m $$dir/$$t.gguf -p 512 -n 128 -t $(THREADS) -r 3 || exit 1; done
 
 # What must hold before a commit: it builds everywhere, is formatted and vetted,
 # and generating changes nothing.

@@ -43,6 +43,7 @@ var arrows = []struct {
 	{"wasm/...", "abi wasm/...", "github.com/tetratelabs/wazero golang.org/x/sys"},
 	{"sdk/...", "abi sdk/...", ""},
 	{"cmd/sandwarp/...", "runtime abi wasm cmd/sandwarp/... sdk/c/examples internal/gguf internal/quantize internal/tensor cpubackend", "github.com/spf13/cobra github.com/schollz/progressbar/v3 golang.org/x/term"},
+	{"tools/...", "internal/gguf internal/tensor", ""},
 	{"examples/...", "runtime wasm", ""},
 }
 
