@@ -288,14 +288,17 @@ func (m *Model) Decode(ids []int32, special bool) (string, error) {
 }
 
 // Logits runs tokens from position 0 and calls fn with the logits (vocabulary)
-// of every position in order. The slice is valid during the call; fn must not
-// call the Model. An error of fn ends the run and is returned.
+// of every position in order. The slice is valid during the call. fn runs on the
+// goroutine that all sessions wait for: it must not call the Model. An error of fn
+// ends the run and is returned.
 func (m *Model) Logits(ctx context.Context, tokens []int32, fn func(pos int, logits []float32) error) error {
-	if len(tokens) > m.context {
+	switch {
+	case len(tokens) > m.context:
 		return fmt.Errorf("%w: %d tokens, the context has %d", ErrContextFull, len(tokens), m.context)
-	}
-	if len(tokens) == 0 {
+	case len(tokens) == 0:
 		return errors.New("no tokens to run")
+	case fn == nil:
+		return errors.New("no function to call with the logits")
 	}
 	cache := &sched.Cache{}
 	r := &sched.Request{Cache: cache, Prompt: tokens, Score: fn}

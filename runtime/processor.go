@@ -7,8 +7,9 @@ package sandwarp
 //
 // A processor may serve many sequences at once; seq tells them apart. For each
 // sequence the runtime calls OpenSeq once, then for every token Process and
-// Accept in turn, then CloseSeq. The calls of all sequences come from one
-// goroutine at a time. An error fails the request it belongs to, unless the
+// Accept in turn, then CloseSeq. The calls of all sequences of a Model come from
+// the one goroutine that all its sessions wait for: they should be quick and must
+// not call the Model. An error fails the request it belongs to, unless the
 // processor handles its own failures by a policy.
 type LogitProcessor interface {
 	// Name is shown in logs, statistics and errors.
