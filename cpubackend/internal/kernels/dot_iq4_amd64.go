@@ -7,12 +7,12 @@ package kernels
 // packIQ4NLAVX512 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packIQ4NLAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packIQ4NLAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packIQ4NLAVX2 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packIQ4NLAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packIQ4NLAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeIQ4NLAVX512 multiplies groups of four rows with one activation row.
 //
@@ -32,9 +32,9 @@ func decodeIQ4NLAVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d 
 // packIQ4XSAVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.
 //
 //go:noescape
-func packIQ4XSAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packIQ4XSAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packIQ4XSAVX2 packs n cells of 16 rows into a tile; n is a multiple of 8.
 //
 //go:noescape
-func packIQ4XSAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packIQ4XSAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)

@@ -7,12 +7,12 @@ package kernels
 // packMXFP4AVX512 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packMXFP4AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packMXFP4AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packMXFP4AVX2 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packMXFP4AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packMXFP4AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeMXFP4AVX512 multiplies groups of four rows with one activation row.
 //

@@ -17,12 +17,12 @@ func decodeF32AVX2(y *float32, w *byte, stride int, groups int, x *float32, k in
 // packF32AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packF32AVX512(t *float32, w *byte, stride int, n int, ahead int)
+func packF32AVX512(t *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packF32AVX2 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packF32AVX2(t *float32, w *byte, stride int, n int, ahead int)
+func packF32AVX2(t *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeF16AVX512 multiplies groups of four rows with one activation row.
 //
@@ -37,12 +37,12 @@ func decodeF16AVX2(y *float32, w *byte, stride int, groups int, x *float32, k in
 // packF16AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packF16AVX512(t *float32, w *byte, stride int, n int, ahead int)
+func packF16AVX512(t *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packF16AVX2 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packF16AVX2(t *float32, w *byte, stride int, n int, ahead int)
+func packF16AVX2(t *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeBF16AVX512 multiplies groups of four rows with one activation row.
 //
@@ -57,9 +57,9 @@ func decodeBF16AVX2(y *float32, w *byte, stride int, groups int, x *float32, k i
 // packBF16AVX512 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packBF16AVX512(t *float32, w *byte, stride int, n int, ahead int)
+func packBF16AVX512(t *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packBF16AVX2 packs n columns of 16 rows into a tile; n is a multiple of 16.
 //
 //go:noescape
-func packBF16AVX2(t *float32, w *byte, stride int, n int, ahead int)
+func packBF16AVX2(t *float32, w *byte, stride int, n int, ahead *byte, step int)

@@ -7,9 +7,9 @@ package kernels
 // packQ3KAVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.
 //
 //go:noescape
-func packQ3KAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ3KAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packQ3KAVX2 packs n cells of 16 rows into a tile; n is a multiple of 8.
 //
 //go:noescape
-func packQ3KAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ3KAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)

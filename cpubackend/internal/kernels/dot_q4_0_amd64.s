@@ -4,83 +4,66 @@
 
 #include "textflag.h"
 
-// func packQ4_0AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+// func packQ4_0AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
-TEXT ·packQ4_0AVX512(SB), $0-56
+TEXT ·packQ4_0AVX512(SB), $0-64
 	MOVQ      q+0(FP), AX
 	MOVQ      d+8(FP), CX
 	MOVQ      m+16(FP), DX
 	MOVQ      n+40(FP), BX
 	MOVQ      ahead+48(FP), SI
-	MOVQ      w+24(FP), DI
-	MOVQ      stride+32(FP), R8
-	LEAQ      (R8)(R8*2), R9
-	MOVQ      R8, R10
-	SHLQ      $0x02, R10
-	LEAQ      (DI)(R10*1), R11
-	LEAQ      (R11)(R10*1), R12
-	LEAQ      (R12)(R10*1), R10
+	MOVQ      step+56(FP), DI
+	MOVQ      w+24(FP), R8
+	MOVQ      stride+32(FP), R9
+	LEAQ      (R9)(R9*2), R10
+	MOVQ      R9, R11
+	SHLQ      $0x02, R11
+	LEAQ      (R8)(R11*1), R12
+	LEAQ      (R12)(R11*1), R13
+	LEAQ      (R13)(R11*1), R11
 	VMOVDQU32 data0<>+0(SB), Z0
 	VMOVDQU32 data1<>+0(SB), Z1
 
 loop1:
-	LEAQ         (DI)(SI*1), R13
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R13)(R8*1)
-	PREFETCHT0   (R13)(R8*2)
-	PREFETCHT0   (R13)(R9*1)
-	LEAQ         (R11)(SI*1), R13
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R13)(R8*1)
-	PREFETCHT0   (R13)(R8*2)
-	PREFETCHT0   (R13)(R9*1)
-	LEAQ         (R12)(SI*1), R13
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R13)(R8*1)
-	PREFETCHT0   (R13)(R8*2)
-	PREFETCHT0   (R13)(R9*1)
-	LEAQ         (R10)(SI*1), R13
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R13)(R8*1)
-	PREFETCHT0   (R13)(R8*2)
-	PREFETCHT0   (R13)(R9*1)
+	PREFETCHT1   256(SI)
+	ADDQ         DI, SI
 	VPXOR        X3, X3, X3
 	VPXOR        X2, X2, X2
-	VPINSRW      $0x00, (DI), X3, X3
-	VPINSRW      $0x00, (R12), X2, X2
-	VPINSRW      $0x01, (DI)(R8*1), X3, X3
-	VPINSRW      $0x01, (R12)(R8*1), X2, X2
-	VPINSRW      $0x02, (DI)(R8*2), X3, X3
-	VPINSRW      $0x02, (R12)(R8*2), X2, X2
-	VPINSRW      $0x03, (DI)(R9*1), X3, X3
-	VPINSRW      $0x03, (R12)(R9*1), X2, X2
-	VPINSRW      $0x04, (R11), X3, X3
-	VPINSRW      $0x04, (R10), X2, X2
-	VPINSRW      $0x05, (R11)(R8*1), X3, X3
-	VPINSRW      $0x05, (R10)(R8*1), X2, X2
-	VPINSRW      $0x06, (R11)(R8*2), X3, X3
-	VPINSRW      $0x06, (R10)(R8*2), X2, X2
-	VPINSRW      $0x07, (R11)(R9*1), X3, X3
-	VPINSRW      $0x07, (R10)(R9*1), X2, X2
+	VPINSRW      $0x00, (R8), X3, X3
+	VPINSRW      $0x00, (R13), X2, X2
+	VPINSRW      $0x01, (R8)(R9*1), X3, X3
+	VPINSRW      $0x01, (R13)(R9*1), X2, X2
+	VPINSRW      $0x02, (R8)(R9*2), X3, X3
+	VPINSRW      $0x02, (R13)(R9*2), X2, X2
+	VPINSRW      $0x03, (R8)(R10*1), X3, X3
+	VPINSRW      $0x03, (R13)(R10*1), X2, X2
+	VPINSRW      $0x04, (R12), X3, X3
+	VPINSRW      $0x04, (R11), X2, X2
+	VPINSRW      $0x05, (R12)(R9*1), X3, X3
+	VPINSRW      $0x05, (R11)(R9*1), X2, X2
+	VPINSRW      $0x06, (R12)(R9*2), X3, X3
+	VPINSRW      $0x06, (R11)(R9*2), X2, X2
+	VPINSRW      $0x07, (R12)(R10*1), X3, X3
+	VPINSRW      $0x07, (R11)(R10*1), X2, X2
 	VINSERTI128  $0x01, X2, Y3, Y2
 	VCVTPH2PS    Y2, Z2
 	VMOVUPS      Z2, (CX)
-	VMOVUPS      2(DI), X2
-	VINSERTI32X4 $0x01, 2(R11), Z2, Z2
-	VINSERTI32X4 $0x02, 2(R12), Z2, Z2
-	VINSERTI32X4 $0x03, 2(R10), Z2, Z2
-	VMOVUPS      2(DI)(R8*1), X4
-	VINSERTI32X4 $0x01, 2(R11)(R8*1), Z4, Z4
-	VINSERTI32X4 $0x02, 2(R12)(R8*1), Z4, Z4
-	VINSERTI32X4 $0x03, 2(R10)(R8*1), Z4, Z4
-	VMOVUPS      2(DI)(R8*2), X5
-	VINSERTI32X4 $0x01, 2(R11)(R8*2), Z5, Z5
-	VINSERTI32X4 $0x02, 2(R12)(R8*2), Z5, Z5
-	VINSERTI32X4 $0x03, 2(R10)(R8*2), Z5, Z5
-	VMOVUPS      2(DI)(R9*1), X6
-	VINSERTI32X4 $0x01, 2(R11)(R9*1), Z6, Z6
-	VINSERTI32X4 $0x02, 2(R12)(R9*1), Z6, Z6
-	VINSERTI32X4 $0x03, 2(R10)(R9*1), Z6, Z6
+	VMOVUPS      2(R8), X2
+	VINSERTI32X4 $0x01, 2(R12), Z2, Z2
+	VINSERTI32X4 $0x02, 2(R13), Z2, Z2
+	VINSERTI32X4 $0x03, 2(R11), Z2, Z2
+	VMOVUPS      2(R8)(R9*1), X4
+	VINSERTI32X4 $0x01, 2(R12)(R9*1), Z4, Z4
+	VINSERTI32X4 $0x02, 2(R13)(R9*1), Z4, Z4
+	VINSERTI32X4 $0x03, 2(R11)(R9*1), Z4, Z4
+	VMOVUPS      2(R8)(R9*2), X5
+	VINSERTI32X4 $0x01, 2(R12)(R9*2), Z5, Z5
+	VINSERTI32X4 $0x02, 2(R13)(R9*2), Z5, Z5
+	VINSERTI32X4 $0x03, 2(R11)(R9*2), Z5, Z5
+	VMOVUPS      2(R8)(R10*1), X6
+	VINSERTI32X4 $0x01, 2(R12)(R10*1), Z6, Z6
+	VINSERTI32X4 $0x02, 2(R13)(R10*1), Z6, Z6
+	VINSERTI32X4 $0x03, 2(R11)(R10*1), Z6, Z6
 	VPUNPCKLDQ   Z4, Z2, Z7
 	VPUNPCKHDQ   Z4, Z2, Z2
 	VPUNPCKLDQ   Z6, Z5, Z4
@@ -117,10 +100,10 @@ loop1:
 	VPANDD       Z0, Z2, Z2
 	VPADDB       Z1, Z2, Z2
 	VMOVUPS      Z2, 448(AX)
-	ADDQ         $0x12, DI
-	ADDQ         $0x12, R11
+	ADDQ         $0x12, R8
 	ADDQ         $0x12, R12
-	ADDQ         $0x12, R10
+	ADDQ         $0x12, R13
+	ADDQ         $0x12, R11
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
@@ -149,63 +132,46 @@ DATA data1<>+48(SB)/8, $0x7878787878787878
 DATA data1<>+56(SB)/8, $0x7878787878787878
 GLOBL data1<>(SB), RODATA|NOPTR, $64
 
-// func packQ4_0AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+// func packQ4_0AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 // Requires: AVX, AVX2, F16C, MMX+
-TEXT ·packQ4_0AVX2(SB), $0-56
+TEXT ·packQ4_0AVX2(SB), $0-64
 	MOVQ q+0(FP), AX
 	MOVQ d+8(FP), CX
 	MOVQ m+16(FP), DX
 	MOVQ n+40(FP), BX
 	MOVQ ahead+48(FP), SI
-	MOVQ w+24(FP), DI
-	MOVQ stride+32(FP), R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ R8, R10
-	SHLQ $0x02, R10
-	LEAQ (DI)(R10*1), R11
-	LEAQ (R11)(R10*1), R12
-	LEAQ (R12)(R10*1), R10
+	MOVQ step+56(FP), DI
+	MOVQ w+24(FP), R8
+	MOVQ stride+32(FP), R9
+	LEAQ (R9)(R9*2), R10
+	MOVQ R9, R11
+	SHLQ $0x02, R11
+	LEAQ (R8)(R11*1), R12
+	LEAQ (R12)(R11*1), R13
+	LEAQ (R13)(R11*1), R11
 
 loop2:
-	LEAQ        (DI)(SI*1), R13
-	PREFETCHT0  (R13)
-	PREFETCHT0  (R13)(R8*1)
-	PREFETCHT0  (R13)(R8*2)
-	PREFETCHT0  (R13)(R9*1)
-	LEAQ        (R11)(SI*1), R13
-	PREFETCHT0  (R13)
-	PREFETCHT0  (R13)(R8*1)
-	PREFETCHT0  (R13)(R8*2)
-	PREFETCHT0  (R13)(R9*1)
-	LEAQ        (R12)(SI*1), R13
-	PREFETCHT0  (R13)
-	PREFETCHT0  (R13)(R8*1)
-	PREFETCHT0  (R13)(R8*2)
-	PREFETCHT0  (R13)(R9*1)
-	LEAQ        (R10)(SI*1), R13
-	PREFETCHT0  (R13)
-	PREFETCHT0  (R13)(R8*1)
-	PREFETCHT0  (R13)(R8*2)
-	PREFETCHT0  (R13)(R9*1)
+	PREFETCHT1  256(SI)
+	ADDQ        DI, SI
 	VPXOR       X0, X0, X0
-	VPINSRW     $0x00, (DI), X0, X0
-	VPINSRW     $0x01, (DI)(R8*1), X0, X0
-	VPINSRW     $0x02, (DI)(R8*2), X0, X0
-	VPINSRW     $0x03, (DI)(R9*1), X0, X0
-	VPINSRW     $0x04, (R11), X0, X0
-	VPINSRW     $0x05, (R11)(R8*1), X0, X0
-	VPINSRW     $0x06, (R11)(R8*2), X0, X0
-	VPINSRW     $0x07, (R11)(R9*1), X0, X0
+	VPINSRW     $0x00, (R8), X0, X0
+	VPINSRW     $0x01, (R8)(R9*1), X0, X0
+	VPINSRW     $0x02, (R8)(R9*2), X0, X0
+	VPINSRW     $0x03, (R8)(R10*1), X0, X0
+	VPINSRW     $0x04, (R12), X0, X0
+	VPINSRW     $0x05, (R12)(R9*1), X0, X0
+	VPINSRW     $0x06, (R12)(R9*2), X0, X0
+	VPINSRW     $0x07, (R12)(R10*1), X0, X0
 	VCVTPH2PS   X0, Y0
 	VMOVUPS     Y0, (CX)
-	VMOVUPS     2(DI), X0
-	VINSERTI128 $0x01, 2(R11), Y0, Y0
-	VMOVUPS     2(DI)(R8*1), X1
-	VINSERTI128 $0x01, 2(R11)(R8*1), Y1, Y1
-	VMOVUPS     2(DI)(R8*2), X2
-	VINSERTI128 $0x01, 2(R11)(R8*2), Y2, Y2
-	VMOVUPS     2(DI)(R9*1), X3
-	VINSERTI128 $0x01, 2(R11)(R9*1), Y3, Y3
+	VMOVUPS     2(R8), X0
+	VINSERTI128 $0x01, 2(R12), Y0, Y0
+	VMOVUPS     2(R8)(R9*1), X1
+	VINSERTI128 $0x01, 2(R12)(R9*1), Y1, Y1
+	VMOVUPS     2(R8)(R9*2), X2
+	VINSERTI128 $0x01, 2(R12)(R9*2), Y2, Y2
+	VMOVUPS     2(R8)(R10*1), X3
+	VINSERTI128 $0x01, 2(R12)(R10*1), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y4
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VPUNPCKLDQ  Y3, Y2, Y1
@@ -243,24 +209,24 @@ loop2:
 	VPADDB      data1<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 448(AX)
 	VPXOR       X0, X0, X0
-	VPINSRW     $0x00, (R12), X0, X0
-	VPINSRW     $0x01, (R12)(R8*1), X0, X0
-	VPINSRW     $0x02, (R12)(R8*2), X0, X0
-	VPINSRW     $0x03, (R12)(R9*1), X0, X0
-	VPINSRW     $0x04, (R10), X0, X0
-	VPINSRW     $0x05, (R10)(R8*1), X0, X0
-	VPINSRW     $0x06, (R10)(R8*2), X0, X0
-	VPINSRW     $0x07, (R10)(R9*1), X0, X0
+	VPINSRW     $0x00, (R13), X0, X0
+	VPINSRW     $0x01, (R13)(R9*1), X0, X0
+	VPINSRW     $0x02, (R13)(R9*2), X0, X0
+	VPINSRW     $0x03, (R13)(R10*1), X0, X0
+	VPINSRW     $0x04, (R11), X0, X0
+	VPINSRW     $0x05, (R11)(R9*1), X0, X0
+	VPINSRW     $0x06, (R11)(R9*2), X0, X0
+	VPINSRW     $0x07, (R11)(R10*1), X0, X0
 	VCVTPH2PS   X0, Y0
 	VMOVUPS     Y0, 32(CX)
-	VMOVUPS     2(R12), X0
-	VINSERTI128 $0x01, 2(R10), Y0, Y0
-	VMOVUPS     2(R12)(R8*1), X1
-	VINSERTI128 $0x01, 2(R10)(R8*1), Y1, Y1
-	VMOVUPS     2(R12)(R8*2), X2
-	VINSERTI128 $0x01, 2(R10)(R8*2), Y2, Y2
-	VMOVUPS     2(R12)(R9*1), X3
-	VINSERTI128 $0x01, 2(R10)(R9*1), Y3, Y3
+	VMOVUPS     2(R13), X0
+	VINSERTI128 $0x01, 2(R11), Y0, Y0
+	VMOVUPS     2(R13)(R9*1), X1
+	VINSERTI128 $0x01, 2(R11)(R9*1), Y1, Y1
+	VMOVUPS     2(R13)(R9*2), X2
+	VINSERTI128 $0x01, 2(R11)(R9*2), Y2, Y2
+	VMOVUPS     2(R13)(R10*1), X3
+	VINSERTI128 $0x01, 2(R11)(R10*1), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y4
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VPUNPCKLDQ  Y3, Y2, Y1
@@ -297,10 +263,10 @@ loop2:
 	VPAND       data0<>+0(SB), Y0, Y0
 	VPADDB      data1<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 480(AX)
-	ADDQ        $0x12, DI
-	ADDQ        $0x12, R11
+	ADDQ        $0x12, R8
 	ADDQ        $0x12, R12
-	ADDQ        $0x12, R10
+	ADDQ        $0x12, R13
+	ADDQ        $0x12, R11
 	ADDQ        $0x00000200, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX

@@ -7,12 +7,12 @@ package kernels
 // packQ5_1AVX512 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packQ5_1AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ5_1AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packQ5_1AVX2 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packQ5_1AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ5_1AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeQ5_1AVX512 multiplies groups of four rows with one activation row.
 //

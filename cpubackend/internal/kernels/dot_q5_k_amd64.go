@@ -7,12 +7,12 @@ package kernels
 // packQ5KAVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.
 //
 //go:noescape
-func packQ5KAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ5KAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packQ5KAVX2 packs n cells of 16 rows into a tile; n is a multiple of 8.
 //
 //go:noescape
-func packQ5KAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ5KAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeQ5KAVX512 multiplies groups of four rows with one activation row.
 //

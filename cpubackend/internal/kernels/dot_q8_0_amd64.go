@@ -7,12 +7,12 @@ package kernels
 // packQ8_0AVX512 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packQ8_0AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ8_0AVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // packQ8_0AVX2 packs n cells of 16 rows into a tile.
 //
 //go:noescape
-func packQ8_0AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead int)
+func packQ8_0AVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
 
 // decodeQ8_0AVX512 multiplies groups of four rows with one activation row.
 //

@@ -69,14 +69,14 @@ func (t *tile) put() {
 }
 
 // A packFunc packs n cells of 16 rows, row i at w + i*stride bytes, into the tile
-// at q, d and m. For super-block formats n is a multiple of 8. The bytes so far
-// ahead of each row's are asked for, to be there when they are packed next.
-type packFunc func(q *byte, d, m *float32, w *byte, stride, n, ahead int)
+// at q, d and m. For super-block formats n is a multiple of 8. Memory at ahead,
+// walking step bytes a block, is asked for.
+type packFunc func(q *byte, d, m *float32, w *byte, stride, n int, ahead *byte, step int)
 
 // A tileFunc multiplies a tile with as many activation rows as it is made for:
 // y[i*stride+row] = sum, or += if add is not 0. Activation row i starts at
-// c + i*cstride bytes.
-type tileFunc func(y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int)
+// c + i*cstride bytes. Memory at ahead, walking step bytes a cell, is asked for.
+type tileFunc func(y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int, ahead *byte, step int)
 
 // tileFuncs are an instruction set's functions for tiles.
 type tileFuncs struct {
@@ -86,7 +86,7 @@ type tileFuncs struct {
 	columns []int // numbers of activation rows, falling to 1
 }
 
-type packPlainFunc func(t *float32, w *byte, stride, n, ahead int)
+type packPlainFunc func(t *float32, w *byte, stride, n int, ahead *byte, step int)
 
 type tilePlainFunc func(y *float32, stride int, w, x *float32, xstride, k, add int)
 
@@ -189,19 +189,19 @@ type tileProduct struct {
 	stride int
 	a      *Act
 	mul    []tileFunc
-	// inOrder says that a row's next columns come before the next rows.
+	// inOrder says that weights are read as they lie in memory.
 	inOrder bool
 }
 
-// ahead is the way from a row's first byte in this tile to the next.
-func (p *tileProduct) ahead(from, k0, k1 int) int {
-	switch {
-	case !p.inOrder:
-		return tileRows * p.m.stride
-	case k1*cellLen < p.m.K:
-		return p.m.dtype.RowBytes((k1 - k0) * cellLen)
+// ahead is the memory to ask for while a tile is done whose cells begin at k0, and
+// how many bytes of it to a cell: as many as the tile has, in the 16 rows after it.
+func (p *tileProduct) ahead(n0, k0 int) (from *byte, perCell int) {
+	m := p.m
+	perCell = tileRows * m.stride / (m.K / cellLen)
+	if i := (n0+tileRows)*m.stride + k0*perCell; p.inOrder && i < len(m.data) {
+		return &m.data[i], perCell
 	}
-	return tileRows*p.m.stride - from
+	return &p.t.q[0][0][0][0], 0
 }
 
 // tile multiplies weight rows [n0, n1), at most 16, and cells [k0, k1), at most
@@ -213,8 +213,10 @@ func (p *tileProduct) tile(r0, r1, n0, n1, k0, k1 int) {
 	if n1-n0 < tileRows {
 		w, stride = t.gather(w, stride, m.dtype.RowBytes((k1-k0)*cellLen), n1-n0)
 	}
+	ahead, perCell := p.ahead(n0, k0)
 	if f := p.set.pack[m.dtype]; f != nil {
-		f(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &w[0], stride, k1-k0, p.ahead(from, k0, k1))
+		block := m.dtype.BlockElems() / cellLen
+		f(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &w[0], stride, k1-k0, ahead, perCell*block)
 	} else {
 		t.packGeneric(m.dtype, w, stride, k1-k0)
 	}
@@ -222,10 +224,10 @@ func (p *tileProduct) tile(r0, r1, n0, n1, k0, k1 int) {
 		c := p.a.cells[r*p.a.cellStride+k0].bytes()
 		cstride := p.a.cellStride * int(unsafe.Sizeof(cell{}))
 		if n1-n0 == tileRows {
-			p.mul[i](&p.y[r*p.stride+n0], p.stride, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, k0)
+			p.mul[i](&p.y[r*p.stride+n0], p.stride, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, k0, ahead, perCell)
 			return
 		}
-		p.mul[i](&t.out[0], tileRows, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, 0)
+		p.mul[i](&t.out[0], tileRows, &t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], c, cstride, k1-k0, 0, ahead, perCell)
 		t.scatter(p.y, p.stride, r, p.set.tiles.columns[i], n0, n1, k0 > 0)
 	})
 }
@@ -279,29 +281,59 @@ func (t *tile) scatter(y []float32, stride, r, rows, n0, n1 int, add bool) {
 // mulTilesPlain is mulTiles for plain formats.
 func (m *Mat) mulTilesPlain(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	t := takeTile()
-	size := m.dtype.BlockBytes()
-	for k0 := 0; k0 < m.K; k0 += tilePlainRun {
-		run := min(tilePlainRun, m.K-k0)
-		padded := (run + 15) &^ 15
+	p := plainProduct{m: m, set: s, t: t, y: y, stride: stride, a: a}
+	if (r1-r0)*m.K*4 <= actBlock {
+		p.inOrder = true
 		for n := n0; n < n1; n += tileRows {
-			rows := min(tileRows, n1-n)
-			w, step := m.data[n*m.stride+k0*size:], m.stride
-			if rows < tileRows || padded != run {
-				w, step = t.gatherPadded(w, step, run*size, padded*size, rows)
+			for k := 0; k < m.K; k += tilePlainRun {
+				p.tile(r0, r1, n, min(n+tileRows, n1), k, min(k+tilePlainRun, m.K))
 			}
-			s.packPlain[m.dtype](&t.f[0][0], &w[0], step, padded, tileRows*m.stride)
-			eachColumns(s.tiles.columns, r0, r1, func(i, r int) {
-				x := &a.F32[r*a.K+k0]
-				if rows == tileRows {
-					s.tilePlain[i](&y[r*stride+n], stride, &t.f[0][0], x, 4*a.K, run, k0)
-					return
-				}
-				s.tilePlain[i](&t.out[0], tileRows, &t.f[0][0], x, 4*a.K, run, 0)
-				t.scatter(y, stride, r, s.tiles.columns[i], n, n+rows, k0 > 0)
-			})
+		}
+	} else {
+		for k := 0; k < m.K; k += tilePlainRun {
+			for n := n0; n < n1; n += tileRows {
+				p.tile(r0, r1, n, min(n+tileRows, n1), k, min(k+tilePlainRun, m.K))
+			}
 		}
 	}
 	t.put()
+}
+
+// plainProduct is tileProduct for plain formats.
+type plainProduct struct {
+	m       *Mat
+	set     *isa
+	t       *tile
+	y       []float32
+	stride  int
+	a       *Act
+	inOrder bool
+}
+
+// tile multiplies weight rows [n0, n1), at most 16, and columns [k0, k1), at most
+// tilePlainRun, with activation rows [r0, r1). Tiles are packed 16 columns at a
+// time, so rows that are no multiple of that are copied first.
+func (p *plainProduct) tile(r0, r1, n0, n1, k0, k1 int) {
+	m, t, size := p.m, p.t, p.m.dtype.BlockBytes()
+	w, stride := m.data[n0*m.stride+k0*size:], m.stride
+	padded := (k1 - k0 + 15) &^ 15
+	if n1-n0 < tileRows || padded != k1-k0 {
+		w, stride = t.gatherPadded(w, stride, (k1-k0)*size, padded*size, n1-n0)
+	}
+	ahead, step := &t.rows[0], 0
+	if i := (n0+tileRows)*m.stride + k0*size*tileRows; p.inOrder && i < len(m.data) {
+		ahead, step = &m.data[i], 16*size*tileRows
+	}
+	p.set.packPlain[m.dtype](&t.f[0][0], &w[0], stride, padded, ahead, step)
+	eachColumns(p.set.tiles.columns, r0, r1, func(i, r int) {
+		x := &p.a.F32[r*p.a.K+k0]
+		if n1-n0 == tileRows {
+			p.set.tilePlain[i](&p.y[r*p.stride+n0], p.stride, &t.f[0][0], x, 4*p.a.K, k1-k0, k0)
+			return
+		}
+		p.set.tilePlain[i](&t.out[0], tileRows, &t.f[0][0], x, 4*p.a.K, k1-k0, 0)
+		t.scatter(p.y, p.stride, r, p.set.tiles.columns[i], n0, n1, k0 > 0)
+	})
 }
 
 func (c *cell) bytes() *byte { return (*byte)(unsafe.Pointer(c)) }

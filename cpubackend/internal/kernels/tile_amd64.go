@@ -7,222 +7,222 @@ package kernels
 // tile32x12AVX512 sets y[i*stride+row], or adds to it, for 12 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x8AVX512 sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x1AVX512 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx12AVX512 sets y[i*stride+row], or adds to it, for 12 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx8AVX512 sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx1AVX512 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x12AVX512 sets y[i*stride+row], or adds to it, for 12 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x8AVX512 sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x1AVX512 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx12AVX512 sets y[i*stride+row], or adds to it, for 12 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx8AVX512 sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx1AVX512 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx4AVX2 sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx2AVX2 sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx1AVX2 sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile32Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx1AVXVNNI sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+func tile16Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tilePlainx12AVX512 sets y[i*stride+row], or adds to it, for 12 activation rows and the 16 rows of a float32 tile.
 //

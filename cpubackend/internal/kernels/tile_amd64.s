@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func tile32x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32x12AVX512(SB), $0-72
+TEXT ·tile32x12AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -276,9 +276,9 @@ store2:
 	VZEROUPPER
 	RET
 
-// func tile32x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32x8AVX512(SB), $0-72
+TEXT ·tile32x8AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -314,8 +314,15 @@ TEXT ·tile32x8AVX512(SB), $0-72
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVQ       ahead+72(FP), R9
+	MOVQ       step+80(FP), R10
 
 loop3:
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT1    128(R9)
+	PREFETCHT1    192(R9)
+	ADDQ          R10, R9
 	VPBROADCASTD  36(BX), Z8
 	VPBROADCASTD  36(BX)(SI*1), Z9
 	VPBROADCASTD  36(BX)(SI*2), Z10
@@ -470,9 +477,9 @@ store4:
 	VZEROUPPER
 	RET
 
-// func tile32x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32x4AVX512(SB), $0-72
+TEXT ·tile32x4AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -495,8 +502,15 @@ TEXT ·tile32x4AVX512(SB), $0-72
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVQ       ahead+72(FP), R8
+	MOVQ       step+80(FP), R9
 
 loop5:
+	PREFETCHT1    (R8)
+	PREFETCHT1    64(R8)
+	PREFETCHT1    128(R8)
+	PREFETCHT1    192(R8)
+	ADDQ          R9, R8
 	VPBROADCASTD  36(BX), Z4
 	VPBROADCASTD  36(BX)(SI*1), Z5
 	VPBROADCASTD  36(BX)(SI*2), Z6
@@ -586,9 +600,9 @@ store6:
 	VZEROUPPER
 	RET
 
-// func tile32x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32x2AVX512(SB), $0-72
+TEXT ·tile32x2AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -603,8 +617,15 @@ TEXT ·tile32x2AVX512(SB), $0-72
 	MOVQ       cstride+48(FP), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVQ       ahead+72(FP), DI
+	MOVQ       step+80(FP), R8
 
 loop7:
+	PREFETCHT1    (DI)
+	PREFETCHT1    64(DI)
+	PREFETCHT1    128(DI)
+	PREFETCHT1    192(DI)
+	ADDQ          R8, DI
 	VPBROADCASTD  36(BX), Z2
 	VPBROADCASTD  36(BX)(SI*1), Z3
 	VMOVDQU32     (AX), Z4
@@ -661,9 +682,9 @@ store8:
 	VZEROUPPER
 	RET
 
-// func tile32x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32x1AVX512(SB), $0-72
+TEXT ·tile32x1AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -675,8 +696,15 @@ TEXT ·tile32x1AVX512(SB), $0-72
 	MOVQ       c+40(FP), BX
 	MOVQ       cstride+48(FP), SI
 	VPXORD     Z0, Z0, Z0
+	MOVQ       ahead+72(FP), SI
+	MOVQ       step+80(FP), DI
 
 loop9:
+	PREFETCHT1    (SI)
+	PREFETCHT1    64(SI)
+	PREFETCHT1    128(SI)
+	PREFETCHT1    192(SI)
+	ADDQ          DI, SI
 	VPBROADCASTD  36(BX), Z1
 	VMOVDQU32     (AX), Z2
 	VPDPBUSD.BCST (BX), Z2, Z1
@@ -717,9 +745,9 @@ store10:
 	VZEROUPPER
 	RET
 
-// func tile32Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32Mx12AVX512(SB), $0-72
+TEXT ·tile32Mx12AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1003,9 +1031,9 @@ store12:
 	VZEROUPPER
 	RET
 
-// func tile32Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32Mx8AVX512(SB), $0-72
+TEXT ·tile32Mx8AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1041,8 +1069,15 @@ TEXT ·tile32Mx8AVX512(SB), $0-72
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVQ       ahead+72(FP), R10
+	MOVQ       step+80(FP), R11
 
 loop13:
+	PREFETCHT1       (R10)
+	PREFETCHT1       64(R10)
+	PREFETCHT1       128(R10)
+	PREFETCHT1       192(R10)
+	ADDQ             R11, R10
 	VPXORD           Z8, Z8, Z8
 	VPXORD           Z9, Z9, Z9
 	VPXORD           Z10, Z10, Z10
@@ -1207,9 +1242,9 @@ store14:
 	VZEROUPPER
 	RET
 
-// func tile32Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32Mx4AVX512(SB), $0-72
+TEXT ·tile32Mx4AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1232,8 +1267,15 @@ TEXT ·tile32Mx4AVX512(SB), $0-72
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVQ       ahead+72(FP), R9
+	MOVQ       step+80(FP), R10
 
 loop15:
+	PREFETCHT1       (R9)
+	PREFETCHT1       64(R9)
+	PREFETCHT1       128(R9)
+	PREFETCHT1       192(R9)
+	ADDQ             R10, R9
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VPXORD           Z6, Z6, Z6
@@ -1329,9 +1371,9 @@ store16:
 	VZEROUPPER
 	RET
 
-// func tile32Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32Mx2AVX512(SB), $0-72
+TEXT ·tile32Mx2AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1346,8 +1388,15 @@ TEXT ·tile32Mx2AVX512(SB), $0-72
 	MOVQ       cstride+48(FP), DI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVQ       ahead+72(FP), R8
+	MOVQ       step+80(FP), R9
 
 loop17:
+	PREFETCHT1       (R8)
+	PREFETCHT1       64(R8)
+	PREFETCHT1       128(R8)
+	PREFETCHT1       192(R8)
+	ADDQ             R9, R8
 	VPXORD           Z2, Z2, Z2
 	VPXORD           Z3, Z3, Z3
 	VMOVDQU32        (AX), Z4
@@ -1408,9 +1457,9 @@ store18:
 	VZEROUPPER
 	RET
 
-// func tile32Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile32Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile32Mx1AVX512(SB), $0-72
+TEXT ·tile32Mx1AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1422,8 +1471,15 @@ TEXT ·tile32Mx1AVX512(SB), $0-72
 	MOVQ       c+40(FP), SI
 	MOVQ       cstride+48(FP), DI
 	VPXORD     Z0, Z0, Z0
+	MOVQ       ahead+72(FP), DI
+	MOVQ       step+80(FP), R8
 
 loop19:
+	PREFETCHT1       (DI)
+	PREFETCHT1       64(DI)
+	PREFETCHT1       128(DI)
+	PREFETCHT1       192(DI)
+	ADDQ             R8, DI
 	VPXORD           Z1, Z1, Z1
 	VMOVDQU32        (AX), Z2
 	VPDPBUSD.BCST    (SI), Z2, Z1
@@ -1467,9 +1523,9 @@ store20:
 	VZEROUPPER
 	RET
 
-// func tile16x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16x12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16x12AVX512(SB), $0-72
+TEXT ·tile16x12AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1788,9 +1844,9 @@ store22:
 	VZEROUPPER
 	RET
 
-// func tile16x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16x8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16x8AVX512(SB), $0-72
+TEXT ·tile16x8AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -1826,8 +1882,15 @@ TEXT ·tile16x8AVX512(SB), $0-72
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVQ       ahead+72(FP), R9
+	MOVQ       step+80(FP), R10
 
 loop23:
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT1    128(R9)
+	PREFETCHT1    192(R9)
+	ADDQ          R10, R9
 	VPBROADCASTD  48(BX), Z8
 	VPBROADCASTD  48(BX)(SI*1), Z9
 	VPBROADCASTD  48(BX)(SI*2), Z10
@@ -2015,9 +2078,9 @@ store24:
 	VZEROUPPER
 	RET
 
-// func tile16x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16x4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16x4AVX512(SB), $0-72
+TEXT ·tile16x4AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -2040,8 +2103,15 @@ TEXT ·tile16x4AVX512(SB), $0-72
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVQ       ahead+72(FP), R8
+	MOVQ       step+80(FP), R9
 
 loop25:
+	PREFETCHT1    (R8)
+	PREFETCHT1    64(R8)
+	PREFETCHT1    128(R8)
+	PREFETCHT1    192(R8)
+	ADDQ          R9, R8
 	VPBROADCASTD  48(BX), Z4
 	VPBROADCASTD  48(BX)(SI*1), Z5
 	VPBROADCASTD  48(BX)(SI*2), Z6
@@ -2148,9 +2218,9 @@ store26:
 	VZEROUPPER
 	RET
 
-// func tile16x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16x2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16x2AVX512(SB), $0-72
+TEXT ·tile16x2AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -2165,8 +2235,15 @@ TEXT ·tile16x2AVX512(SB), $0-72
 	MOVQ       cstride+48(FP), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVQ       ahead+72(FP), DI
+	MOVQ       step+80(FP), R8
 
 loop27:
+	PREFETCHT1    (DI)
+	PREFETCHT1    64(DI)
+	PREFETCHT1    128(DI)
+	PREFETCHT1    192(DI)
+	ADDQ          R8, DI
 	VPBROADCASTD  48(BX), Z2
 	VPBROADCASTD  48(BX)(SI*1), Z3
 	VMOVDQU32     (AX), Z4
@@ -2232,9 +2309,9 @@ store28:
 	VZEROUPPER
 	RET
 
-// func tile16x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16x1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16x1AVX512(SB), $0-72
+TEXT ·tile16x1AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -2246,8 +2323,15 @@ TEXT ·tile16x1AVX512(SB), $0-72
 	MOVQ       c+40(FP), BX
 	MOVQ       cstride+48(FP), SI
 	VPXORD     Z0, Z0, Z0
+	MOVQ       ahead+72(FP), SI
+	MOVQ       step+80(FP), DI
 
 loop29:
+	PREFETCHT1    (SI)
+	PREFETCHT1    64(SI)
+	PREFETCHT1    128(SI)
+	PREFETCHT1    192(SI)
+	ADDQ          DI, SI
 	VPBROADCASTD  48(BX), Z1
 	VMOVDQU32     (AX), Z2
 	VPDPBUSD.BCST (BX), Z2, Z1
@@ -2293,9 +2377,9 @@ store30:
 	VZEROUPPER
 	RET
 
-// func tile16Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16Mx12AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16Mx12AVX512(SB), $0-72
+TEXT ·tile16Mx12AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -2641,9 +2725,9 @@ store32:
 	VZEROUPPER
 	RET
 
-// func tile16Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16Mx8AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16Mx8AVX512(SB), $0-72
+TEXT ·tile16Mx8AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -2679,8 +2763,15 @@ TEXT ·tile16Mx8AVX512(SB), $0-72
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVQ       ahead+72(FP), R10
+	MOVQ       step+80(FP), R11
 
 loop33:
+	PREFETCHT1       (R10)
+	PREFETCHT1       64(R10)
+	PREFETCHT1       128(R10)
+	PREFETCHT1       192(R10)
+	ADDQ             R11, R10
 	VPXORD           Z8, Z8, Z8
 	VPXORD           Z9, Z9, Z9
 	VPXORD           Z10, Z10, Z10
@@ -2887,9 +2978,9 @@ store34:
 	VZEROUPPER
 	RET
 
-// func tile16Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16Mx4AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16Mx4AVX512(SB), $0-72
+TEXT ·tile16Mx4AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -2912,8 +3003,15 @@ TEXT ·tile16Mx4AVX512(SB), $0-72
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVQ       ahead+72(FP), R9
+	MOVQ       step+80(FP), R10
 
 loop35:
+	PREFETCHT1       (R9)
+	PREFETCHT1       64(R9)
+	PREFETCHT1       128(R9)
+	PREFETCHT1       192(R9)
+	ADDQ             R10, R9
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VPXORD           Z6, Z6, Z6
@@ -3031,9 +3129,9 @@ store36:
 	VZEROUPPER
 	RET
 
-// func tile16Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16Mx2AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16Mx2AVX512(SB), $0-72
+TEXT ·tile16Mx2AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -3048,8 +3146,15 @@ TEXT ·tile16Mx2AVX512(SB), $0-72
 	MOVQ       cstride+48(FP), DI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVQ       ahead+72(FP), R8
+	MOVQ       step+80(FP), R9
 
 loop37:
+	PREFETCHT1       (R8)
+	PREFETCHT1       64(R8)
+	PREFETCHT1       128(R8)
+	PREFETCHT1       192(R8)
+	ADDQ             R9, R8
 	VPXORD           Z2, Z2, Z2
 	VPXORD           Z3, Z3, Z3
 	VMOVDQU32        (AX), Z4
@@ -3122,9 +3227,9 @@ store38:
 	VZEROUPPER
 	RET
 
-// func tile16Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
+// func tile16Mx1AVX512(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile16Mx1AVX512(SB), $0-72
+TEXT ·tile16Mx1AVX512(SB), $0-88
 	MOVQ       y+0(FP), AX
 	MOVQ       stride+8(FP), CX
 	SHLQ       $0x02, CX
@@ -3136,8 +3241,15 @@ TEXT ·tile16Mx1AVX512(SB), $0-72
 	MOVQ       c+40(FP), SI
 	MOVQ       cstride+48(FP), DI
 	VPXORD     Z0, Z0, Z0
+	MOVQ       ahead+72(FP), DI
+	MOVQ       step+80(FP), R8
 
 loop39:
+	PREFETCHT1       (DI)
+	PREFETCHT1       64(DI)
+	PREFETCHT1       128(DI)
+	PREFETCHT1       192(DI)
+	ADDQ             R8, DI
 	VPXORD           Z1, Z1, Z1
 	VMOVDQU32        (AX), Z2
 	VPDPBUSD.BCST    (SI), Z2, Z1
@@ -3188,9 +3300,9 @@ store40:
 	VZEROUPPER
 	RET
 
-// func tile32x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32x4AVX2(SB), $0-72
+// func tile32x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32x4AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -3451,8 +3563,15 @@ store42:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop43:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
@@ -3710,9 +3829,9 @@ DATA data1<>+48(SB)/8, $0x0001000100010001
 DATA data1<>+56(SB)/8, $0x0001000100010001
 GLOBL data1<>(SB), RODATA|NOPTR, $64
 
-// func tile32x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32x2AVX2(SB), $0-72
+// func tile32x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32x2AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -3866,8 +3985,15 @@ store46:
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop47:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	VMOVDQU      32(AX), Y4
@@ -4006,9 +4132,9 @@ store48:
 	VZEROUPPER
 	RET
 
-// func tile32x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32x1AVX2(SB), $0-72
+// func tile32x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32x1AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -4111,8 +4237,15 @@ store50:
 	MOVQ    c+40(FP), BX
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), SI
+	MOVQ    step+80(FP), DI
 
 loop51:
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
+	ADDQ         DI, SI
 	VPXOR        Y1, Y1, Y1
 	VMOVDQU      32(AX), Y2
 	VPXOR        data0<>+0(SB), Y2, Y2
@@ -4202,9 +4335,9 @@ store52:
 	VZEROUPPER
 	RET
 
-// func tile32Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32Mx4AVX2(SB), $0-72
+// func tile32Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32Mx4AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -4427,8 +4560,15 @@ store54:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R9
+	MOVQ    step+80(FP), R10
 
 loop55:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
@@ -4628,9 +4768,9 @@ store56:
 	VZEROUPPER
 	RET
 
-// func tile32Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32Mx2AVX2(SB), $0-72
+// func tile32Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32Mx2AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -4758,8 +4898,15 @@ store58:
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop59:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	VMOVDQU      32(AX), Y4
@@ -4872,9 +5019,9 @@ store60:
 	VZEROUPPER
 	RET
 
-// func tile32Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32Mx1AVX2(SB), $0-72
+// func tile32Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32Mx1AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -4957,8 +5104,15 @@ store62:
 	MOVQ    c+40(FP), SI
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop63:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPXOR        Y1, Y1, Y1
 	VMOVDQU      32(AX), Y2
 	VPBROADCASTD (SI), Y3
@@ -5028,9 +5182,9 @@ store64:
 	VZEROUPPER
 	RET
 
-// func tile16x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16x4AVX2(SB), $0-72
+// func tile16x4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16x4AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -5312,8 +5466,15 @@ store66:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop67:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
@@ -5572,9 +5733,9 @@ store68:
 	VZEROUPPER
 	RET
 
-// func tile16x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16x2AVX2(SB), $0-72
+// func tile16x2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16x2AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -5739,8 +5900,15 @@ store70:
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop71:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	VMOVDQU      32(AX), Y4
@@ -5890,9 +6058,9 @@ store72:
 	VZEROUPPER
 	RET
 
-// func tile16x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16x1AVX2(SB), $0-72
+// func tile16x1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16x1AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -6001,8 +6169,15 @@ store74:
 	MOVQ    c+40(FP), BX
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), SI
+	MOVQ    step+80(FP), DI
 
 loop75:
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
+	ADDQ         DI, SI
 	VPXOR        Y1, Y1, Y1
 	VMOVDQU      32(AX), Y2
 	VPXOR        data0<>+0(SB), Y2, Y2
@@ -6098,9 +6273,9 @@ store76:
 	VZEROUPPER
 	RET
 
-// func tile16Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16Mx4AVX2(SB), $0-72
+// func tile16Mx4AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16Mx4AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -6353,8 +6528,15 @@ store78:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R9
+	MOVQ    step+80(FP), R10
 
 loop79:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
@@ -6584,9 +6766,9 @@ store80:
 	VZEROUPPER
 	RET
 
-// func tile16Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16Mx2AVX2(SB), $0-72
+// func tile16Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16Mx2AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -6730,8 +6912,15 @@ store82:
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop83:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	VMOVDQU      32(AX), Y4
@@ -6860,9 +7049,9 @@ store84:
 	VZEROUPPER
 	RET
 
-// func tile16Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16Mx1AVX2(SB), $0-72
+// func tile16Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16Mx1AVX2(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -6954,8 +7143,15 @@ store86:
 	MOVQ    c+40(FP), SI
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop87:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPXOR        Y1, Y1, Y1
 	VMOVDQU      32(AX), Y2
 	VPBROADCASTD (SI), Y3
@@ -7034,9 +7230,9 @@ store88:
 	VZEROUPPER
 	RET
 
-// func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32x4AVXVNNI(SB), $0-72
+// func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32x4AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -7377,8 +7573,15 @@ store90:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop91:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPBROADCASTD 36(BX), Y4
 	VPBROADCASTD 36(BX)(SI*1), Y5
 	VPBROADCASTD 36(BX)(SI*2), Y6
@@ -7696,9 +7899,9 @@ store92:
 	VZEROUPPER
 	RET
 
-// func tile32x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32x2AVXVNNI(SB), $0-72
+// func tile32x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32x2AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -7884,8 +8087,15 @@ store94:
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop95:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPBROADCASTD 36(BX), Y2
 	VPBROADCASTD 36(BX)(SI*1), Y3
 	VMOVDQU      32(AX), Y4
@@ -8056,9 +8266,9 @@ store96:
 	VZEROUPPER
 	RET
 
-// func tile32x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32x1AVXVNNI(SB), $0-72
+// func tile32x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32x1AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -8169,8 +8379,15 @@ store98:
 	MOVQ    c+40(FP), BX
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), SI
+	MOVQ    step+80(FP), DI
 
 loop99:
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
+	ADDQ         DI, SI
 	VPBROADCASTD 36(BX), Y1
 	VMOVDQU      32(AX), Y2
 	VPBROADCASTD (BX), Y3
@@ -8268,9 +8485,9 @@ store100:
 	VZEROUPPER
 	RET
 
-// func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32Mx4AVXVNNI(SB), $0-72
+// func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32Mx4AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -8621,8 +8838,15 @@ store102:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R9
+	MOVQ    step+80(FP), R10
 
 loop103:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
@@ -8950,9 +9174,9 @@ store104:
 	VZEROUPPER
 	RET
 
-// func tile32Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32Mx2AVXVNNI(SB), $0-72
+// func tile32Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32Mx2AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -9144,8 +9368,15 @@ store106:
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop107:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	VMOVDQU      32(AX), Y4
@@ -9322,9 +9553,9 @@ store108:
 	VZEROUPPER
 	RET
 
-// func tile32Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile32Mx1AVXVNNI(SB), $0-72
+// func tile32Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile32Mx1AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -9439,8 +9670,15 @@ store110:
 	MOVQ    c+40(FP), SI
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop111:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPXOR        Y1, Y1, Y1
 	VMOVDQU      32(AX), Y2
 	VPBROADCASTD (SI), Y3
@@ -9542,9 +9780,9 @@ store112:
 	VZEROUPPER
 	RET
 
-// func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16x4AVXVNNI(SB), $0-72
+// func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16x4AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -9906,8 +10144,15 @@ store114:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop115:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPBROADCASTD 48(BX), Y4
 	VPBROADCASTD 48(BX)(SI*1), Y5
 	VPBROADCASTD 48(BX)(SI*2), Y6
@@ -10246,9 +10491,9 @@ store116:
 	VZEROUPPER
 	RET
 
-// func tile16x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16x2AVXVNNI(SB), $0-72
+// func tile16x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16x2AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -10445,8 +10690,15 @@ store118:
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop119:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPBROADCASTD 48(BX), Y2
 	VPBROADCASTD 48(BX)(SI*1), Y3
 	VMOVDQU      32(AX), Y4
@@ -10628,9 +10880,9 @@ store120:
 	VZEROUPPER
 	RET
 
-// func tile16x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16x1AVXVNNI(SB), $0-72
+// func tile16x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16x1AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -10747,8 +10999,15 @@ store122:
 	MOVQ    c+40(FP), BX
 	MOVQ    cstride+48(FP), SI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), SI
+	MOVQ    step+80(FP), DI
 
 loop123:
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
+	ADDQ         DI, SI
 	VPBROADCASTD 48(BX), Y1
 	VMOVDQU      32(AX), Y2
 	VPBROADCASTD (BX), Y3
@@ -10852,9 +11111,9 @@ store124:
 	VZEROUPPER
 	RET
 
-// func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16Mx4AVXVNNI(SB), $0-72
+// func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16Mx4AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -11235,8 +11494,15 @@ store126:
 	VPXOR   Y1, Y1, Y1
 	VPXOR   Y2, Y2, Y2
 	VPXOR   Y3, Y3, Y3
+	MOVQ    ahead+72(FP), R9
+	MOVQ    step+80(FP), R10
 
 loop127:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
@@ -11594,9 +11860,9 @@ store128:
 	VZEROUPPER
 	RET
 
-// func tile16Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16Mx2AVXVNNI(SB), $0-72
+// func tile16Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16Mx2AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -11804,8 +12070,15 @@ store130:
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
+	MOVQ    ahead+72(FP), R8
+	MOVQ    step+80(FP), R9
 
 loop131:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	VMOVDQU      32(AX), Y4
@@ -11998,9 +12271,9 @@ store132:
 	VZEROUPPER
 	RET
 
-// func tile16Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tile16Mx1AVXVNNI(SB), $0-72
+// func tile16Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tile16Mx1AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
@@ -12124,8 +12397,15 @@ store134:
 	MOVQ    c+40(FP), SI
 	MOVQ    cstride+48(FP), DI
 	VPXOR   Y0, Y0, Y0
+	MOVQ    ahead+72(FP), DI
+	MOVQ    step+80(FP), R8
 
 loop135:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
 	VPXOR        Y1, Y1, Y1
 	VMOVDQU      32(AX), Y2
 	VPBROADCASTD (SI), Y3

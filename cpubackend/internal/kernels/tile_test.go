@@ -20,7 +20,7 @@ func TestPackAgainstPlain(t *testing.T) {
 			m := randomMat(t, random(uint64(dt)), dt, tileRows, cells*cellLen, -1, heap)
 			got, want := takeTile(), takeTile()
 			*got, *want = tile{}, tile{}
-			f(&got.q[0][0][0][0], &got.d[0][0], &got.m[0][0], &m.data[0], m.stride, cells, 0)
+			f(&got.q[0][0][0][0], &got.d[0][0], &got.m[0][0], &m.data[0], m.stride, cells, &m.data[0], 0)
 			want.packGeneric(dt, m.data, m.stride, cells)
 			lines := cells
 			if halfScales(dt) {

@@ -114,12 +114,12 @@ func (f plain) decode(a *asm) {
 // pack transposes 16 rows into a float32 tile, 16 columns a turn; n is a multiple
 // of 16. F16 and BF16 are widened after pairs of columns are transposed.
 func (f plain) pack(v vec) {
-	v.function("pack"+f.name+v.isa, "t *float32, w *byte, stride, n, ahead int", "pack"+f.name+v.isa+" packs n columns of 16 rows into a tile; n is a multiple of 16.")
+	v.function("pack"+f.name+v.isa, "t *float32, w *byte, stride, n int, ahead *byte, step int", "pack"+f.name+v.isa+" packs n columns of 16 rows into a tile; n is a multiple of 16.")
 	to, n, w, stride := v.arg("t"), v.arg("n"), v.arg("w"), v.arg("stride")
-	p := &packer{vec: v, ahead: v.arg("ahead"), rows: v.rows16(w, stride)}
+	p := &packer{vec: v, ahead: v.arg("ahead"), step: v.arg("step"), rows: v.rows16(w, stride)}
 	v.SHRQ(Imm(4), n)
 	v.loop(n, func() {
-		p.fetch(16 * f.size)
+		p.fetch(16*f.size, 1, 0)
 		for p.upper = range 16 / v.lanes {
 			out := func(r reg.VecVirtual, k int) { v.store(r, at(to, 64*k+32*p.upper)) }
 			for part := range f.size {

@@ -139,12 +139,13 @@ func (v vec) highHalves(from reg.VecVirtual) reg.VecVirtual {
 type packer struct {
 	vec
 	q, d, m, n reg.GPVirtual
-	ahead      reg.GPVirtual // from a row to what is packed next
+	ahead      reg.GPVirtual // weights to ask for, and how far it walks in a turn
+	step       reg.GPVirtual
 	rows       rows16
 	upper      int // which eight rows, with 256-bit registers
 }
 
-const packSignature = "q *byte, d, m *float32, w *byte, stride, n, ahead int"
+const packSignature = "q *byte, d, m *float32, w *byte, stride, n int, ahead *byte, step int"
 
 // pack emits a function whose body packs 16 rows, or eight, of so many cells in
 // so many bytes of a row.
@@ -155,7 +156,7 @@ func (v vec) pack(name string, cells, bytes, scales int, prepare func(p *packer)
 		more = fmt.Sprintf("; n is a multiple of %d", cells)
 	}
 	v.function("pack"+name+v.isa, packSignature, "pack"+name+v.isa+" packs n cells of 16 rows into a tile"+more+".")
-	p := &packer{vec: v, q: v.arg("q"), d: v.arg("d"), m: v.arg("m"), n: v.arg("n"), ahead: v.arg("ahead")}
+	p := &packer{vec: v, q: v.arg("q"), d: v.arg("d"), m: v.arg("m"), n: v.arg("n"), ahead: v.arg("ahead"), step: v.arg("step")}
 	w, stride := v.arg("w"), v.arg("stride")
 	p.rows = v.rows16(w, stride)
 	if cells > 1 {
@@ -163,7 +164,7 @@ func (v vec) pack(name string, cells, bytes, scales int, prepare func(p *packer)
 	}
 	body := prepare(p)
 	v.loop(p.n, func() {
-		p.fetch(bytes)
+		p.fetch(bytes, cells, tileLines)
 		for p.upper = range 16 / v.lanes {
 			body()
 		}
@@ -175,18 +176,19 @@ func (v vec) pack(name string, cells, bytes, scales int, prepare func(p *packer)
 	v.finish()
 }
 
-// fetch asks for the bytes of the rows that a later call will pack.
-func (p *packer) fetch(bytes int) {
-	next := p.rows
-	for l := range next.base {
-		next.base[l] = p.GP64()
-		p.LEAQ(atIndex(p.rows.base[l], p.ahead, 1, 0), next.base[l])
-		for i := range 4 {
-			for line := 0; line < bytes; line += 64 {
-				p.PREFETCHT0(next.row(l, i, line))
-			}
+// tileLines is how many lines of memory a cell of 16 rows are asked for when the
+// tile is multiplied; packing it asks for the others.
+const tileLines = 4
+
+// fetch asks for the weights ahead, but for so many lines of each cell.
+func (p *packer) fetch(bytes, cells, but int) {
+	each := 16 * bytes / cells
+	for c := range cells {
+		for line := 64 * but; line < each; line += 64 {
+			p.PREFETCHT1(at(p.ahead, c*each+line))
 		}
 	}
+	p.ADDQ(p.step, p.ahead)
 }
 
 // toQ is where lane 0 of word j (k/4) of a cell goes; toD and toM the same for

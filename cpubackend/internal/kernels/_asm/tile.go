@@ -84,14 +84,16 @@ func (k columns) advance(a *asm, n int) {
 // tileAVX512 keeps 16 rows x n columns of float32 sums in registers and as many
 // integer sums for the cell at hand.
 func tileAVX512(a *asm, kind tileKind, n int) {
-	a.function(fmt.Sprintf("tile%vx%dAVX512", kind, n), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int",
+	a.function(fmt.Sprintf("tile%vx%dAVX512", kind, n), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int, ahead *byte, step int",
 		fmt.Sprintf("tile%vx%dAVX512 sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a tile.", kind, n, n))
 	a.fetchColumns(n)
 	q, d, m, cells := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells")
 	c := a.columns(a.arg("c"), a.arg("cstride"), n)
 	f := a.zmms(n)
 	a.zero(f...)
+	fetch := a.tileFetch(n)
 	a.loop(cells, func() {
+		fetch()
 		parts := 1
 		if kind.half {
 			parts = 2
@@ -147,14 +149,19 @@ func tileAVX512(a *asm, kind tileKind, n int) {
 // tile256 does the two halves of the 16 rows one after the other.
 func tile256(d dot256, kind tileKind, n int) {
 	a := d.asm
-	a.function(fmt.Sprintf("tile%vx%d%s", kind, n, d.isa), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int",
+	a.function(fmt.Sprintf("tile%vx%d%s", kind, n, d.isa), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int, ahead *byte, step int",
 		fmt.Sprintf("tile%vx%d%s sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a tile.", kind, n, d.isa, n))
 	for upper := range 2 {
 		q, scales, constants, cells := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells")
 		c := a.columns(a.arg("c"), a.arg("cstride"), n)
 		f := d.ymms(n)
 		a.zero(f...)
+		fetch := func() {}
+		if upper == 1 {
+			fetch = a.tileFetch(n)
+		}
 		a.loop(cells, func() {
+			fetch()
 			parts := 1
 			if kind.half {
 				parts = 2
@@ -231,6 +238,21 @@ func (d dot256) tileSums(kind tileKind, part, parts, upper int, q reg.GPVirtual,
 		}
 	}
 	return s
+}
+
+// tileFetch returns what asks for weights ahead in every turn, where activation
+// rows are so few that memory is waited for.
+func (a *asm) tileFetch(n int) func() {
+	if n > 8 {
+		return func() {}
+	}
+	ahead, step := a.arg("ahead"), a.arg("step")
+	return func() {
+		for line := range tileLines {
+			a.PREFETCHT1(at(ahead, 64*line))
+		}
+		a.ADDQ(step, ahead)
+	}
 }
 
 // fetchColumns asks for the results' lines, which will be read or written when
