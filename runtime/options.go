@@ -79,8 +79,9 @@ const (
 	ContextStop ContextPolicy = iota
 	// ContextSlide drops the older half of the sequence (keeping its first
 	// token), runs the rest again and goes on. It does so, too, with a
-	// conversation that leaves no room for a prompt; Chat then drops its oldest
-	// turns. Processors are closed and opened anew for what remains.
+	// conversation that leaves no room for a prompt. Chat drops its oldest turns
+	// instead, before an answer that may not have the room it needs.
+	// Processors are closed and opened anew for what remains.
 	ContextSlide
 )
 

@@ -86,11 +86,11 @@ func (s *Session) Chat(ctx context.Context, message string, o GenerateOptions) i
 			return request{}, err
 		}
 		turns := append(s.turns[:len(s.turns):len(s.turns)], chat.Message{Role: "user", Content: message})
-		return s.render(turns, o.WhenFull)
+		return s.render(turns, &o)
 	})
 }
 
-// System sets the system message of a conversation that has not begun.
+// System sets the system message, for Chat, of a conversation that has not begun.
 func (s *Session) System(message string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,10 +125,17 @@ func (s *Session) begin() []int32 {
 }
 
 // render makes the ids of a conversation. Text that was there before keeps its
-// ids, whatever the template makes of the rest.
-func (s *Session) render(turns []chat.Message, full ContextPolicy) (request, error) {
+// ids, whatever the template makes of the rest. With ContextSlide, a conversation
+// that leaves the answer too little room loses its oldest part, down to half of the
+// context, so that this is not due at every turn.
+func (s *Session) render(turns []chat.Message, o *GenerateOptions) (request, error) {
 	guarded, undo := s.m.text.guard(turns)
 	seen, past := s.seen, s.ids[:s.past:s.past]
+	room := s.m.context / 4
+	if o.MaxTokens > 0 {
+		room = min(room, o.MaxTokens)
+	}
+	most := s.m.context - max(room, 1)
 	for {
 		text, err := s.m.chat.Render(guarded, true)
 		if err != nil {
@@ -140,20 +147,18 @@ func (s *Session) render(turns []chat.Message, full ContextPolicy) (request, err
 		} else {
 			r.ids, err = s.m.text.encodeFirst(past, text, undo)
 		}
-		if err != nil {
-			return request{}, err
+		if err != nil || len(r.ids) <= most || o.WhenFull != ContextSlide {
+			return r, err
 		}
-		// A conversation that is too long loses its oldest part, if it may.
+		most = s.m.context / 2
 		first := 0
 		if guarded[0].Role == "system" {
 			first = 1
 		}
 		switch {
-		case len(r.ids) < s.m.context || full != ContextSlide:
-			return r, nil
 		case len(past) > 0:
 			seen, past = "", nil
-		case len(guarded) >= first+3:
+		case len(guarded) >= first+3: // an oldest question and answer, and the latest question
 			guarded = append(guarded[:first:first], guarded[first+2:]...)
 			turns = append(turns[:first:first], turns[first+2:]...)
 		default:

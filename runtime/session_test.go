@@ -293,6 +293,39 @@ func TestFullConversationSlides(t *testing.T) {
 	}
 }
 
+// TestChatDropsTurns talks on and on: whole turns go, the oldest first, the system
+// message never, and not at every turn.
+func TestChatDropsTurns(t *testing.T) {
+	m := tiny(t, sandwarp.Options{Context: 256})
+	s := m.NewSession()
+	defer s.Close()
+	if err := s.System("be brief"); err != nil {
+		t.Fatal(err)
+	}
+	o := short(12)
+	o.WhenFull = sandwarp.ContextSlide
+	const begins, turn = "<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\n", 24
+	drops := 0
+	for i := range turn {
+		before := len(s.Tokens())
+		for _, err := range s.Chat(t.Context(), strings.Repeat("why? ", 3), o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := m.Decode(s.Tokens(), true)
+		if err != nil || !strings.HasPrefix(text, begins) {
+			t.Fatalf("turn %d: %q, %v", i, text, err)
+		}
+		if n := len(s.Tokens()); n < before {
+			drops++
+		}
+	}
+	if drops < 2 || drops > turn/2 {
+		t.Errorf("turns were dropped %d times in %d", drops, turn)
+	}
+}
+
 // TestForksOutliveEviction forks a conversation, lets others take its pages, and
 // goes on with both.
 func TestForksOutliveEviction(t *testing.T) {
