@@ -55,9 +55,37 @@ func New(source, bos, eos string) (*Template, error) {
 
 // Render is the text of the conversation. With open, it ends where the
 // assistant's next answer begins.
-func (t *Template) Render(messages []Message, open bool) (string, error) {
+func (t *Template) Render(messages []Message, open bool) (out string, err error) {
+	list, err := values(messages)
+	if err == nil {
+		names := map[string]jinja.Value{
+			"messages":              list,
+			"add_generation_prompt": jinja.NewBool(open),
+			"bos_token":             jinja.NewString(t.bos),
+			"eos_token":             jinja.NewString(t.eos),
+			"tools":                 jinja.None(),
+			"range":                 jinja.NewCallable("range", boundedRange()),
+			stepName:                jinja.NewCallable(stepName, budget()),
+			"strftime_now":          jinja.NewCallable("strftime_now", today),
+		}
+		err = guard(func() (err error) {
+			out, err = t.compiled.RenderValues(names)
+			return err
+		})
+	}
+	if err == nil && len(out) > maxOutput {
+		err = fmt.Errorf("it rendered %d bytes, at most %d", len(out), maxOutput)
+	}
+	if err != nil {
+		return "", fmt.Errorf("chat template: %w", err)
+	}
+	return out, nil
+}
+
+// values makes the list that templates go through.
+func values(messages []Message) (jinja.Value, error) {
 	if len(messages) > maxMessages {
-		return "", fmt.Errorf("chat template: a conversation of %d messages, at most %d", len(messages), maxMessages)
+		return jinja.None(), fmt.Errorf("a conversation of %d messages, at most %d", len(messages), maxMessages)
 	}
 	list := make([]jinja.Value, len(messages))
 	size := 0
@@ -69,30 +97,9 @@ func (t *Template) Render(messages []Message, open bool) (string, error) {
 		size += len(m.Content) + len(m.Role)
 	}
 	if size > maxInput {
-		return "", fmt.Errorf("chat template: a conversation of %d bytes, at most %d", size, maxInput)
+		return jinja.None(), fmt.Errorf("a conversation of %d bytes, at most %d", size, maxInput)
 	}
-	names := map[string]jinja.Value{
-		"messages":              jinja.NewList(list),
-		"add_generation_prompt": jinja.NewBool(open),
-		"bos_token":             jinja.NewString(t.bos),
-		"eos_token":             jinja.NewString(t.eos),
-		"tools":                 jinja.None(),
-		"range":                 jinja.NewCallable("range", boundedRange()),
-		stepName:                jinja.NewCallable(stepName, budget()),
-		"strftime_now":          jinja.NewCallable("strftime_now", today),
-	}
-	out := ""
-	err := guard(func() (err error) {
-		out, err = t.compiled.RenderValues(names)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("chat template: %w", err)
-	}
-	if len(out) > maxOutput {
-		return "", fmt.Errorf("chat template: it rendered %d bytes, at most %d", len(out), maxOutput)
-	}
-	return out, nil
+	return jinja.NewList(list), nil
 }
 
 // guard turns a panic of the engine, on a negative count say, into an error.

@@ -181,8 +181,24 @@ func (c *Chain) topP() {
 		sum += c.mass[cut]
 		cut--
 	}
-	// Move what is surely kept to the front, the bucket of the limit behind it.
-	n, m := 0, 0
+	n, m := c.partition(cut)
+	edge := c.cands[n:m]
+	slices.SortFunc(edge, func(a, b cand) int {
+		if a.l != b.l {
+			return cmp.Compare(b.l, a.l)
+		}
+		return cmp.Compare(a.id, b.id)
+	})
+	for i := 0; i < len(edge) && (sum < need || n == 0); i++ {
+		sum += float64(edge[i].l)
+		n++
+	}
+	c.cands = c.cands[:n]
+}
+
+// partition puts the n candidates of buckets above cut first, and those of cut
+// behind them, up to m.
+func (c *Chain) partition(cut int) (n, m int) {
 	for i, t := range c.cands {
 		switch k := bucket(t.l); {
 		case k > cut:
@@ -196,18 +212,7 @@ func (c *Chain) topP() {
 			m++
 		}
 	}
-	edge := c.cands[n:m]
-	slices.SortFunc(edge, func(a, b cand) int {
-		if a.l != b.l {
-			return cmp.Compare(b.l, a.l)
-		}
-		return cmp.Compare(a.id, b.id)
-	})
-	for i := 0; i < len(edge) && (sum < need || n == 0); i++ {
-		sum += float64(edge[i].l)
-		n++
-	}
-	c.cands = c.cands[:n]
+	return n, m
 }
 
 // bucket orders weights in (0, 1] by their float32 bits: exponent and the three
