@@ -15,7 +15,7 @@ const plainRun = 256
 func (m *Mat) mulPlain(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	s := best
 	switch {
-	case s.tilePlain != nil && r1-r0 >= s.tileFrom:
+	case s.tilePlain != nil && r1-r0 >= s.plainFrom:
 		m.mulTilesPlain(s, y, stride, a, r0, r1, n0, n1)
 	case s.decodePlain[m.dtype] != nil && m.K%s.decodeMultiple == 0:
 		m.mulDecodePlain(s.decodePlain[m.dtype], y, stride, a, r0, r1, n0, n1)

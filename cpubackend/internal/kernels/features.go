@@ -19,8 +19,9 @@ type isa struct {
 	decode [formats]decodeFunc
 	pack   [formats]packFunc
 	tiles  tileFuncs
-	// tileFrom is the number of activation rows from which tiles are faster.
-	tileFrom int
+	// tileFrom is the number of activation rows from which tiles are faster,
+	// plainFrom the same for the plain formats.
+	tileFrom, plainFrom int
 	// Products of the plain formats.
 	decodePlain [formats]decodePlainFunc
 	// decodeMultiple is what decodePlain wants the columns to be a multiple of.

@@ -45,7 +45,7 @@ var avx2 = isa{
 			{{tile32x4AVX2, tile32x2AVX2, tile32x1AVX2}, {tile32Mx4AVX2, tile32Mx2AVX2, tile32Mx1AVX2}},
 			{{tile16x4AVX2, tile16x2AVX2, tile16x1AVX2}, {tile16Mx4AVX2, tile16Mx2AVX2, tile16Mx1AVX2}}},
 	},
-	tileFrom: 4,
+	tileFrom: 2, plainFrom: 6,
 
 	decodePlain: [formats]decodePlainFunc{
 		tensor.F32: decodeF32AVX2, tensor.F16: decodeF16AVX2, tensor.BF16: decodeBF16AVX2,
@@ -86,7 +86,7 @@ var avxvnni = isa{
 			{{tile32x4AVXVNNI, tile32x2AVXVNNI, tile32x1AVXVNNI}, {tile32Mx4AVXVNNI, tile32Mx2AVXVNNI, tile32Mx1AVXVNNI}},
 			{{tile16x4AVXVNNI, tile16x2AVXVNNI, tile16x1AVXVNNI}, {tile16Mx4AVXVNNI, tile16Mx2AVXVNNI, tile16Mx1AVXVNNI}}},
 	},
-	tileFrom: 4,
+	tileFrom: 2, plainFrom: 6,
 
 	decodePlain: [formats]decodePlainFunc{
 		tensor.F32: decodeF32AVX2, tensor.F16: decodeF16AVX2, tensor.BF16: decodeBF16AVX2,
@@ -129,7 +129,7 @@ var avx512vnni = isa{
 			{{tile32x12AVX512, tile32x8AVX512, tile32x4AVX512, tile32x2AVX512, tile32x1AVX512}, {tile32Mx12AVX512, tile32Mx8AVX512, tile32Mx4AVX512, tile32Mx2AVX512, tile32Mx1AVX512}},
 			{{tile16x12AVX512, tile16x8AVX512, tile16x4AVX512, tile16x2AVX512, tile16x1AVX512}, {tile16Mx12AVX512, tile16Mx8AVX512, tile16Mx4AVX512, tile16Mx2AVX512, tile16Mx1AVX512}}},
 	},
-	tileFrom: 4,
+	tileFrom: 2, plainFrom: 6,
 
 	decodePlain: [formats]decodePlainFunc{
 		tensor.F32: decodeF32AVX512, tensor.F16: decodeF16AVX512, tensor.BF16: decodeBF16AVX512,
