@@ -1,7 +1,5 @@
 package abi
 
-import "fmt"
-
 // Layout places a frame's parts. Every row has its own slot of each payload, so
 // that one frame serves several sequences; a call shows the guest the slots
 // first..first+rows-1 by the offsets in the header.
@@ -18,7 +16,7 @@ type Layout struct {
 // candidates; candidates frames hold candidates; mask frames hold a mask.
 func NewLayout(mode Mode, rows, vocab, candidates, history uint32) (*Layout, error) {
 	if rows == 0 || rows > 4096 || vocab == 0 || vocab > MaxVocab || candidates > MaxCandidates || history > MaxHistory {
-		return nil, fmt.Errorf("frame: %d rows, vocabulary %d, %d candidates, history %d: out of range", rows, vocab, candidates, history)
+		return nil, errorf("frame: %d rows, vocabulary %d, %d candidates, history %d: out of range", rows, vocab, candidates, history)
 	}
 	l := &Layout{Rows: rows, Vocab: vocab, Candidates: min(candidates, vocab), History: history, Mode: mode}
 	at := uint64(HeaderSize)
@@ -44,7 +42,7 @@ func NewLayout(mode Mode, rows, vocab, candidates, history uint32) (*Layout, err
 		l.logitsOff = place(n * uint64(l.rowStride))
 	}
 	if at > MaxPages*WindowAlign {
-		return nil, fmt.Errorf("frame: %d rows of vocabulary %d need %d bytes, more than a guest can have", rows, vocab, at)
+		return nil, errorf("frame: %d rows of vocabulary %d need %d bytes, more than a guest can have", rows, vocab, at)
 	}
 	l.size = uint32(at)
 	return l, nil

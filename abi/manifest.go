@@ -2,7 +2,6 @@ package abi
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -69,13 +68,13 @@ type Manifest struct {
 func (m *Manifest) Validate() error {
 	switch {
 	case !validName(m.Name):
-		return fmt.Errorf("manifest: name %q: want 1 to 128 letters, digits or -_./", m.Name)
+		return errorf("manifest: name %q: want 1 to 128 letters, digits or -_./", m.Name)
 	case m.Kind != KindSampler && m.Kind != KindFilter && m.Kind != KindTokenizer:
-		return fmt.Errorf("manifest: kind %q: want sampler, filter or tokenizer", m.Kind)
+		return errorf("manifest: kind %q: want sampler, filter or tokenizer", m.Kind)
 	case m.Kind == KindSampler && m.Mode != ModeMask && m.Mode != ModeCandidates && m.Mode != ModeDense:
-		return fmt.Errorf("manifest: mode %q: a sampler's is mask, candidates or dense", m.Mode)
+		return errorf("manifest: mode %q: a sampler's is mask, candidates or dense", m.Mode)
 	case m.Kind != KindSampler && m.Mode != "":
-		return fmt.Errorf("manifest: mode %q: only samplers have one", m.Mode)
+		return errorf("manifest: mode %q: only samplers have one", m.Mode)
 	}
 	for _, n := range []struct {
 		field  string
@@ -87,7 +86,7 @@ func (m *Manifest) Validate() error {
 		{"candidates", uint64(m.Candidates), MaxCandidates}, {"vocab", uint64(m.Vocab), MaxVocab},
 	} {
 		if n.v > n.max {
-			return fmt.Errorf("manifest: %s %d: at most %d", n.field, n.v, n.max)
+			return errorf("manifest: %s %d: at most %d", n.field, n.v, n.max)
 		}
 	}
 	return nil
@@ -163,7 +162,7 @@ func AppendManifest(b []byte, m *Manifest) []byte {
 // into Features, where an unknown name is an error at load.
 func ParseManifest(b []byte) (*Manifest, error) {
 	if len(b) > MaxManifestBytes {
-		return nil, fmt.Errorf("manifest: %d bytes, at most %d allowed", len(b), MaxManifestBytes)
+		return nil, errorf("manifest: %d bytes, at most %d allowed", len(b), MaxManifestBytes)
 	}
 	if len(b) == 0 {
 		return nil, errors.New("manifest: empty")

@@ -2,7 +2,6 @@ package abi
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"unicode/utf8"
 )
@@ -39,12 +38,13 @@ func (r *Reader) Done() error {
 	return r.err
 }
 
-// Fail records an error found by the caller, with the current offset.
-func (r *Reader) Fail(format string, args ...any) { r.fail(format, args...) }
+// Fail records an error found by the caller, with the current offset; the format
+// knows the verbs of Code.Errorf.
+func (r *Reader) Fail(f string, args ...any) { r.fail(f, args...) }
 
-func (r *Reader) fail(format string, args ...any) {
+func (r *Reader) fail(f string, args ...any) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%s: offset %d: %s", r.what, r.off, fmt.Sprintf(format, args...))
+		r.err = errorf("%s: offset %d: %s", r.what, r.off, format(f, args...))
 	}
 	r.off = len(r.b)
 }
@@ -94,6 +94,15 @@ func (r *Reader) IsNil() bool {
 		return true
 	}
 	return false
+}
+
+// IsString says whether a string comes next; it consumes nothing.
+func (r *Reader) IsString() bool {
+	if r.err != nil || r.off >= len(r.b) {
+		return false
+	}
+	c := r.b[r.off]
+	return c&0xe0 == 0xa0 || c >= 0xd9 && c <= 0xdb
 }
 
 // Bool reads true or false.

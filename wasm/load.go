@@ -160,8 +160,8 @@ func (p *Plugin) budgets() {
 }
 
 const (
-	defaultByteFuel = 1000
-	maxByteFuel     = 5000
+	defaultByteFuel = 2000
+	maxByteFuel     = 20_000
 	defaultHold     = 4096
 )
 

@@ -55,7 +55,7 @@ type Options struct {
 // defaults.
 type Limits struct {
 	Memory        int64  // bytes of memory of one instance; 256 MiB, at most 2 GiB
-	Fuel          uint64 // instructions of one call; 200 million, about 0.1 to 0.2 s
+	Fuel          uint64 // instructions of one call; 150 million, 10 to 50 ms; texts get more by their length
 	ConfigureFuel uint64 // instructions of initialisation; 20 billion
 	Stack         int    // bytes of call stack, estimated; 8 MiB
 	Module        int    // bytes of the module; 16 MiB
@@ -63,7 +63,7 @@ type Limits struct {
 }
 
 // Fuel a plugin gets for a call if its manifest does not say.
-const defaultFuel = 20_000_000
+const defaultFuel = 50_000_000
 
 func (l Limits) withDefaults() Limits {
 	set := func(p *uint64, v uint64) {
@@ -75,7 +75,7 @@ func (l Limits) withDefaults() Limits {
 		l.Memory = 256 << 20
 	}
 	l.Memory = min(l.Memory, abi.MaxPages<<16)
-	set(&l.Fuel, 200_000_000)
+	set(&l.Fuel, 150_000_000)
 	set(&l.ConfigureFuel, 20_000_000_000)
 	l.Fuel, l.ConfigureFuel = min(l.Fuel, abi.MaxFuel), min(l.ConfigureFuel, abi.MaxFuel)
 	if l.Stack <= 0 {

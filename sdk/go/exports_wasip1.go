@@ -3,7 +3,6 @@
 package plugin
 
 import (
-	"fmt"
 	"unsafe"
 
 	"github.com/sandwarp/sandwarp/abi"
@@ -21,16 +20,23 @@ func at(ptr unsafe.Pointer, n uint32) []byte { return unsafe.Slice((*byte)(ptr),
 // caught turns a panic into an error of the call.
 func caught(code *int32) {
 	if p := recover(); p != nil {
-		*code = int32(fail(fmt.Errorf("panic: %v", p)))
+		*code = int32(fail(panicked(p)))
 	}
 }
 
 func caught64(v *int64) {
 	var code int32
 	if p := recover(); p != nil {
-		code = int32(fail(fmt.Errorf("panic: %v", p)))
+		code = int32(fail(panicked(p)))
 		*v = int64(code)
 	}
+}
+
+func panicked(p any) error {
+	if e, ok := p.(error); ok {
+		return abi.EIO.Errorf("panic: %s", e)
+	}
+	return abi.EIO.Errorf("panic: %v", p)
 }
 
 func packed(b []byte) int64 {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"errors"
+	"runtime"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -128,9 +129,12 @@ func configure(message []byte) error {
 		return err
 	}
 	if c, ok := served.impl.(Configurer); ok {
-		return c.Configure(m.Config, m)
+		err = c.Configure(m.Config, m)
 	}
-	return nil
+	// All instances start from the state after this call. Without what the
+	// configuration left behind, calls are less likely to pay for collecting it.
+	runtime.GC()
+	return err
 }
 
 func seqOpen(id uint64, message []byte) error {
