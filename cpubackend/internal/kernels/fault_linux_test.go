@@ -44,6 +44,9 @@ func TestMulOverTruncatedMapping(t *testing.T) {
 				t.Fatal(err)
 			}
 			from := uintptr(unsafe.Pointer(&data[0]))
+			if addr := faultOf(func() { ReadSum(data) }); addr < from || addr >= from+uintptr(len(data)) {
+				t.Skipf("reading past the end of a mapped file faults at %#x here: an emulator?", addr)
+			}
 			for _, rows := range []int{1, 8} {
 				addr := faultOf(func() { m.Mul(y, n, a, 0, rows, 0, n) })
 				if addr < from || addr >= from+uintptr(len(data)) {
