@@ -182,7 +182,7 @@ func sample(frame []byte, rows int) error {
 		return abi.ENOSYS
 	}
 	h := abi.Header(frame)
-	if h.Magic() != abi.FrameMagic || h.Version() != abi.FrameVersion {
+	if len(frame) < abi.HeaderSize || h.Magic() != abi.FrameMagic || h.Version() != abi.FrameVersion {
 		return abi.EINVAL
 	}
 	row := &servedRow

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sandwarp/sandwarp/wasm/internal/binary"
-	"github.com/sandwarp/sandwarp/wasm/wasmtest"
 	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
 )
 
@@ -26,8 +25,6 @@ func fn(body ...[]byte) []byte {
 func repeat(n int, b ...byte) []byte {
 	return []byte(strings.Repeat(string(b), n))
 }
-
-type wasm = wasmtest.Builder
 
 type bomb struct {
 	name, want string
@@ -119,7 +116,7 @@ func TestBombs(t *testing.T) {
 
 // whole is a module that uses every section.
 func whole() []byte {
-	m := &wasm{}
+	m := &Builder{}
 	typ := m.Type([]byte{I32}, []byte{I32, I64})
 	log := m.Import("sw1", "log", []byte{I32, I32}, nil)
 	m.Memory(1, 10)
