@@ -3,6 +3,7 @@ package sched
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -47,6 +48,73 @@ func TestPromptDoesNotStarveDecoding(t *testing.T) {
 		}
 		if mixed < 4000/mixedRows {
 			t.Errorf("the prompt shared only %d batches", mixed)
+		}
+	})
+}
+
+// TestDecodingDoesNotStarvePrompts has more decoding sequences than a mixed batch
+// should have rows: a prompt must not go on row by row.
+func TestDecodingDoesNotStarvePrompts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		lim := backend.Limits{MaxRows: 512, MaxSeqs: 201, MaxLogit: 201, Pages: 1000}
+		s, e := start(t, lim, func(e *toy, _ *Config) { e.gate = make(chan struct{}) })
+		step := func() {
+			synctest.Wait() // all have read what they got
+			e.gate <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		submit := func(r *Request) {
+			if err := s.Submit(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() { drain(r) })
+		}
+		for i := range 200 {
+			submit(&Request{Cache: &Cache{}, Prompt: prompt(2, i), MaxTokens: 250})
+		}
+		step()
+		step()
+		r := &Request{Cache: &Cache{}, Prompt: prompt(1000, 1), MaxTokens: 1}
+		submit(r)
+		steps := 0
+		for synctest.Wait(); r.ended.IsZero(); steps++ {
+			step()
+			synctest.Wait()
+		}
+		if steps > 1000/minChunk+10 {
+			t.Errorf("a prompt of 1000 took %d steps", steps)
+		}
+		cancel()
+		close(e.gate)
+		wg.Wait()
+	})
+}
+
+// TestNothingIsDroppedInVain lets a large request wait for one that runs: an idle
+// cache must stay until dropping it helps, and for good if the other's end does.
+func TestNothingIsDroppedInVain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := start(t, toyLimits(), nil)
+		idle := &Request{Cache: &Cache{}, Prompt: prompt(200, 1), MaxTokens: 1} // 4 pages
+		running := &Request{Cache: &Cache{}, Prompt: prompt(10, 2), MaxTokens: 8 * backend.PageTokens}
+		large := &Request{Cache: &Cache{}, Prompt: prompt(10*backend.PageTokens, 3), MaxTokens: 1}
+		for _, r := range []*Request{idle, running, large} {
+			if err := s.Submit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			if synctest.Wait(); r == idle {
+				drain(r)
+			}
+		}
+		if l := s.Load(); l.Waiting != 1 || idle.Cache.table.Len != 200 {
+			t.Errorf("%+v, %d positions of the idle cache left", l, idle.Cache.table.Len)
+		}
+		running.Cancel()
+		drain(running)
+		drain(large)
+		if idle.Cache.table.Len != 200 {
+			t.Errorf("%d positions of the idle cache left", idle.Cache.table.Len)
 		}
 	})
 }

@@ -118,7 +118,7 @@ func (s *Scheduler) fill() bool {
 	}
 	room := s.cfg.Limits.MaxRows - len(b.Tokens)
 	if len(b.Tokens) > 0 {
-		room = min(room, max(mixedRows-len(b.Tokens), 1))
+		room = min(room, max(mixedRows-len(b.Tokens), minChunk))
 	}
 	for _, r := range s.active {
 		if room > 0 && r.ready() && r.prefilling() {

@@ -26,8 +26,9 @@ var (
 )
 
 // mixedRows bounds a batch that holds decoding sequences beside a prompt: a
-// longer chunk would make their next token wait for too long.
-const mixedRows = 128
+// longer chunk would make their next token wait for too long. minChunk of a prompt
+// is run however many they are.
+const mixedRows, minChunk = 128, 32
 
 // runAhead is how many tokens a request may be ahead of its consumer.
 const runAhead = 2
@@ -67,6 +68,7 @@ type Scheduler struct {
 	picked []*Request  // members of the batch, and
 	counts []int       // their rows
 	score  [][]float32 // lazily made buffers for scoring requests
+	held   []bool      // scratch of fitsLocked, by page
 }
 
 // lastID is shared by all schedulers: a processor may serve several models.
@@ -88,7 +90,7 @@ func New(cfg Config) *Scheduler {
 		cfg: cfg, ctx: ctx, cancel: cancel,
 		woken: make(chan struct{}, 1), ended: make(chan struct{}),
 		pool: kv.NewPool(lim.Pages, backend.PageTokens),
-		idle: map[*Cache]struct{}{},
+		idle: map[*Cache]struct{}{}, held: make([]bool, lim.Pages),
 		batch: backend.Batch{
 			Tokens: make([]int32, 0, lim.MaxRows), Pos: make([]int32, 0, lim.MaxRows), Seq: make([]int32, 0, lim.MaxRows),
 			Tables: make([][]int32, 0, lim.MaxSeqs), LogitRows: make([]int32, 0, lim.MaxLogit),
@@ -236,6 +238,11 @@ func (s *Scheduler) claimLocked(r *Request) bool {
 		keep = 0
 	}
 	s.pool.Truncate(&c.table, keep)
+	if !s.fitsLocked(r) {
+		c.ids = c.ids[:keep]
+		s.restLocked(c)
+		return false
+	}
 	for s.pool.Missing(&c.table, r.positions()) > s.pool.Free() {
 		oldest := s.oldestIdleLocked()
 		if oldest == nil {
@@ -257,6 +264,29 @@ func (s *Scheduler) claimLocked(r *Request) bool {
 	r.cached = keep
 	r.ids = append(make([]int32, 0, len(r.Prompt)+max(r.MaxTokens, 0)), r.Prompt...)
 	return true
+}
+
+// fitsLocked reports whether there are pages enough beside those of the running
+// requests, so that no idle cache is dropped in vain.
+func (s *Scheduler) fitsLocked(r *Request) bool {
+	if len(s.active) == 0 {
+		return true // Submit has seen to that
+	}
+	clear(s.held)
+	n := 0
+	hold := func(pages []int32) {
+		for _, p := range pages {
+			if !s.held[p] {
+				s.held[p] = true
+				n++
+			}
+		}
+	}
+	for _, a := range s.active {
+		hold(a.Cache.table.Pages)
+	}
+	hold(r.Cache.table.Pages)
+	return n+s.pool.Missing(&r.Cache.table, r.positions()) <= s.pool.Pages()
 }
 
 func (s *Scheduler) oldestIdleLocked() (oldest *Cache) {
