@@ -1,6 +1,8 @@
 package sandwarp_test
 
 import (
+	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -57,5 +59,38 @@ func TestLogitsOfLongSequences(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestLogitsEnds ends scoring runs early; nothing of them may stay.
+func TestLogitsEnds(t *testing.T) {
+	m := tiny(t, sandwarp.Options{})
+	oops := errors.New("oops")
+	calls := 0
+	err := m.Logits(t.Context(), ids(100, 1), func(pos int, _ []float32) error {
+		if calls++; pos == 40 {
+			return oops
+		}
+		return nil
+	})
+	if err != oops || calls != 41 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = m.Logits(ctx, ids(400, 1), func(pos int, _ []float32) error {
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if err := m.Logits(t.Context(), ids(600, 1), func(int, []float32) error { return nil }); !errors.Is(err, sandwarp.ErrContextFull) {
+		t.Errorf("too long: %v", err)
+	}
+	if err := m.Logits(t.Context(), nil, func(int, []float32) error { return nil }); err == nil {
+		t.Error("no tokens: accepted")
+	}
+	if l := m.Load(); l.Running != 0 || l.FreePages != l.Pages {
+		t.Errorf("%+v", l)
 	}
 }

@@ -20,7 +20,7 @@ var (
 	ErrQueueFull = sched.ErrQueueFull
 	// ErrCacheFull: the request can never fit into the KV cache.
 	ErrCacheFull = sched.ErrCacheFull
-	// ErrContextFull: the prompt is longer than the context.
+	// ErrContextFull: conversation and prompt leave no room in the context.
 	ErrContextFull = errors.New("the prompt does not fit into the context")
 	// ErrNoCandidate: every token was forbidden.
 	ErrNoCandidate = sample.ErrNoCandidate
