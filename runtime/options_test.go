@@ -1,6 +1,7 @@
 package sandwarp_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -24,6 +25,31 @@ func TestOptionsRefused(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), "Options."+name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOptionsOutOfRange(t *testing.T) {
+	m := tiny(t, sandwarp.Options{})
+	for name, edit := range map[string]func(*sandwarp.GenerateOptions){
+		"Temperature": func(o *sandwarp.GenerateOptions) { o.Temperature = math.NaN() },
+		"TopK":        func(o *sandwarp.GenerateOptions) { o.TopK = -1 },
+		"Bias":        func(o *sandwarp.GenerateOptions) { o.Bias = map[int32]float32{1 << 20: 1} },
+		"MaxTokens":   func(o *sandwarp.GenerateOptions) { o.MaxTokens = -1 },
+		"Stop[0]":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{""} },
+		"Stop[1]":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{"x", "\xc3"} },
+	} {
+		var o sandwarp.GenerateOptions
+		edit(&o)
+		for _, err := range m.Generate(t.Context(), "x", o) {
+			if err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	for _, err := range m.NewSession().GenerateTokens(t.Context(), []int32{1, 1 << 20}, sandwarp.GenerateOptions{}) {
+		if err == nil || !strings.Contains(err.Error(), "out of range") {
+			t.Errorf("token id: %v", err)
 		}
 	}
 }
