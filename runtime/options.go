@@ -50,14 +50,14 @@ func (o *Options) validate() error {
 		name  string
 		v, hi int
 	}{
-		{"Threads", o.Threads, math.MaxInt32},
-		{"Context", o.Context, math.MaxInt32},
-		{"MaxSequences", o.MaxSequences, maxRows},
-		{"MaxQueue", o.MaxQueue, math.MaxInt32},
-		{"CacheTokens", o.CacheTokens, math.MaxInt32},
+		{"Options.Threads", o.Threads, math.MaxInt32},
+		{"Options.Context", o.Context, math.MaxInt32},
+		{"Options.MaxSequences", o.MaxSequences, maxRows},
+		{"Options.MaxQueue", o.MaxQueue, math.MaxInt32},
+		{"Options.CacheTokens", o.CacheTokens, math.MaxInt32},
 	} {
 		if b.v < 0 || b.v > b.hi {
-			return fmt.Errorf("Options.%s is %d, want 0 (the default) to %d", b.name, b.v, b.hi)
+			return fmt.Errorf("%s is %d, want 0 (the default) to %d", b.name, b.v, b.hi)
 		}
 	}
 	return nil
