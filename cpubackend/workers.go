@@ -98,7 +98,9 @@ func (w *worker) walk() {
 	defer w.caught()
 	for _, s := range w.e.steps {
 		s.run(w)
-		if s.joins(w.e) && !w.sync() {
+		// A run that was ended inside the step belongs to worker 0 again, which may
+		// be setting up the next one: nothing of it may be looked at.
+		if w.stopped || s.joins(w.e) && !w.sync() {
 			return
 		}
 	}
