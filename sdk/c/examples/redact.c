@@ -1,17 +1,18 @@
 //go:build ignore
 
-/* redact: a filter that takes e-mail addresses, phone numbers and payment card
- * numbers out of a text while it is being written.
+/* redact: a filter that takes e-mail addresses, phone numbers, payment card numbers
+ * and US social security numbers out of a text while it is being written.
  *
  * What is redacted depends on the text alone, not on how it is cut into pieces:
  * a decision about a place looks at most CONTEXT bytes back and at most HOLD_MAX
  * bytes ahead, and is put off until that much is there or the text has ended.
  * Time is linear: each byte is looked at a bounded number of times.
  *
- * Configuration, a map; every key may be left out:
- *     email, phone, card   text to write instead (at most 64 bytes); nil: leave
- *                          this kind alone. Default "[email]", "[phone]", "[card]"
- *     prompts              true: redact prompts too. Default false: they pass
+ * Configuration of the plugin, of a request, or both; every key may be left out:
+ *     email, phone, card, ssn   text to write instead, at most 64 bytes, or nil to
+ *                               leave this kind alone; "[email]", "[phone]", ...
+ *     text                      the same for all kinds
+ *     prompts                   true: redact prompts too. They pass otherwise
  */
 #define SANDWARP_FILTER
 #include "../sandwarp.h"
@@ -20,106 +21,134 @@
 
 /* --- settings and sequences ------------------------------------------------ */
 
-enum { EMAIL, PHONE, CARD, KINDS };
+enum { EMAIL, PHONE, CARD, SSN, KINDS };
 enum { LABEL_MAX = 64, CONTEXT = 48, SEQUENCES = 1024 };
 /* Longest piece put off: an address of LOCAL_MAX + 1 + DOMAIN_MAX bytes. */
 enum { LOCAL_MAX = 64, DOMAIN_MAX = 253 };
 
 typedef struct {
-    bool on;
+    bool off;
     uint32_t n;
     uint8_t text[LABEL_MAX];
 } label;
 
-static label labels[KINDS];
-static bool prompts;
-static const char *const label_keys[KINDS] = {"email", "phone", "card"};
-static const char *const label_texts[KINDS] = {"[email]", "[phone]", "[card]"};
+typedef struct {
+    label labels[KINDS];
+    bool prompts;
+} settings;
 
-/* The last bytes that were judged: what a decision may look back at. */
+/* What is known of a sequence: the last bytes that were judged, for a decision may
+ * look back at them, and settings of its own. */
 typedef struct {
     uint32_t n;
     uint8_t text[CONTEXT];
+    settings *own; /* NULL: standard */
 } past;
+
+static settings standard = {
+    .labels = {{.n = 7, .text = "[email]"}, {.n = 7, .text = "[phone]"}, {.n = 6, .text = "[card]"}, {.n = 5, .text = "[ssn]"}},
+};
+static const char *const kinds[KINDS] = {"email", "phone", "card", "ssn"};
 
 static sw_slot slots[SEQUENCES];
 static past pasts[SEQUENCES];
 
-static int32_t set_label(sw_reader *r, label *l)
+static int32_t read_label(sw_reader *r, label *l)
 {
-    if (sw_read_nil(r)) {
-        l->on = false;
+    l->off = sw_read_nil(r);
+    if (l->off)
         return SW_OK;
-    }
     uint32_t n;
     const uint8_t *text = sw_read_text(r, &n);
-    if (n > LABEL_MAX)
-        return sw_fail(SW_EINVAL, "email, phone, card: a replacement has at most 64 bytes");
+    if (r->err || n > LABEL_MAX)
+        return sw_fail(SW_EINVAL, "configuration: a replacement is nil or text of at most 64 bytes");
     memcpy(l->text, text, n);
     l->n = n;
     return SW_OK;
 }
 
-static int32_t setting(sw_reader *r, const uint8_t *key, uint32_t n)
+static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint32_t n)
 {
     for (int k = 0; k < KINDS; k++)
-        if (sw_is(key, n, label_keys[k]))
-            return set_label(r, &labels[k]);
+        if (sw_is(key, n, kinds[k]))
+            return read_label(r, &s->labels[k]);
+    if (sw_is(key, n, "text")) {
+        int32_t err = read_label(r, &s->labels[0]);
+        for (int k = 1; k < KINDS; k++)
+            s->labels[k] = s->labels[0];
+        return err;
+    }
     if (sw_is(key, n, "prompts")) {
-        prompts = sw_read_bool(r);
-        return SW_OK;
+        s->prompts = sw_read_bool(r);
+        return r->err ? sw_fail(SW_EINVAL, "configuration: prompts is true or false") : SW_OK;
     }
     sw_fail(SW_EINVAL, "configuration: unknown key ");
     sw_fail_text(key, n);
-    sw_fail_text("; known are email, phone, card, prompts", 39);
+    sw_fail_text("; known are email, phone, card, ssn, text, prompts", 50);
     return SW_EINVAL;
+}
+
+/* Reads a map of settings. A request's may have a seed besides. */
+static int32_t read_settings(settings *s, sw_reader *r, bool request)
+{
+    for (uint32_t pairs = sw_read_map(r); pairs > 0 && !r->err; pairs--) {
+        uint32_t n;
+        const uint8_t *key = sw_read_text(r, &n);
+        if (r->err)
+            break;
+        if (request && sw_is(key, n, "seed")) {
+            sw_skip(r);
+            continue;
+        }
+        int32_t err = read_setting(s, r, key, n);
+        if (err)
+            return err;
+    }
+    return r->err ? sw_fail(SW_EINVAL, "configuration: want a map") : SW_OK;
 }
 
 int32_t sw_configure(const uint8_t *message, uint32_t n)
 {
-    for (int k = 0; k < KINDS; k++) {
-        labels[k].on = true;
-        labels[k].n = (uint32_t)strlen(label_texts[k]);
-        memcpy(labels[k].text, label_texts[k], labels[k].n);
-    }
-    prompts = false;
     sw_message m;
     int32_t err = sw_read_message(message, n, &m);
     if (err || m.config.at == m.config.end)
         return err;
-    sw_reader r = m.config;
-    for (uint32_t pairs = sw_read_map(&r); pairs > 0 && !r.err; pairs--) {
-        uint32_t len;
-        const uint8_t *key = sw_read_text(&r, &len);
-        if (!r.err && (err = setting(&r, key, len)))
-            return err;
-    }
-    if (r.err)
-        return sw_fail(SW_EINVAL, "configuration: want a map {email, phone, card: text or nil, prompts: bool}");
-    return SW_OK;
+    return read_settings(&standard, &m.config, false);
 }
 
-/* A request has no settings of its own; a map with nothing but a seed passes. */
+static int32_t own_settings(sw_reader *config, settings **own)
+{
+    *own = NULL;
+    if (config->at == config->end)
+        return SW_OK;
+    settings *s = sw_alloc(sizeof *s, 16);
+    if (!s)
+        return sw_fail(SW_ENOMEM, "no memory for the request's settings");
+    *s = standard;
+    int32_t err = read_settings(s, config, true);
+    if (err)
+        sw_free(s, sizeof *s, 16);
+    else
+        *own = s;
+    return err;
+}
+
 int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
 {
     sw_message m;
+    settings *own;
     int32_t err = sw_read_message(message, n, &m);
+    if (!err)
+        err = own_settings(&m.config, &own);
     if (err)
         return err;
-    if (m.config.at != m.config.end) {
-        for (uint32_t pairs = sw_read_map(&m.config); pairs > 0 && !m.config.err; pairs--) {
-            uint32_t len;
-            const uint8_t *key = sw_read_text(&m.config, &len);
-            if (!m.config.err && !sw_is(key, len, "seed"))
-                return sw_fail(SW_EINVAL, "redact is configured when it is loaded, not by a request");
-            sw_skip(&m.config);
-        }
-        if (m.config.err)
-            return sw_fail(SW_EINVAL, "configuration of the request: want a map");
-    }
     int32_t slot = sw_slot_open(slots, SEQUENCES, seq);
-    if (slot < 0)
+    if (slot < 0) {
+        sw_free(own, sizeof *own, 16);
         return slot;
+    }
+    sw_free(pasts[slot].own, sizeof *own, 16);
+    pasts[slot].own = own;
     pasts[slot].n = 0;
     return SW_OK;
 }
@@ -127,7 +156,11 @@ int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
 int32_t sw_seq_close(uint64_t seq)
 {
     int32_t slot = sw_slot_close(slots, SEQUENCES, seq);
-    return slot < 0 ? slot : SW_OK;
+    if (slot < 0)
+        return slot;
+    sw_free(pasts[slot].own, sizeof(settings), 16);
+    pasts[slot].own = NULL;
+    return SW_OK;
 }
 
 /* --- characters -------------------------------------------------------------- */
@@ -277,7 +310,7 @@ static int32_t email_at(const view *v, int32_t i, int32_t *start)
 /* --- runs of digits ----------------------------------------------------------- */
 
 enum { SPACE = 1, HYPHEN, DOT, SLASH, TOUCH }; /* what is between two groups */
-enum { GROUPS = 10, DIGITS = 19 };
+enum { GROUPS = 8, DIGITS = 19 };
 
 /* Groups of digits with separators between, from start on. One group more than
  * any match can have is there, if the text has it. */
@@ -290,6 +323,8 @@ typedef struct {
     bool paren[GROUPS];    /* the group stands in parentheses */
     int32_t close[GROUPS]; /* end of the group, its closing parenthesis included */
 } run;
+
+static int32_t length(const run *r, int32_t k) { return r->to[k] - r->from[k]; }
 
 /* The separator at i: its length, 0 for none, MORE. */
 static int32_t separator(const view *v, int32_t i, uint8_t *kind)
@@ -328,22 +363,49 @@ static int32_t separator(const view *v, int32_t i, uint8_t *kind)
     return 0;
 }
 
-/* Reads one group with an optional parenthesis around it; the digit is at i. */
-static int32_t group(const view *v, run *r, int32_t i, uint8_t sep, bool paren)
+/* Reads the group of digits at i, in parentheses if an opening one stands before
+ * it: 1, NONE if that is not closed, MORE. */
+static int32_t read_group(const view *v, run *r, int32_t i, uint8_t sep, bool paren)
 {
     int32_t k = r->n, end = i;
     while (end < v->n && is_digit(v->p[end]) && end - i <= DIGITS)
         end++;
     if (end >= v->n && !v->final && end - i <= DIGITS)
         return MORE;
+    if (paren && (end >= v->n || v->p[end] != ')'))
+        return NONE;
     r->from[k] = i;
-    r->to[k] = r->close[k] = end;
+    r->to[k] = end;
+    r->close[k] = end + paren;
     r->sep[k] = sep;
-    r->paren[k] = paren && end < v->n && v->p[end] == ')';
-    if (r->paren[k])
-        r->close[k] = end + 1;
+    r->paren[k] = paren;
     r->n++;
     return 1;
+}
+
+/* Where the digits of a run's next group must be, past + and parenthesis. */
+static int32_t opening(const view *v, run *r, int32_t i, bool *paren)
+{
+    *paren = i < v->n && v->p[i] == '(' && r->n <= 2;
+    i += *paren;
+    if (r->n > 0 || i >= v->n || v->p[i] != '+')
+        return i;
+    r->plus = true;
+    i++;
+    if (!*paren && i < v->n && v->p[i] == '(') {
+        *paren = true;
+        i++;
+    }
+    return i;
+}
+
+/* Whether the run is long enough to judge its first group: nothing has more
+ * groups, or two of one digit each. */
+static bool enough(const run *r, int32_t total)
+{
+    int32_t k = r->n - 1;
+    bool ones = k > 0 && length(r, k) == 1 && length(r, k - 1) == 1 && !r->paren[k] && !r->paren[k - 1] && !r->plus;
+    return total > DIGITS || r->n == GROUPS || ones;
 }
 
 /* Reads the run that begins at start: 1, NONE if there is none, MORE. */
@@ -352,33 +414,22 @@ static int32_t read_run(const view *v, int32_t start, run *r)
     r->start = start;
     r->n = 0;
     r->plus = false;
-    int32_t i = start, digits = 0;
+    int32_t i = start, total = 0;
     uint8_t sep = TOUCH;
     for (;;) {
-        bool paren = false;
-        if (i < v->n && v->p[i] == '(' && (r->n <= 2)) {
-            paren = true;
-            i++;
-        }
-        if (r->n == 0 && i < v->n && v->p[i] == '+') {
-            r->plus = true;
-            i++;
-            if (!paren && i < v->n && v->p[i] == '(') {
-                paren = true;
-                i++;
-            }
-        }
+        bool paren;
+        i = opening(v, r, i, &paren);
         if (i >= v->n)
             return v->final ? r->n > 0 : MORE;
         if (!is_digit(v->p[i]) || (sep == TOUCH && r->n > 0 && !paren && !r->paren[r->n - 1]))
             return r->n > 0;
-        if (group(v, r, i, sep, paren) == MORE)
-            return MORE;
-        int32_t k = r->n - 1;
-        digits += r->to[k] - r->from[k];
-        if (digits > DIGITS || r->n == GROUPS)
+        int32_t got = read_group(v, r, i, sep, paren);
+        if (got != 1)
+            return got == MORE ? MORE : r->n > 0;
+        total += length(r, r->n - 1);
+        if (enough(r, total))
             return 1;
-        i = r->close[k];
+        i = r->close[r->n - 1];
         sep = TOUCH;
         if (i >= v->n)
             return v->final ? 1 : MORE;
@@ -389,7 +440,13 @@ static int32_t read_run(const view *v, int32_t start, run *r)
     }
 }
 
-static int32_t length(const run *r, int32_t k) { return r->to[k] - r->from[k]; }
+static int32_t digits(const run *r)
+{
+    int32_t n = 0;
+    for (int32_t k = 0; k < r->n; k++)
+        n += length(r, k);
+    return n;
+}
 
 static int32_t value(const view *v, const run *r, int32_t k)
 {
@@ -435,7 +492,8 @@ static int32_t allowed_before(const view *v, int32_t i)
     case '/':
     case '\\':
     case '#':
-        return is_digit(b) ? 0 : MAY_CARD;
+    case '`':
+        return is_word(b) ? 0 : MAY_CARD;
     }
     return MAY_CARD | MAY_PHONE;
 }
@@ -463,6 +521,109 @@ static int32_t allowed_after(const view *v, int32_t i)
     return !(len == 3 && c == 0xe2 && v->p[i + 1] == 0x82);
 }
 
+/* --- words about a number ------------------------------------------------------ */
+
+/* Words by their first letter, each followed by what it says: + a phone number
+ * comes, @ one went before, & both, $ a card comes, ! another number comes. A star
+ * stands for any ending. "number" says little (#). */
+static const char *const words[26] = {
+    ['a' - 'a'] = "answer*+ account! amex$",
+    ['c' - 'a'] = "call+ calls+ called+ calling+ cell& cellphone+ contact+ card$ cards$ credit$ case!",
+    ['d' - 'a'] = "dial+ dialed+ debit$ doi!",
+    ['f' - 'a'] = "fax&",
+    ['h' - 'a'] = "hotline+ helpline+ handy+ home@",
+    ['i' - 'a'] = "id! isbn*! issn! iban! invoice!",
+    ['l' - 'a'] = "landline+ license! licence!",
+    ['m' - 'a'] = "mobile& mobil+ mastercard$ maestro$ model!",
+    ['n' - 'a'] = "number#",
+    ['o' - 'a'] = "office@ order!",
+    ['p' - 'a'] = "phone*& passport! population! part!",
+    ['r' - 'a'] = "reach+ reached+ ring+ reference!",
+    ['s' - 'a'] = "sms+ ssn! serial! sku!",
+    ['t' - 'a'] = "tel& telephone*+ telef*+ text+ ticket! tracking! timestamp!",
+    ['v' - 'a'] = "voicemail+ visa$ version!",
+    ['w' - 'a'] = "whatsapp+ work@",
+};
+
+static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+static bool is_letter(uint8_t c) { return (uint8_t)((c | 32) - 'a') < 26; }
+
+/* What the word that the n bytes at w begin with says, 0 for nothing; its length. */
+static char says(const uint8_t *w, int32_t n, int32_t *len)
+{
+    const char *t = words[lower(w[0]) - 'a'];
+    while (t && *t) {
+        int32_t i = 0, end;
+        while (i < n && is_letter(t[i]) && t[i] == lower(w[i]))
+            i++;
+        for (end = i; t[i] == '*' && end < n && is_letter(w[end]); end++)
+            ;
+        if (!is_letter(t[i]) && (end == n || !is_letter(w[end]))) {
+            *len = end;
+            return t[i] == '*' ? t[i + 1] : t[i];
+        }
+        while (*t && *t++ != ' ')
+            ;
+    }
+    return 0;
+}
+
+/* What the sentence before a number says of it; read when first asked for. */
+typedef struct {
+    bool read;
+    int32_t phone; /* 2 a phone word, 1 "number", -1 a word for other numbers */
+    bool card;
+} hint;
+
+static hint *hints(const view *v, int32_t start, hint *h)
+{
+    if (h->read)
+        return h;
+    uint8_t copy[CONTEXT];
+    const uint8_t *w = v->p + start - CONTEXT;
+    if (start < CONTEXT) {
+        for (int32_t i = 0; i < CONTEXT; i++)
+            copy[i] = at(v, start - CONTEXT + i);
+        w = copy;
+    }
+    *h = (hint){true, 0, false};
+    int32_t told = -1, len; /* told: where the last telling word ends */
+    for (int32_t i = 0; i < CONTEXT; i++) {
+        if (!is_letter(w[i])) {
+            bool stop = w[i] == '.' || w[i] == '!' || w[i] == '?';
+            if (stop && told != i && i + 1 < CONTEXT && w[i + 1] == ' ')
+                *h = (hint){true, 0, false}; /* another sentence, unless "Tel. " */
+            continue;
+        }
+        char word = i > 0 && is_letter(w[i - 1]) ? 0 : says(w + i, CONTEXT - i, &len);
+        if (word == 0 || word == '@')
+            continue;
+        told = i + len;
+        if (word != '#')
+            *h = (hint){true, word == '+' || word == '&' ? 2 : -1, word == '$'};
+        else if (h->phone == 0)
+            h->phone = 1;
+    }
+    return h;
+}
+
+/* Whether a word after the number that ends at i says that it is a phone's: 1,
+ * NONE, MORE. */
+static int32_t place_after(const view *v, int32_t i)
+{
+    int32_t from = i, len, word;
+    while (i < v->n && i - from < 2 && (v->p[i] == ' ' || v->p[i] == '-' || v->p[i] == '('))
+        i++;
+    for (word = i; i < v->n && i - word < 8 && is_letter(v->p[i]); i++)
+        ;
+    if (i >= v->n && !v->final)
+        return MORE;
+    if (i == word || i - word == 8)
+        return NONE;
+    char said = says(v->p + word, i - word, &len);
+    return said == '&' || said == '@';
+}
+
 /* --- payment cards ------------------------------------------------------------ */
 
 /* Whether issuers give out numbers of n digits that begin with d (six digits). */
@@ -477,7 +638,7 @@ static bool issued(int32_t d, int32_t n)
         return true; /* American Express, early JCB */
     if (n == 14 && ((three >= 300 && three <= 305) || three == 309 || two == 36 || two == 38 || two == 39))
         return true; /* Diners Club */
-    if (n >= 16 && ((four >= 3528 && four <= 3589) || four == 6011 || (three >= 644 && three <= 659) || two == 62 || two == 60))
+    if (n >= 16 && (two == 35 || four == 6011 || (three >= 644 && three <= 659) || two == 62 || two == 60))
         return true; /* JCB, Discover, UnionPay, RuPay */
     return two == 50 || (two >= 56 && two <= 58) || four == 6304 || four == 6759 || (four >= 6761 && four <= 6763); /* Maestro */
 }
@@ -510,9 +671,9 @@ static bool card_shape(const run *r, int32_t h)
     return length(r, h) <= 4;
 }
 
-static int32_t card_end(const view *v, const run *r)
+static int32_t card_end(const view *v, const run *r, hint *said)
 {
-    if (r->plus || r->paren[0])
+    if (r->plus || r->paren[0] || (length(r, 0) != 4 && length(r, 0) < 12))
         return NONE;
     uint8_t d[DIGITS];
     int32_t n = 0, end[GROUPS], last = -1;
@@ -526,7 +687,9 @@ static int32_t card_end(const view *v, const run *r)
         for (int32_t i = 0; i < 6; i++)
             head = head * 10 + d[i];
         bool goes_on = h + 1 < r->n && r->sep[h + 1] != SPACE;
-        if (goes_on || !card_shape(r, h) || !issued(head, end[h]) || !luhn(d, end[h]))
+        if (goes_on || !card_shape(r, h) || !luhn(d, end[h]))
+            continue;
+        if (!issued(head, end[h]) && !hints(v, r->start, said)->card)
             continue;
         int32_t ok = h + 1 < r->n ? 1 : allowed_after(v, r->to[h]);
         if (ok != NONE)
@@ -537,71 +700,34 @@ static int32_t card_end(const view *v, const run *r)
 
 /* --- phone numbers ------------------------------------------------------------- */
 
-/* Words before a number that say what it is. A star stands for any ending. */
-static const char *const phone_words[] = {
-    "phone*", "telephone*", "tel", "telef*", "mobile", "mobil", "cell", "cellphone", "fax", "call", "calls",
-    "called", "calling", "dial", "sms", "whatsapp", "contact", "landline", "hotline", "handy", "ring", "reach",
-};
-static const char *const other_words[] = {
-    "isbn*", "issn*", "doi", "order", "invoice", "serial", "id", "version", "card", "iban", "account", "population",
-    "ssn", "passport", "license", "licence", "ticket", "case", "tracking", "reference",
-};
-
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
-
-static bool word_at(const uint8_t *w, int32_t n, const char *word)
-{
-    int32_t i = 0;
-    for (; word[i] && word[i] != '*'; i++)
-        if (i >= n || w[i] != (uint8_t)word[i])
-            return false;
-    return word[i] == '*' || i == n || !(class_of[w[i]] & LETTER);
-}
-
-/* The last telling word in the CONTEXT bytes before a run: 1 a phone's, -1
- * another number's, 0 none. */
-static int32_t hint(const view *v, int32_t start)
-{
-    uint8_t w[CONTEXT];
-    int32_t says = 0;
-    for (int32_t i = 0; i < CONTEXT; i++)
-        w[i] = lower(at(v, start - CONTEXT + i));
-    for (int32_t i = 0; i < CONTEXT; i++) {
-        if (!(class_of[w[i]] & LETTER) || (i > 0 && class_of[w[i - 1]] & LETTER))
-            continue;
-        for (uint32_t k = 0; k < sizeof phone_words / sizeof *phone_words; k++)
-            if (word_at(w + i, CONTEXT - i, phone_words[k]))
-                says = 1;
-        for (uint32_t k = 0; k < sizeof other_words / sizeof *other_words; k++)
-            if (word_at(w + i, CONTEXT - i, other_words[k]))
-                says = -1;
-    }
-    return says;
-}
-
 static bool is_year(int32_t x) { return x >= 1800 && x <= 2100; }
 
-/* How many groups at the run's start are a date, an IP address or a span of years. */
-static int32_t not_phone(const view *v, const run *r)
+/* Whether groups 0..3 are an IP address. */
+static bool is_address(const view *v, const run *r)
+{
+    if (r->sep[1] != DOT || !same_separators(r, 3) || (r->n > 4 && r->sep[4] == DOT))
+        return false;
+    for (int32_t k = 0; k < 4; k++)
+        if (length(r, k) > 3 || value(v, r, k) > 255)
+            return false;
+    return true;
+}
+
+/* Whether the run begins with a date, an IP address or a span of years. */
+static bool not_phone(const view *v, const run *r)
 {
     if (r->plus || r->n < 2)
-        return 0;
+        return false;
     int32_t a = value(v, r, 0), b = value(v, r, 1), c = r->n > 2 ? value(v, r, 2) : 0;
-    bool same = r->n > 2 && r->sep[1] == r->sep[2] && r->sep[1] != SPACE && r->sep[1] != TOUCH;
-    if (same && length(r, 0) == 4 && is_year(a) && length(r, 1) <= 2 && b <= 12 && length(r, 2) <= 2 && c <= 31)
-        return 3;
-    if (same && length(r, 0) <= 2 && length(r, 1) <= 2 && a <= 31 && b <= 31 && length(r, 2) == 4 && is_year(c))
-        return 3;
     if (length(r, 0) == 4 && length(r, 1) == 4 && is_year(a) && is_year(b))
-        return 2;
-    if (r->n > 3 && r->sep[1] == DOT && same_separators(r, 3)) {
-        bool small = true;
-        for (int32_t k = 0; k < 4; k++)
-            small &= length(r, k) <= 3 && value(v, r, k) <= 255;
-        if (small && (r->n == 4 || r->sep[4] != DOT))
-            return 4;
-    }
-    return 0;
+        return true;
+    if (r->n < 3 || r->sep[1] != r->sep[2] || r->sep[1] == SPACE || r->sep[1] == TOUCH || length(r, 1) > 2)
+        return r->n > 3 && is_address(v, r);
+    if (length(r, 0) == 4 && length(r, 2) <= 2)
+        return is_year(a) && b <= 12 && c <= 31;
+    if (length(r, 2) == 4 && length(r, 0) <= 2)
+        return is_year(c) && a <= 31 && b <= 31;
+    return r->n > 3 && is_address(v, r);
 }
 
 /* Lengths of groups 0..h, each in four bits, the first on the left. */
@@ -634,15 +760,16 @@ static bool international(const view *v, const run *r, int32_t h, int32_t n)
     }
     if (d[0] != '0' || length(r, 0) < 2 || d[1] != '0' || h == 0 || n < 10 || n > 17 || length(r, h) < 2)
         return false;
-    return length(r, 0) > 2 ? d[2] != '0' : length(r, 1) <= 3 && v->p[r->from[1]] != '0' && h < 6 && !sizes(r, 0, h, 2);
+    return length(r, 0) > 2 ? d[2] != '0' && length(r, 0) <= 5 : length(r, 1) <= 3 && v->p[r->from[1]] != '0' && h < 6 && !sizes(r, 0, h, 2);
 }
 
-/* North America: area code, exchange, line, with or without 1 in front. */
+/* North America: area code, exchange, line, with or without 1 in front. Points do
+ * not mix with hyphens. */
 static bool north_american(const view *v, const run *r, int32_t h)
 {
     uint64_t s = shape(r, h);
     int32_t area = s == 0x334 ? 0 : s == 0x1334 && v->p[r->from[0]] == '1' ? 1 : -1;
-    return area >= 0 && v->p[r->from[area]] >= '2';
+    return area >= 0 && v->p[r->from[area]] >= '2' && (r->sep[h] == DOT) == (r->sep[h - 1] == DOT);
 }
 
 /* Area code in parentheses, or with the trunk prefix 0. */
@@ -653,7 +780,7 @@ static bool national(const view *v, const run *r, int32_t h, int32_t n)
     if (!sizes(r, 0, h, h == 0 ? 11 : 8) || (h > 0 && r->paren[h]))
         return false;
     if (h == 0)
-        return trunk && (n == 10 || n == 11);
+        return trunk && (n == 10 || n == 11) && memcmp(d, "0123456789", 10) != 0;
     if (r->paren[0]) {
         bool years = h == 2 && is_year(value(v, r, 1)) && is_year(value(v, r, 2));
         return n >= 8 && n <= 12 && length(r, 0) <= (trunk ? 5 : 3) && (trunk || h >= 2) && !years;
@@ -661,15 +788,41 @@ static bool national(const view *v, const run *r, int32_t h, int32_t n)
     for (int32_t k = 2; k <= h; k++)
         if (r->sep[k] == SLASH)
             return false;
-    return trunk && n >= 9 && n <= 11 && h <= 4;
+    return trunk && n >= 9 && n <= 11 && h <= 4 && shape(r, h) != 0x54;
 }
 
-/* What only a word before it makes a phone number. */
-static bool with_word(const run *r, int32_t h, int32_t n)
+/* Whether groups 0..h stand in a row of numbers, with nothing but spaces between. */
+static bool in_row(const view *v, const run *r, int32_t h)
 {
-    if (h == 0)
-        return n >= 7 && n <= 15;
-    return n >= 7 && n <= 15 && h <= 5 && sizes(r, 1, h, 8);
+    for (int32_t k = 1; k <= h; k++)
+        if (r->sep[k] != SPACE)
+            return false;
+    bool more = h + 1 < r->n && r->sep[h + 1] == SPACE;
+    return !r->paren[0] && (more || (at(v, r->start - 1) == ' ' && is_digit(at(v, r->start - 2))));
+}
+
+/* Whether groups 0..h are a plain number with thousands apart. */
+static bool thousands(const run *r, int32_t h)
+{
+    for (int32_t k = 1; k <= h; k++)
+        if (length(r, k) != 3 || r->sep[k] != r->sep[1] || r->sep[k] == HYPHEN)
+            return false;
+    return length(r, 0) <= 3;
+}
+
+/* What only a word beside it makes a phone number: 1, NONE, MORE. */
+static int32_t with_word(const view *v, const run *r, int32_t h, int32_t n, hint *said)
+{
+    if (n > 15 || n < (h == 0 ? 8 : 7) || h > 5 || !sizes(r, 1, h, 8))
+        return NONE;
+    int32_t phone = hints(v, r->start, said)->phone;
+    if (phone < 0 || phone == 2)
+        return phone > 0;
+    if (thousands(r, h) && h > 0)
+        return NONE;
+    if (phone == 1 && h > 0)
+        return 1;
+    return h + 1 == r->n ? place_after(v, r->close[h]) : NONE;
 }
 
 /* The end of an extension (x and up to six digits) after a number that ends at i. */
@@ -688,34 +841,38 @@ static int32_t extension(const view *v, int32_t i)
     return end > x + 1 && x < v->n ? end : i;
 }
 
-static bool phone_shape(const view *v, const run *r, int32_t h, int32_t n, int32_t says)
+/* Whether groups 0..h are a phone number: 1, NONE, MORE. */
+static int32_t phone_shape(const view *v, const run *r, int32_t h, int32_t n, hint *said)
 {
     if (international(v, r, h, n))
-        return true;
-    if (r->plus || says < 0)
-        return false;
+        return 1;
+    if (r->plus)
+        return NONE;
     bool series = h + 1 < r->n && (r->sep[h + 1] != SPACE || length(r, h + 1) == length(r, h));
-    bool ssn = shape(r, h) == 0x324 && r->sep[1] == HYPHEN;
-    if (series || ssn)
-        return false;
-    return north_american(v, r, h) || national(v, r, h, n) || (says > 0 && with_word(r, h, n));
+    if (series)
+        return NONE;
+    if ((north_american(v, r, h) || national(v, r, h, n)) && !in_row(v, r, h))
+        return hints(v, r->start, said)->phone >= 0;
+    return with_word(v, r, h, n, said);
 }
 
-static int32_t phone_end(const view *v, const run *r)
+static int32_t phone_end(const view *v, const run *r, hint *said)
 {
     int32_t n = 0, last = -1, total[GROUPS];
     for (int32_t k = 0; k < r->n && k < GROUPS - 1; k++) {
         n += length(r, k);
-        if (n > 17)
+        if (n > 17 || (k > 0 && length(r, k) > 8) || (k > 2 && length(r, k) == 1))
             break;
         total[last = k] = n;
     }
     if (last < 0 || total[last] < 7)
         return NONE;
-    int32_t says = hint(v, r->start);
     for (int32_t h = last; h >= 0 && total[h] >= 7; h--) {
-        if (!phone_shape(v, r, h, total[h], says))
+        int32_t is = phone_shape(v, r, h, total[h], said);
+        if (is == NONE)
             continue;
+        if (is == MORE)
+            return MORE;
         int32_t end = extension(v, r->close[h]);
         if (end == MORE)
             return MORE;
@@ -726,29 +883,41 @@ static int32_t phone_end(const view *v, const run *r)
     return NONE;
 }
 
-/* The number at start: its end and kind, NONE with the place to go on, or MORE. */
-static int32_t number_at(const view *v, int32_t start, int32_t *kind, int32_t *next)
+/* A US social security number, written with hyphens. */
+static int32_t ssn_end(const view *v, const run *r)
 {
-    *next = start + 1;
+    if (r->plus || r->paren[0] || r->n < 3 || shape(r, 2) != 0x324 || r->sep[1] != HYPHEN || r->sep[2] != HYPHEN)
+        return NONE;
+    int32_t area = value(v, r, 0);
+    if (area == 0 || area == 666 || value(v, r, 1) == 0 || value(v, r, 2) == 0)
+        return NONE;
+    int32_t ok = r->n > 3 ? r->sep[3] == SPACE : allowed_after(v, r->to[2]);
+    return ok == 1 ? r->to[2] : ok;
+}
+
+/* The number at start: its end and kind, NONE, or MORE. It depends on the text
+ * around start only, never on what was found before: where a call ends and the
+ * next begins must not matter. */
+static int32_t number_at(const view *v, int32_t start, int32_t *kind)
+{
     int32_t may = allowed_before(v, start);
     if (!may)
         return NONE;
     run r;
     int32_t got = read_run(v, start, &r);
-    if (got != 1)
-        return got;
-    *next = r.to[0];
+    if (got != 1 || digits(&r) < 7)
+        return got == MORE ? MORE : NONE;
+    hint said = {false, 0, false};
     *kind = CARD;
-    int32_t end = may & MAY_CARD ? card_end(v, &r) : NONE;
-    if (end != NONE || !(may & MAY_PHONE))
+    int32_t end = may & MAY_CARD ? card_end(v, &r, &said) : NONE;
+    if (end != NONE || !(may & MAY_PHONE) || not_phone(v, &r))
         return end;
-    int32_t other = not_phone(v, &r);
-    if (other > 0) {
-        *next = r.to[other - 1];
-        return NONE;
-    }
+    *kind = SSN;
+    end = ssn_end(v, &r);
+    if (end != NONE)
+        return end;
     *kind = PHONE;
-    return phone_end(v, &r);
+    return phone_end(v, &r, &said);
 }
 
 /* --- the text ------------------------------------------------------------------- */
@@ -796,15 +965,24 @@ static int32_t next_place(const view *v, int32_t i)
     return v->n;
 }
 
+/* The end of the text, less a character of which bytes are still to come. */
+static int32_t whole(const view *v)
+{
+    for (int32_t i = v->n - 1; i >= v->floor && i >= v->n - 3 && v->p[i] >= 0x80; i--)
+        if (!is_tail(v->p[i]))
+            return char_at(v, i) == MORE ? i : v->n;
+    return v->n;
+}
+
 /* Judges the text: writes to out what differs, from the first difference on.
  * Returns the number of bytes settled, or SW_ENOMEM. */
-static int32_t judge(view *v, bool *changed)
+static int32_t judge(view *v, const settings *s, bool *changed)
 {
     int32_t i = 0, copied = 0, settled = -1;
     out_n = 0;
     *changed = false;
     while (settled < 0 && (i = next_place(v, i)) < v->n) {
-        int32_t start = i, next = i + 1, end = NONE, kind = EMAIL;
+        int32_t start = i, next = i + 1, end, kind = EMAIL;
         const void *instead = "\xef\xbf\xbd"; /* U+FFFD, for bytes that are not UTF-8 */
         uint32_t instead_n = 3;
         if (v->p[i] >= 0x80) {
@@ -812,10 +990,12 @@ static int32_t judge(view *v, bool *changed)
             next = i + len;
             end = len == 0 ? i + 1 : len == MORE ? MORE : NONE;
         } else {
-            end = v->p[i] == '@' ? email_at(v, i, &start) : number_at(v, i, &kind, &next);
-            instead = labels[kind].text;
-            instead_n = labels[kind].n;
-            if (end > 0 && !labels[kind].on) {
+            end = v->p[i] == '@' ? email_at(v, i, &start) : number_at(v, i, &kind);
+            instead = s->labels[kind].text;
+            instead_n = s->labels[kind].n;
+            while (end == NONE && next < v->n && is_digit(v->p[i]) && is_digit(v->p[next]))
+                next++;
+            if (end > 0 && s->labels[kind].off) {
                 next = v->floor = end;
                 end = NONE;
             }
@@ -834,13 +1014,8 @@ static int32_t judge(view *v, bool *changed)
     if (settled < 0)
         settled = v->n;
     if (!v->final) { /* the last word may go on to be an address */
-        int32_t tail = v->n;
-        while (tail > v->floor && v->n - tail < 3 && v->p[tail - 1] >= 0x80)
-            tail--;
-        int32_t word = local_start(v, v->n), cut = local_start(v, tail);
+        int32_t word = local_start(v, whole(v));
         settled = word < settled ? word : settled;
-        if (tail < v->n && char_at(v, tail) == MORE && cut < settled)
-            settled = cut;
     }
     if (*changed && !put(v->p + copied, (uint32_t)(settled - copied)))
         return SW_ENOMEM;
@@ -869,15 +1044,12 @@ int64_t sw_filter(uint64_t seq, const uint8_t *text, uint32_t n, uint32_t flags)
     if (n > INT32_MAX / 4)
         return sw_fail(SW_E2BIG, "the text is longer than 512 MiB");
     past *before = &pasts[slot];
-    if (flags & SW_FLAG_REPLAY) {
-        remember(before, text, n);
-        return sw_pass(n);
-    }
-    if (flags & SW_FLAG_PROMPT && !prompts)
+    const settings *s = before->own ? before->own : &standard;
+    if (flags & SW_FLAG_PROMPT && !s->prompts)
         return sw_pass(n);
     view v = {text, (int32_t)n, flags & SW_FLAG_END, 0, before};
     bool changed;
-    int32_t settled = judge(&v, &changed);
+    int32_t settled = judge(&v, s, &changed);
     if (settled < 0)
         return sw_fail(settled, "no memory for the redacted text");
     remember(before, text, (uint32_t)settled);
