@@ -5,7 +5,7 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: test lint generate generate-go generate-c bench check cross dirty
+.PHONY: test test-arm64 lint generate generate-asm generate-c generate-go bench check cross
 
 # The README's second command. No cgo, no GPU, no network beyond Go modules.
 test:
@@ -28,7 +28,7 @@ generate-asm:
 	cd cpubackend/internal/kernels/_asm && $(GO) generate ./...
 
 generate-c:
-	$(MAKE) -C sdk/c
+	$(MAKE) -B -C sdk/c all
 
 # The example plugins written in Go, for `sandwarp plugin check` and --plugin.
 generate-go:
@@ -64,4 +64,4 @@ cross:
 test-arm64:
 	@command -v qemu-aarch64-static >/dev/null || { echo "SKIPPED: install qemu-user-static to run the arm64 tests"; exit 0; }; \
 	for cpu in max cortex-a53; do echo "arm64 -cpu $$cpu"; \
-		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec "qemu-aarch64-static -cpu $$cpu" ./internal/tensor ./cpubackend/internal/kernels || exit 1; done
+		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec "qemu-aarch64-static -cpu $$cpu" ./internal/tensor ./cpubackend/... || exit 1; done
