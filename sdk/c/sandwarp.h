@@ -517,10 +517,10 @@ static void *sw_take(uint32_t need, uint32_t align)
 
 void *sw_alloc(uint32_t size, uint32_t align)
 {
-    if (align < 16)
-        align = 16;
     if (size > 0x7ff00000 || align > 65536 || (align & (align - 1)))
         return NULL;
+    if (align < 16)
+        align = 16;
     if (!sw_heap_ready) {
         sw_heap_ready = true;
         sw_add_region((uintptr_t)&__heap_base, (uintptr_t)__builtin_wasm_memory_size(0) << 16);

@@ -283,11 +283,11 @@ func TestHoldIsShort(t *testing.T) {
 	}
 }
 
-func config(t testing.TB, v any) []byte {
+func config(t fataler, v any) []byte {
 	t.Helper()
 	b, err := msgpack.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %v", v, err)
 	}
 	return b
 }
