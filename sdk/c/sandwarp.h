@@ -112,7 +112,7 @@ typedef struct {
     uint32_t row_stride; /* bytes */
     uint32_t mask_off;   /* mask, dense: u32 words, bit set = allowed, zero at first */
     uint32_t mask_stride;
-    uint32_t cand_off; /* candidates, dense: best first */
+    uint32_t cand_off; /* candidates: best first; dense: room for sw_op_topk */
     uint32_t cand_cap;
     uint32_t hist_off;
     uint32_t hist_cap;
@@ -125,7 +125,7 @@ typedef struct {
     uint32_t pos;      /* tokens before the one to choose */
     uint32_t hist_off; /* from the window's start */
     uint32_t hist_n;   /* tokens there (int32, oldest first) */
-    uint32_t cand_n;   /* candidates; EDIT and KEEP may shrink it */
+    uint32_t cand_n;   /* candidates, 0 if dense; EDIT and KEEP may shrink it */
     uint32_t flags;
     uint64_t seed;
     float temp, top_p; /* the request's settings, 0 where the host does not say */
@@ -252,6 +252,18 @@ static inline bool sw_is(const void *p, uint32_t n, const char *text)
 {
     return n == strlen(text) && memcmp(p, text, n) == 0;
 }
+
+/* Length of the UTF-8 character the n bytes at p begin with (n > 0): 1 to 4; 0 if
+ * they begin with none; -1 if more bytes are needed to tell. */
+int32_t sw_char(const uint8_t *p, uint32_t n);
+
+/* The n bytes of text less a character at its end of which bytes are still to come;
+ * all of them with SW_FLAG_END. */
+uint32_t sw_whole(const uint8_t *text, uint32_t n, uint32_t flags);
+
+/* Copies n bytes; in place of bytes that are not UTF-8 it writes '?'. What a filter
+ * puts in place of text must be UTF-8. */
+void sw_clean(uint8_t *to, const uint8_t *text, uint32_t n);
 
 /* --- messages: msgpack ---------------------------------------------------- */
 
@@ -442,6 +454,49 @@ size_t strlen(const char *s)
     while (*p)
         p++;
     return (size_t)(p - s);
+}
+
+int32_t sw_char(const uint8_t *p, uint32_t n)
+{
+    uint8_t a = p[0];
+    if (a < 0x80)
+        return 1;
+    if (a < 0xc2 || a > 0xf4)
+        return 0;
+    uint32_t len = a < 0xe0 ? 2 : a < 0xf0 ? 3 : 4;
+    for (uint32_t i = 1; i < len; i++) {
+        if (i >= n)
+            return -1;
+        uint8_t low = 0x80, high = 0xbf; /* no long forms, no surrogates, no more than U+10FFFF */
+        if (i == 1) {
+            low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80;
+            high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
+        }
+        if (p[i] < low || p[i] > high)
+            return 0;
+    }
+    return (int32_t)len;
+}
+
+uint32_t sw_whole(const uint8_t *text, uint32_t n, uint32_t flags)
+{
+    for (uint32_t back = 1; back <= 3 && back <= n && !(flags & SW_FLAG_END); back++) {
+        uint8_t c = text[n - back];
+        if ((c & 0xc0) != 0x80) /* the start of the last character */
+            return sw_char(text + n - back, back) < 0 ? n - back : n;
+    }
+    return n;
+}
+
+void sw_clean(uint8_t *to, const uint8_t *text, uint32_t n)
+{
+    for (uint32_t i = 0; i < n;) {
+        int32_t len = sw_char(text + i, n - i);
+        if (len <= 0)
+            to[i++] = '?';
+        for (; len > 0; len--, i++)
+            to[i] = text[i];
+    }
 }
 
 /* Memory: a list of free blocks in order of address, first fit, neighbours joined.

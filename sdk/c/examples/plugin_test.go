@@ -57,14 +57,7 @@ func TestFirstLoadIsFast(t *testing.T) {
 // TestCommittedModules builds the plugins from the sources by the Makefile, and
 // compares the bytes with the committed ones.
 func TestCommittedModules(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a compiler")
-	}
-	for _, tool := range []string{"clang-14", "wasm-ld-14", "make", "go"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
+	needTools(t)
 	dir := t.TempDir()
 	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.json"} {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
@@ -91,6 +84,18 @@ func TestCommittedModules(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s.wasm is not what its source gives: run make -C sdk/c", name)
+		}
+	}
+}
+
+func needTools(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs a compiler")
+	}
+	for _, tool := range []string{"clang-14", "wasm-ld-14", "make", "go"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
 		}
 	}
 }

@@ -213,29 +213,11 @@ static uint8_t at(const view *v, int32_t i)
     return i >= 0 ? v->before->text[i] : 0;
 }
 
-/* Length of the UTF-8 character at i: 1 to 4; 0 if it is none; -1 if more must
- * come to tell. */
+/* sw_char of the text at i; nothing more comes if the text is final. */
 static int32_t char_at(const view *v, int32_t i)
 {
-    uint8_t a = v->p[i];
-    if (a < 0x80)
-        return 1;
-    int32_t len = a >= 0xc2 && a <= 0xdf ? 2 : (a & 0xf0) == 0xe0 ? 3 : a >= 0xf0 && a <= 0xf4 ? 4 : 0;
-    if (len == 0)
-        return 0;
-    for (int32_t k = 1; k < len; k++) {
-        if (i + k >= v->n)
-            return v->final ? 0 : -1;
-        uint8_t b = v->p[i + k];
-        uint8_t low = 0x80, high = 0xbf;
-        if (k == 1) {
-            low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80;
-            high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
-        }
-        if (b < low || b > high)
-            return 0;
-    }
-    return len;
+    int32_t len = sw_char(v->p + i, (uint32_t)(v->n - i));
+    return len < 0 && v->final ? 0 : len;
 }
 
 /* --- e-mail addresses -------------------------------------------------------- */
@@ -965,15 +947,6 @@ static int32_t next_place(const view *v, int32_t i)
     return v->n;
 }
 
-/* The end of the text, less a character of which bytes are still to come. */
-static int32_t whole(const view *v)
-{
-    for (int32_t i = v->n - 1; i >= v->floor && i >= v->n - 3 && v->p[i] >= 0x80; i--)
-        if (!is_tail(v->p[i]))
-            return char_at(v, i) == MORE ? i : v->n;
-    return v->n;
-}
-
 /* Judges the text: writes to out what differs, from the first difference on.
  * Returns the number of bytes settled, or SW_ENOMEM. */
 static int32_t judge(view *v, const settings *s, bool *changed)
@@ -1014,7 +987,7 @@ static int32_t judge(view *v, const settings *s, bool *changed)
     if (settled < 0)
         settled = v->n;
     if (!v->final) { /* the last word may go on to be an address */
-        int32_t word = local_start(v, whole(v));
+        int32_t word = local_start(v, (int32_t)sw_whole(v->p, (uint32_t)v->n, 0));
         settled = word < settled ? word : settled;
     }
     if (*changed && !put(v->p + copied, (uint32_t)(settled - copied)))
