@@ -446,8 +446,9 @@ static bool same_separators(const run *r, int32_t h)
     return true;
 }
 
-/* What the character before a run allows. */
-enum { MAY_CARD = 1, MAY_PHONE = 2 };
+/* What the character before a run allows: a card number, a phone number, one of
+ * digits without separators. */
+enum { MAY_CARD = 1, MAY_PHONE = 2, MAY_PLAIN = 4, MAY = 7 };
 
 static int32_t allowed_before(const view *v, int32_t i)
 {
@@ -455,20 +456,21 @@ static int32_t allowed_before(const view *v, int32_t i)
     if (a >= 0x80) {
         uint8_t c = at(v, i - 3);
         bool money = (b == 0xc2 && (a == 0xa3 || a == 0xa5)) || (c == 0xe2 && b == 0x82);
-        return is_letter2(b, a) || money ? 0 : MAY_CARD | MAY_PHONE;
+        return is_letter2(b, a) || money ? 0 : MAY;
     }
     if (is_word(a))
         return 0;
     switch (a) {
     case '.':
-    case ',':
     case ':':
-        return is_digit(b) ? 0 : MAY_CARD | MAY_PHONE;
+        return is_digit(b) ? 0 : MAY;
+    case ',':
+        return is_digit(b) ? MAY_CARD | MAY_PHONE : MAY;
     case '-':
     case '+':
-        return is_word(b) ? 0 : MAY_CARD | MAY_PHONE;
+        return is_word(b) ? 0 : MAY;
     case '(':
-        return is_word(b) ? MAY_CARD : MAY_CARD | MAY_PHONE;
+        return is_word(b) ? MAY_CARD : MAY;
     case '$':
         return 0;
     case '/':
@@ -477,18 +479,19 @@ static int32_t allowed_before(const view *v, int32_t i)
     case '`':
         return is_word(b) ? 0 : MAY_CARD;
     }
-    return MAY_CARD | MAY_PHONE;
+    return MAY;
 }
 
-/* Whether a number may end at i: 1, NONE, MORE. */
-static int32_t allowed_after(const view *v, int32_t i)
+/* Whether a number may end at i: 1, NONE, MORE. A plain one is not followed by
+ * decimals. */
+static int32_t allowed_after(const view *v, int32_t i, bool plain)
 {
     if (i >= v->n)
         return v->final ? 1 : MORE;
     uint8_t c = v->p[i];
     if (is_word(c) || c == '@' || c == '%')
         return NONE;
-    if (c == ',' || c == ':' || c == '.') {
+    if ((c == ',' && plain) || c == ':' || c == '.') {
         if (i + 1 >= v->n)
             return v->final ? 1 : MORE;
         return !is_digit(v->p[i + 1]);
@@ -561,23 +564,19 @@ static hint *hints(const view *v, int32_t start, hint *h)
 {
     if (h->read)
         return h;
-    uint8_t copy[CONTEXT];
-    const uint8_t *w = v->p + start - CONTEXT;
-    if (start < CONTEXT) {
-        for (int32_t i = 0; i < CONTEXT; i++)
-            copy[i] = at(v, start - CONTEXT + i);
-        w = copy;
-    }
+    uint8_t w[CONTEXT];
+    for (int32_t i = 0; i < CONTEXT; i++)
+        w[i] = at(v, start - CONTEXT + i);
     *h = (hint){true, 0, false};
     int32_t told = -1, len; /* told: where the last telling word ends */
-    for (int32_t i = 0; i < CONTEXT; i++) {
+    for (int32_t i = 1; i < CONTEXT; i++) {
         if (!is_letter(w[i])) {
             bool stop = w[i] == '.' || w[i] == '!' || w[i] == '?';
             if (stop && told != i && i + 1 < CONTEXT && w[i + 1] == ' ')
                 *h = (hint){true, 0, false}; /* another sentence, unless "Tel. " */
             continue;
         }
-        char word = i > 0 && is_letter(w[i - 1]) ? 0 : says(w + i, CONTEXT - i, &len);
+        char word = is_letter(w[i - 1]) ? 0 : says(w + i, CONTEXT - i, &len);
         if (word == 0 || word == '@')
             continue;
         told = i + len;
@@ -643,7 +642,7 @@ static bool card_shape(const run *r, int32_t h)
 {
     if (h == 0)
         return true;
-    if (length(r, 0) != 4 || !same_separators(r, h) || (r->sep[1] != SPACE && r->sep[1] != HYPHEN))
+    if (length(r, 0) != 4 || !same_separators(r, h) || r->sep[1] == SLASH || r->sep[1] == TOUCH)
         return false;
     if (h == 2 && length(r, 1) == 6 && (length(r, 2) == 4 || length(r, 2) == 5))
         return true;
@@ -673,7 +672,7 @@ static int32_t card_end(const view *v, const run *r, hint *said)
             continue;
         if (!issued(head, end[h]) && !hints(v, r->start, said)->card)
             continue;
-        int32_t ok = h + 1 < r->n ? 1 : allowed_after(v, r->to[h]);
+        int32_t ok = h + 1 < r->n ? 1 : allowed_after(v, r->to[h], false);
         if (ok != NONE)
             return ok == MORE ? MORE : r->to[h];
     }
@@ -800,7 +799,7 @@ static int32_t with_word(const view *v, const run *r, int32_t h, int32_t n, hint
     int32_t phone = hints(v, r->start, said)->phone;
     if (phone < 0 || phone == 2)
         return phone > 0;
-    if (thousands(r, h) && h > 0)
+    if (thousands(r, h))
         return NONE;
     if (phone == 1 && h > 0)
         return 1;
@@ -858,7 +857,7 @@ static int32_t phone_end(const view *v, const run *r, hint *said)
         int32_t end = extension(v, r->close[h]);
         if (end == MORE)
             return MORE;
-        int32_t ok = h + 1 < r->n && end == r->close[h] ? 1 : allowed_after(v, end);
+        int32_t ok = h + 1 < r->n && end == r->close[h] ? 1 : allowed_after(v, end, h == 0 || thousands(r, h));
         if (ok != NONE)
             return ok == MORE ? MORE : end;
     }
@@ -873,7 +872,7 @@ static int32_t ssn_end(const view *v, const run *r)
     int32_t area = value(v, r, 0);
     if (area == 0 || area == 666 || value(v, r, 1) == 0 || value(v, r, 2) == 0)
         return NONE;
-    int32_t ok = r->n > 3 ? r->sep[3] == SPACE : allowed_after(v, r->to[2]);
+    int32_t ok = r->n > 3 ? r->sep[3] == SPACE : allowed_after(v, r->to[2], false);
     return ok == 1 ? r->to[2] : ok;
 }
 
@@ -892,7 +891,7 @@ static int32_t number_at(const view *v, int32_t start, int32_t *kind)
     hint said = {false, 0, false};
     *kind = CARD;
     int32_t end = may & MAY_CARD ? card_end(v, &r, &said) : NONE;
-    if (end != NONE || !(may & MAY_PHONE) || not_phone(v, &r))
+    if (end != NONE || !(may & MAY_PHONE) || (r.n == 1 && !(may & MAY_PLAIN)) || not_phone(v, &r))
         return end;
     *kind = SSN;
     end = ssn_end(v, &r);
@@ -907,18 +906,19 @@ static int32_t number_at(const view *v, int32_t start, int32_t *kind)
 /* What is released in place of the text; kept from call to call. */
 static uint8_t *out;
 static uint32_t out_n, out_cap;
+enum { OUT_KEPT = 1 << 20 };
 
 static bool put(const void *p, uint32_t n)
 {
     if (n > out_cap - out_n) {
-        uint32_t cap = 2 * (out_n + n) + 1024;
-        uint8_t *more = sw_alloc(cap, 16);
+        uint64_t cap = 2 * ((uint64_t)out_n + n) + 1024;
+        uint8_t *more = cap <= INT32_MAX ? sw_alloc((uint32_t)cap, 16) : NULL;
         if (!more)
             return false;
         memcpy(more, out, out_n);
         sw_free(out, out_cap, 16);
         out = more;
-        out_cap = cap;
+        out_cap = (uint32_t)cap;
     }
     memcpy(out + out_n, p, n);
     out_n += n;
@@ -947,42 +947,56 @@ static int32_t next_place(const view *v, int32_t i)
     return v->n;
 }
 
-/* Judges the text: writes to out what differs, from the first difference on.
- * Returns the number of bytes settled, or SW_ENOMEM. */
+/* What is at a place: text from start to end to write something else for, or end
+ * NONE and where to look next, or end MORE. */
+typedef struct {
+    int32_t start, end, next;
+    const uint8_t *instead;
+    uint32_t n;
+} find;
+
+/* A character that is not ASCII: it is a find if it is not UTF-8. */
+static find odd_character(const view *v, int32_t i)
+{
+    static const uint8_t replacement[] = {0xef, 0xbf, 0xbd}; /* U+FFFD */
+    int32_t len = char_at(v, i);
+    int32_t end = len == 0 ? i + 1 : len == MORE ? MORE : NONE;
+    return (find){i, end, i + len, replacement, sizeof replacement};
+}
+
+static find look(view *v, const settings *s, int32_t i)
+{
+    if (v->p[i] >= 0x80)
+        return odd_character(v, i);
+    int32_t kind = EMAIL, start = i, next = i + 1;
+    int32_t end = v->p[i] == '@' ? email_at(v, i, &start) : number_at(v, i, &kind);
+    const label *l = &s->labels[kind];
+    if (end > 0 && l->off) { /* it stays, in one piece */
+        next = v->floor = end;
+        end = NONE;
+    }
+    while (next < v->n && is_digit(v->p[next - 1]) && is_digit(v->p[next]))
+        next++; /* nothing begins inside of a group */
+    return (find){start, end, next, l->text, l->n};
+}
+
+/* Judges the text: writes to out what is released if anything differs. Returns the
+ * number of bytes settled, or SW_ENOMEM. */
 static int32_t judge(view *v, const settings *s, bool *changed)
 {
     int32_t i = 0, copied = 0, settled = -1;
-    out_n = 0;
     *changed = false;
     while (settled < 0 && (i = next_place(v, i)) < v->n) {
-        int32_t start = i, next = i + 1, end, kind = EMAIL;
-        const void *instead = "\xef\xbf\xbd"; /* U+FFFD, for bytes that are not UTF-8 */
-        uint32_t instead_n = 3;
-        if (v->p[i] >= 0x80) {
-            int32_t len = char_at(v, i);
-            next = i + len;
-            end = len == 0 ? i + 1 : len == MORE ? MORE : NONE;
-        } else {
-            end = v->p[i] == '@' ? email_at(v, i, &start) : number_at(v, i, &kind);
-            instead = s->labels[kind].text;
-            instead_n = s->labels[kind].n;
-            while (end == NONE && next < v->n && is_digit(v->p[i]) && is_digit(v->p[next]))
-                next++;
-            if (end > 0 && s->labels[kind].off) {
-                next = v->floor = end;
-                end = NONE;
-            }
-        }
-        if (end == MORE) {
-            settled = start;
-        } else if (end == NONE) {
-            i = next;
-        } else {
-            if (!put(v->p + copied, (uint32_t)(start - copied)) || !put(instead, instead_n))
-                return SW_ENOMEM;
-            *changed = true;
-            i = v->floor = copied = end;
-        }
+        find f = look(v, s, i);
+        i = f.next;
+        if (f.end == MORE)
+            settled = f.start;
+        if (f.end <= 0)
+            continue;
+        if (!put(v->p + copied, (uint32_t)(f.start - copied)) || !put(f.instead, f.n))
+            return SW_ENOMEM;
+        *changed = true;
+        i = v->floor = copied = f.end;
     }
     if (settled < 0)
         settled = v->n;
@@ -1020,6 +1034,12 @@ int64_t sw_filter(uint64_t seq, const uint8_t *text, uint32_t n, uint32_t flags)
     const settings *s = before->own ? before->own : &standard;
     if (flags & SW_FLAG_PROMPT && !s->prompts)
         return sw_pass(n);
+    out_n = 0;
+    if (out_cap > OUT_KEPT) { /* for a long text, once */
+        sw_free(out, out_cap, 16);
+        out = NULL;
+        out_cap = 0;
+    }
     view v = {text, (int32_t)n, flags & SW_FLAG_END, 0, before};
     bool changed;
     int32_t settled = judge(&v, s, &changed);

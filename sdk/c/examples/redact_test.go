@@ -118,6 +118,8 @@ var redacted = []struct{ in, want string }{
 	{"212-555-0199 x123 or 212-555-0199x77", "[phone] or [phone]"},
 	{"电话+8613800138000。", "电话[phone]。"},
 	{"555\u2011010\u20110199 and 555\u00a0010\u00a00199", "[phone] and [phone]"},
+	{"555-010-0199,555-010-0200;555 010 0199", "[phone],[phone];[phone]"},
+	{"3,0612345678 and call 12345678,90", "3,0612345678 and call 12345678,90"},
 	{"my number is 9472 7916", "my number is [phone]"},
 
 	// Cards.
@@ -125,6 +127,7 @@ var redacted = []struct{ in, want string }{
 	{"5500-0000-0000-0004", "[card]"},
 	{"3782 822463 10005.", "[card]."},
 	{"card 4111 1111 1111 1111 123", "card [card] 123"},
+	{"4111.1111.1111.1111, 4111111111111111,4242424242424242", "[card], [card],[card]"},
 	{"4111111111111112", "4111111111111112"}, // check digit
 	{"ABC4111111111111111", "ABC4111111111111111"},
 
@@ -363,6 +366,21 @@ func TestTimeIsLinear(t *testing.T) {
 		t.Logf("%-20q %6.0f instructions a byte", unit, each)
 		if large > 12*small || each > 2500 {
 			t.Errorf("%q: fuel %.0f for 4000, %.0f for 32000", unit, small, large)
+		}
+	}
+}
+
+// TestLongText: megabytes at once, and then small ones again.
+func TestLongText(t *testing.T) {
+	p := load(t, examples.Redact, wasm.Options{})
+	const n = 1 << 18
+	want := strings.Repeat("[email], ", n)
+	for range 2 {
+		if got := redact(t, p, strings.Repeat("a@b.cc, ", n)); got != want {
+			t.Fatalf("%d bytes, want %d", len(got), len(want))
+		}
+		if got := redact(t, p, "a@b", ".cc "); got != "[email] " {
+			t.Fatal(got)
 		}
 	}
 }
