@@ -180,9 +180,18 @@ func linear(t *testing.T, name string, tok *Tokenizer) {
 	}
 	short, long := hardTexts(1<<13), hardTexts(1<<16)
 	for kind := range short {
-		small, big := fastest(short[kind]), fastest(long[kind])
-		if big > 32*small+20*time.Millisecond {
-			t.Errorf("%s: %s: %v for 8 KiB, %v for 64 KiB", name, kind, small, big)
+		// A busy machine can spoil a measurement, but not every one: squared time
+		// would miss the mark each time.
+		const tries = 6
+		for try := 1; ; try++ {
+			small, big := fastest(short[kind]), fastest(long[kind])
+			if big <= 32*small+20*time.Millisecond {
+				break
+			}
+			if try == tries {
+				t.Errorf("%s: %s: %v for 8 KiB, %v for 64 KiB", name, kind, small, big)
+				break
+			}
 		}
 	}
 }
