@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -479,4 +481,83 @@ func TestMemoryStaysBounded(t *testing.T) {
 	if m.HeapAlloc > 256<<20 {
 		t.Errorf("heap of %d MiB", m.HeapAlloc>>20)
 	}
+}
+
+// Eight recursions side by side stay within 64 MiB each.
+func TestRecursionMemory(t *testing.T) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip("no /proc")
+	}
+	peak := func() (kib int) {
+		status, _ = os.ReadFile("/proc/self/status")
+		_, rest, _ := strings.Cut(string(status), "VmHWM:")
+		fmt.Sscanf(rest, "%d", &kib)
+		return kib
+	}
+	// The frames are as large as they get for their price: values that live
+	// across the call.
+	g := newGuest(abi.KindFilter, "")
+	var code []byte
+	for i := range 200 {
+		code = append(code, Cat(I32Const(int32(i)), I32Load(0))...)
+	}
+	code = append(code, Call(0)...)
+	code = append(code, bytes.Repeat(Drop, 200)...)
+	g.Func("", nil, nil, nil, code)
+	g.with(abi.ExportFilter, Call(0), I64Const(0))
+	g.manifest.Fuel = 150_000_000
+	module := g.bytes()
+	before := peak()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			p, err := Load(context.Background(), module, Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer p.Close()
+			open(t, p, 1)
+			_, _, _, err = p.Filter(1, []byte("x"), 0)
+			if f := (*Fault)(nil); !errors.As(err, &f) || f.Reason != ReasonStack {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	grown := (peak() - before) >> 10
+	t.Logf("%d MiB for eight", grown)
+	if grown > 8*64 {
+		t.Errorf("%d MiB for eight", grown)
+	}
+}
+
+// Whatever is done to a plugin's bytes, loading it ends soon, in an error or in a
+// plugin that can be called.
+func FuzzLoad(f *testing.F) {
+	f.Add(newGuest(abi.KindFilter, "").bytes())
+	f.Add(newGuest(abi.KindSampler, abi.ModeDense).bytes())
+	f.Add(newGuest(abi.KindTokenizer, "").bytes())
+	if b, err := os.ReadFile("../sdk/c/examples/redact.wasm"); err == nil {
+		f.Add(b)
+	}
+	limits := Limits{Module: 32 << 10, Fuel: 100_000, ConfigureFuel: 100_000, Memory: 4 << 20}
+	f.Fuzz(func(t *testing.T, module []byte) {
+		p, err := Load(context.Background(), module, Options{Limits: limits, Engine: WazeroInterpreter()})
+		if err != nil {
+			return
+		}
+		defer p.Close()
+		if p.OpenSeq(1, nil) == nil {
+			p.Process(1, []int32{1}, make([]float32, 300))
+			p.Accept(1, []int32{1})
+			p.Filter(1, []byte("hello"), abi.FlagEnd)
+			p.CloseSeq(1)
+		}
+		p.Encode(nil, "hello", false)
+		p.Decode(nil, []int32{1, 2}, true)
+	})
 }

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -18,14 +16,11 @@ import (
 	"github.com/sandwarp/sandwarp/wasm/internal/meter"
 )
 
-// LoadFile is Load of a file.
+// LoadFile is Load of a file, whose path goes into errors.
 func LoadFile(ctx context.Context, path string, o Options) (*Plugin, error) {
 	b, err := readModule(path, o.Limits.withDefaults().Module)
 	if err != nil {
 		return nil, fmt.Errorf("plugin: %w", err)
-	}
-	if o.Name == "" {
-		o.Name = strings.TrimSuffix(filepath.Base(path), ".wasm")
 	}
 	p, err := Load(ctx, b, o)
 	if err != nil {

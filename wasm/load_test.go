@@ -324,6 +324,46 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
+// Close may come at any time: calls in progress end as they would, later ones
+// fail with ErrClosed, and rows handed out stay.
+func TestCloseDuringUse(t *testing.T) {
+	for range 10 {
+		p, err := Load(context.Background(), newGuest(abi.KindSampler, abi.ModeDense).with(abi.ExportSample, choose(abi.ChoicePick, 1)).bytes(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for w := range 4 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for i := range 200 {
+					seq := uint64(w*1000 + i)
+					if err := p.OpenSeq(seq, nil); err != nil {
+						if !errors.Is(err, ErrClosed) && !strings.Contains(err.Error(), "closed") {
+							t.Error(err)
+						}
+						return
+					}
+					row, err := p.Frame(seq, 1000)
+					if err == nil {
+						row[999] = 1
+						_, err = p.Process(seq, nil, row)
+						row[0] = 2
+					}
+					if err != nil && !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+					p.CloseSeq(seq)
+				}
+			}()
+		}
+		time.Sleep(time.Millisecond)
+		p.Close()
+		wg.Wait()
+	}
+}
+
 func TestTooManySequences(t *testing.T) {
 	p := newGuest(abi.KindSampler, abi.ModeDense).load(t, Options{Instances: 2})
 	for seq := range uint64(2 * denseRows) {
@@ -421,7 +461,7 @@ func TestLoadFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if p.Name() != "mine" || p.Manifest().Name != "test/filter" || len(p.Hash()) != 64 {
+	if p.Name() != "test/filter" || p.Manifest().Name != "test/filter" || len(p.Hash()) != 64 {
 		t.Errorf("%q %+v", p.Name(), p.Manifest())
 	}
 	if _, err := LoadFile(context.Background(), path+"x", Options{}); !errors.Is(err, os.ErrNotExist) {

@@ -16,6 +16,8 @@ type checker struct {
 	height int
 	depths int
 	edges  int
+	blocks int
+	loops  int
 	body   Body
 }
 
@@ -41,13 +43,29 @@ func (m *Module) body(r *reader, typ uint32) {
 	if r.err == nil && r.off != r.end {
 		r.fail("code after the body's end")
 	}
-	if m.allDepths += c.depths; m.allDepths > m.lim.AllDepths {
-		r.fail("too many deeply nested blocks in all")
-	}
-	if m.allEdges += c.edges; m.allEdges > m.lim.AllEdges {
-		r.fail("more than %d branch targets in all", m.lim.AllEdges)
-	}
+	c.totals()
 	m.Bodies = append(m.Bodies, c.body)
+}
+
+// totals checks what adds up over functions.
+func (c *checker) totals() {
+	m := c.m
+	m.allDepths += c.depths
+	m.allEdges += c.edges
+	m.allBlocks += c.blocks * c.blocks
+	m.allLoops += c.loopCost()
+	switch {
+	case c.loopCost() > m.lim.Loops:
+		c.r.fail("%d loops and %d locals in one function, at most %d together", c.loops, c.body.NLocals, m.lim.Loops)
+	case m.allLoops > m.lim.AllLoops:
+		c.r.fail("too many loops in functions of many locals")
+	case m.allBlocks > m.lim.AllBlocks:
+		c.r.fail("too many functions of many blocks")
+	case m.allDepths > m.lim.AllDepths:
+		c.r.fail("too many deeply nested blocks in all")
+	case m.allEdges > m.lim.AllEdges:
+		c.r.fail("more than %d branch targets in all", m.lim.AllEdges)
+	}
 }
 
 func (c *checker) locals() {
@@ -83,7 +101,9 @@ func (c *checker) pop(n int) {
 
 func (c *checker) push(n int) {
 	c.height += n
-	c.body.MaxStack = max(c.body.MaxStack, c.height)
+	if c.body.MaxStack = max(c.body.MaxStack, c.height); c.height > c.m.lim.Stack {
+		c.r.fail("more than %d values on the stack", c.m.lim.Stack)
+	}
 }
 
 // unreachable makes the rest of the block dead code, whose stack is unbounded.
@@ -99,6 +119,7 @@ func (c *checker) step(in *Instr) {
 	case OpBlock, OpLoop, OpIf:
 		c.open(in)
 	case OpElse:
+		c.block()
 		c.otherwise()
 	case OpEnd:
 		c.end()
@@ -106,6 +127,7 @@ func (c *checker) step(in *Instr) {
 		c.branch(in.A)
 		c.unreachable()
 	case OpBrIf:
+		c.block()
 		c.pop(1)
 		n := c.branch(in.A)
 		c.push(n)
@@ -145,6 +167,7 @@ func (c *checker) below(what string, i uint32, n int) bool {
 }
 
 func (c *checker) call(t FuncType) {
+	c.edge(len(t.Params) + len(t.Results))
 	c.pop(len(t.Params))
 	c.push(len(t.Results))
 }
@@ -169,8 +192,13 @@ func (c *checker) blockType(t int64) (params, results int) {
 
 func (c *checker) open(in *Instr) {
 	p, res := c.blockType(in.Block)
-	if in.Op == OpIf {
+	c.block()
+	c.edge(p + res)
+	switch in.Op {
+	case OpIf:
 		c.pop(1)
+	case OpLoop:
+		c.loops++
 	}
 	c.pop(p)
 	if len(c.frames) > c.m.lim.Nesting {
@@ -227,11 +255,23 @@ func (c *checker) branch(label uint32) int {
 	if f.op == OpLoop {
 		n = f.params
 	}
-	if c.edges += 1 + n; c.edges > c.m.lim.Edges {
-		c.r.fail("more than %d branch targets in one function", c.m.lim.Edges)
-	}
+	c.edge(1 + n)
 	c.pop(n)
 	return n
+}
+
+// edge counts values that are carried somewhere.
+func (c *checker) edge(n int) {
+	if c.edges += n; c.edges > c.m.lim.Edges {
+		c.r.fail("more than %d branch targets and values of calls in one function", c.m.lim.Edges)
+	}
+}
+
+// block counts what makes the engine begin a new block.
+func (c *checker) block() {
+	if c.blocks++; c.blocks > c.m.lim.Blocks {
+		c.r.fail("more than %d blocks and branches in one function", c.m.lim.Blocks)
+	}
 }
 
 // simple handles instructions with a fixed effect on the stack.
@@ -281,3 +321,7 @@ func (c *checker) operands(in *Instr) {
 		}
 	}
 }
+
+// loopCost grows like what an engine makes of loops: a place in each loop for
+// each local.
+func (c *checker) loopCost() int { return c.loops * (c.body.NLocals + 16) }

@@ -129,6 +129,8 @@ type Module struct {
 	datas        int
 	dataCount    int // -1 if the section is absent
 	allLocals    int
+	allBlocks    int
+	allLoops     int
 	allDepths    int
 	allEdges     int
 }

@@ -68,17 +68,39 @@ func bombs() []bomb {
 		{"branch table", "branch targets declared", fn([]byte{0, 0x41, 0, 0x0e}, B, []byte{0, 0x0b})},
 		{"select", "select of", fn([]byte{0, 0x1c}, B, End)},
 		{"section", "section of 4294967295", append(Raw(), Cat([]byte{1}, B)...)},
-		{"500,000 targets", "branch targets in one function", fn([]byte{0, 0x41, 0, 0x0e}, U(500_000), make([]byte, 500_001), End)},
+		{"500,000 targets", "branch targets", fn([]byte{0, 0x41, 0, 0x0e}, U(500_000), make([]byte, 500_001), End)},
 		{"imported memory", "import a.b is not a function", Raw(Section(2, Cat(U(1), Name("a"), Name("b"), []byte{2, 0, 1})))},
 		{"components", "components", []byte("\x00asm\x0d\x00\x01\x00")},
 		{"text", "does not begin with", []byte("(module)")},
 	}
+	distinct := Cat(U(1), U(5000), []byte{I32})
+	for i := range 5000 {
+		distinct = append(distinct, Loop(None, LocalGet(uint32(i)), I32Const(1), I32Add, LocalTee(uint32(i)), BrIf(0))...)
+	}
+	thousand := Cat([]byte{1, 0x60, 0}, U(1000), repeat(1000, I32))
+	calls := Cat([]byte{0}, repeat(900, Cat(Call(0), repeat(1000, 0x1a))...), Unreachable, End)
+	list = append(list, // these took an engine minutes
+		bomb{"5,000 loops on 5,000 locals", "blocks and branches in one function", fn(distinct, End)},
+		bomb{"400 loops on 200 locals", "loops and", fn(U(1), U(200), []byte{I32}, repeat(400, Loop(None, LocalGet(1), BrIf(0))...), End)},
+		bomb{"calls with 1,000 results", "values of calls", Raw(Section(1, thousand), Section(3, []byte{1, 0}), Section(10, Cat(U(1), U(uint64(len(calls))), calls)))},
+		bomb{"90,000 values at once", "values on the stack", fn([]byte{0}, repeat(90_000, 0x41, 0, 0x28, 2, 0), repeat(90_000, 0x1a), End)},
+		bomb{"30,000 targets", "branch targets", fn([]byte{0, 0x41, 0, 0x0e}, U(30_000), make([]byte, 30_001), End)},
+		bomb{"100,000 ifs", "blocks and branches", fn([]byte{0}, repeat(100_000, 0x41, 1, 0x04, 0x40, 0x0b), End)},
+		manyBlocks())
 	for _, n := range []int{1001, 50_000, 300_000} {
 		m := fn([]byte{0}, repeat(n, 2, 0x40), repeat(n+1, 0x0b))
 		list = append(list, bomb{fmt.Sprintf("%d nested blocks", n), "deeper than 1000", m})
 	}
 	towers := fn([]byte{0}, repeat(10, Cat(repeat(900, 2, 0x40), repeat(900, 0x0b))...), End)
 	return append(list, bomb{"ten towers of blocks", "deeply nested", towers}, allLocals())
+}
+
+// manyBlocks holds many functions of many blocks each.
+func manyBlocks() bomb {
+	const n = 50
+	body := Cat([]byte{0}, repeat(2000, Cat(I32Const(1), If(None))...), End)
+	code := Cat(U(n), repeat(n, append(U(uint64(len(body))), body...)...))
+	return bomb{"50 functions of 2,000 blocks", "functions of many blocks", Raw(oneType, Section(3, Cat(U(n), make([]byte, n))), Section(10, code))}
 }
 
 // allLocals declares the most locals a function may have in many functions.
