@@ -36,5 +36,6 @@ var (
 	ErrBlocked = errors.New("a filter refused the prompt")
 )
 
-// FormatError describes what is wrong with a model file and where.
+// FormatError describes what is wrong with a model file and where: File, Field,
+// Offset in bytes and Reason.
 type FormatError = gguf.FormatError

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sandwarp/sandwarp/runtime/internal/sample"
 	"github.com/sandwarp/sandwarp/runtime/internal/sched"
 )
 
@@ -29,7 +30,8 @@ type generation struct {
 
 // validate checks options against the model.
 func (m *Model) validate(o *GenerateOptions) error {
-	if err := o.SamplingParams.Validate(m.info.Vocabulary); err != nil {
+	params := sample.Params(o.SamplingParams)
+	if err := params.Validate(m.info.Vocabulary); err != nil {
 		return fmt.Errorf("GenerateOptions.%w", err)
 	}
 	if o.MaxTokens < 0 {
@@ -79,7 +81,7 @@ func (g *generation) run() error {
 func (g *generation) request() *sched.Request {
 	m := g.s.m
 	r := &sched.Request{
-		Cache: g.s.cache, Prompt: g.ids, MaxTokens: min(g.left, m.context-len(g.ids)), Sample: g.o.SamplingParams,
+		Cache: g.s.cache, Prompt: g.ids, MaxTokens: min(g.left, m.context-len(g.ids)), Sample: sample.Params(g.o.SamplingParams),
 	}
 	// After a slide the answer goes on: with a full queue, too, and without
 	// repeating the random numbers.

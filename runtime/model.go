@@ -122,12 +122,16 @@ func (m *Model) load(ctx context.Context, o Options) error {
 	}
 	lim := limits(o, m.context)
 	p = plan.Fuse(p, m.backend.Supports)
-	if m.weights, err = m.backend.Load(ctx, p, data, backend.LoadOptions{Progress: o.Progress}); err != nil {
+	weights, err := m.backend.Load(ctx, p, data, backend.LoadOptions{Progress: o.Progress})
+	if err != nil {
 		return err
 	}
-	if m.exec, err = m.backend.Compile(p, m.weights, lim); err != nil {
+	m.weights = weights
+	exec, err := m.backend.Compile(p, weights, lim)
+	if err != nil {
 		return err
 	}
+	m.exec = exec
 	m.sched = sched.New(sched.Config{Exec: m.exec, Limits: lim, Vocab: p.Vocab, MaxQueue: o.MaxQueue})
 	m.describe(p)
 	m.log.Info("model opened", "name", m.info.Name, "architecture", m.info.Architecture, "format", m.info.Format,
@@ -246,7 +250,8 @@ func Backends() []string { return backend.Names() }
 // Info describes the model.
 func (m *Model) Info() Info { return m.info }
 
-// Load says how busy a Model is.
+// Load says how busy a Model is: requests Running and Waiting, and FreePages of
+// the Pages of its KV cache, each 64 tokens.
 type Load = sched.Load
 
 // Load is a snapshot of running and waiting requests and of the KV cache.

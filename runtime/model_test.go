@@ -379,6 +379,7 @@ func TestOpenRefuses(t *testing.T) {
 		"not a model":  {path: path("text.gguf", []byte("hello, this is no model at all")), says: "text.gguf"},
 		"truncated":    {path: path("cut.gguf", good[:len(good)-100]), says: "truncated"},
 		"context":      {path: path("a.gguf", good), o: sandwarp.Options{Context: 1 << 30}, says: "Context"},
+		"threads":      {path: path("e.gguf", good), o: sandwarp.Options{Threads: 1025}, says: "Threads"},
 		"backend":      {path: path("b.gguf", good), o: sandwarp.Options{Backend: "tpu"}, says: "tpu"},
 		"architecture": {path: path("c.gguf", bytes.Replace(good, []byte("llama"), []byte("lloma"), 1)), says: "lloma"},
 		"template":     {path: path("d.gguf", good), o: sandwarp.Options{ChatTemplate: "{% for"}, says: "template"},

@@ -50,7 +50,7 @@ func (o *Options) validate() error {
 		name  string
 		v, hi int
 	}{
-		{"Options.Threads", o.Threads, math.MaxInt32},
+		{"Options.Threads", o.Threads, 1024},
 		{"Options.Context", o.Context, math.MaxInt32},
 		{"Options.MaxSequences", o.MaxSequences, maxRows},
 		{"Options.MaxQueue", o.MaxQueue, math.MaxInt32},
@@ -66,9 +66,41 @@ func (o *Options) validate() error {
 // SamplingParams choose the next token. The zero value is greedy decoding: the
 // most likely token, always the same text. Settings apply in this order:
 // penalties, bias, processors, top-k, temperature, min-p, top-p.
-type SamplingParams = sample.Params
+type SamplingParams struct {
+	// Temperature divides the logits; 0 takes the most likely token.
+	Temperature float64
+	// TopK keeps the k most likely tokens; 0 keeps all.
+	TopK int
+	// TopP keeps the smallest set of most likely tokens whose probability
+	// reaches p (Holtzman et al. 2020); 0 or 1 keeps all.
+	TopP float64
+	// MinP drops tokens less likely than MinP times the most likely one
+	// (Nguyen et al. 2024); 0 keeps all.
+	MinP float64
+	// RepetitionPenalty divides positive and multiplies negative logits of
+	// tokens seen in the window (Keskar et al. 2019); 0 or 1 is off.
+	RepetitionPenalty float64
+	// PresencePenalty is subtracted once from each token seen in the window,
+	// FrequencyPenalty once per occurrence.
+	PresencePenalty, FrequencyPenalty float64
+	// PenaltyWindow is how many of the latest tokens the penalties look at;
+	// 0 means 64, -1 all.
+	PenaltyWindow int
+	// Bias is added to the logits of single tokens; -Inf forbids one.
+	Bias map[int32]float32
+	// Seed fixes the random choices. The logits they are made from may differ in
+	// their last digits with what else was in the batch, so that a text is sure to
+	// repeat only in the same company.
+	Seed uint64
+	// Logprobs asks for the log-probability of each chosen token, TopLogprobs
+	// for the n most likely alternatives as well. Both describe the model's own
+	// distribution, before any of the settings above.
+	Logprobs    bool
+	TopLogprobs int
+}
 
-// TokenLogprob is a token and the natural logarithm of its probability.
+// TokenLogprob is a token's ID (int32) and the natural logarithm of its
+// probability, Logprob (float64).
 type TokenLogprob = sample.Logprob
 
 // ContextPolicy says what happens when a sequence reaches the context's end.

@@ -10,8 +10,27 @@ import (
 // Vocabulary is the tokenizer of a GGUF file, without its weights. It is safe
 // for concurrent use.
 type Vocabulary struct {
-	*tokenizer.Tokenizer
+	t *tokenizer.Tokenizer
 }
+
+// Encode appends the ids of text to dst, without a beginning-of-sequence token.
+// With special, the text forms of control tokens become their ids.
+func (v *Vocabulary) Encode(dst []int32, text string, special bool) ([]int32, error) {
+	return v.t.Encode(dst, text, special)
+}
+
+// Decode appends the bytes of ids to dst; control tokens are left out unless
+// special. An id out of range is an error.
+func (v *Vocabulary) Decode(dst []byte, ids []int32, special bool) ([]byte, error) {
+	return v.t.Decode(dst, ids, special)
+}
+
+// Size is the number of tokens; ids go from 0 to Size()-1.
+func (v *Vocabulary) Size() int { return v.t.Size() }
+
+// Piece is the bytes a single token contributes to a text, shared: do not change
+// them.
+func (v *Vocabulary) Piece(id int32) []byte { return v.t.Piece(id) }
 
 // OpenVocabulary reads the vocabulary of the GGUF file at path, which need not
 // hold any tensor.

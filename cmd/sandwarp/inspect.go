@@ -147,13 +147,16 @@ func (in *inspector) modelText(f *gguf.File, m jsonModel, formats map[tensor.DTy
 
 // value is a metadata value on one line, cut unless --all.
 func (in *inspector) value(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil { // infinities and NaN have no JSON
-		b = fmt.Append(nil, v)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil { // infinities and NaN have no JSON
+		b.Reset()
+		fmt.Fprint(&b, v)
 	}
-	s := string(b)
+	s := strings.TrimSpace(b.String())
 	if limit := 72; len(s) > limit && !in.all {
-		s = strings.ToValidUTF8(s[:limit], "") + fmt.Sprintf("... (%s)", bytesText(int64(len(b))))
+		s = strings.ToValidUTF8(s[:limit], "") + fmt.Sprintf("... (%s)", bytesText(int64(b.Len())))
 	}
 	return s
 }

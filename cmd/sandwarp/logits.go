@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,9 @@ other, nothing else.`,
   sandwarp logits -m model.gguf --tokens-file ids.txt --out -`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
+				return usageError{errors.New("logits: --out is missing; - is standard output")}
+			}
 			ids, err := tokenList(tokens, file)
 			if err != nil {
 				return err
@@ -42,7 +46,6 @@ other, nothing else.`,
 	fl.StringVar(&tokens, "tokens", "", "`ids`, separated by commas")
 	fl.StringVar(&file, "tokens-file", "", "`file` with ids, separated by commas or white space")
 	fl.StringVarP(&out, "out", "o", "", "`file` to write, - for standard output (required)")
-	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }
 
@@ -52,7 +55,7 @@ func tokenList(list, file string) ([]int32, error) {
 		return nil, usageError{fmt.Errorf("logits: give either --tokens or --tokens-file")}
 	}
 	if file != "" {
-		b, err := os.ReadFile(file)
+		b, err := readFile(file, maxPrompt)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +73,7 @@ func tokenList(list, file string) ([]int32, error) {
 	return ids, nil
 }
 
-func writeLogits(ctx context.Context, io streams, model *modelFlags, ids []int32, out string) (err error) {
+func writeLogits(ctx context.Context, io streams, model *modelFlags, ids []int32, out string) (result error) {
 	m, err := model.open(ctx, io, nil)
 	if err != nil {
 		return err
@@ -78,15 +81,11 @@ func writeLogits(ctx context.Context, io streams, model *modelFlags, ids []int32
 	defer m.Close()
 	w := bufio.NewWriterSize(io.out, 1<<16)
 	if out != "-" {
-		var f *os.File
-		if f, err = os.Create(out); err != nil {
+		f, finish, err := createOutput(out)
+		if err != nil {
 			return err
 		}
-		defer func() {
-			if err = errors.Join(err, f.Close()); err != nil {
-				os.Remove(out)
-			}
-		}()
+		defer func() { result = finish(result) }()
 		w.Reset(f)
 	}
 	report, end := io.progress("positions")
@@ -105,4 +104,27 @@ func writeLogits(ctx context.Context, io streams, model *modelFlags, ids []int32
 		return err
 	}
 	return w.Flush()
+}
+
+// createOutput opens a file that takes the place of path when finish is called
+// without an error, and leaves nothing behind otherwise. What is no regular file
+// (a pipe, a device) is written to as it is.
+func createOutput(path string) (f *os.File, finish func(error) error, err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		return f, func(err error) error { return errors.Join(err, f.Close()) }, err
+	}
+	f, err = os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func(err error) error {
+		if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+			err = os.Rename(f.Name(), path)
+		}
+		if err != nil {
+			os.Remove(f.Name())
+		}
+		return err
+	}, nil
 }

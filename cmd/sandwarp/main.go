@@ -34,7 +34,18 @@ var errCheckFailed = errors.New("the plugin failed the check")
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	go watchSignals(cancel)
-	os.Exit(execute(ctx, newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})))
+	os.Exit(runCommandLine(ctx))
+}
+
+// runCommandLine is the whole program but for signals.
+func runCommandLine(ctx context.Context) int {
+	out := &checkedWriter{w: os.Stdout}
+	code := execute(ctx, newRoot(streams{in: os.Stdin, out: out, err: os.Stderr}))
+	if code == exitOK && out.err != nil {
+		fmt.Fprintln(os.Stderr, "sandwarp: standard output:", out.err)
+		code = exitFailure
+	}
+	return code
 }
 
 // onInterrupt, when set, takes a Ctrl-C; otherwise it ends the command.

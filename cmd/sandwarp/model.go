@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -20,11 +20,14 @@ type modelFlags struct {
 	cacheF32 bool
 	verbose  bool
 	template string // path of a Jinja template
+	// emptyPath reports a --model "", from an unset variable say.
+	emptyPath func() bool
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.path, "model", "m", "", "GGUF `file`; without it the built-in demo model runs")
+	f.emptyPath = func() bool { return fl.Changed("model") && f.path == "" }
 	fl.IntVarP(&f.threads, "threads", "t", 0, "CPU workers; 0 means one per core")
 	fl.IntVarP(&f.context, "context", "c", 0, "longest sequence in `tokens`; 0 means the model's own, at most 8192")
 	fl.StringVar(&f.backend, "backend", "", "backend to run on; the best one by default")
@@ -35,13 +38,16 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 
 // open opens the model the flags name, with a progress bar on a terminal.
 func (f *modelFlags) open(ctx context.Context, io streams, tok sandwarp.Tokenizer) (*sandwarp.Model, error) {
+	if f.emptyPath != nil && f.emptyPath() {
+		return nil, usageError{errors.New("--model is empty: name a file, or leave the flag out for the demo model")}
+	}
 	report, end := io.progress("loading")
 	defer end()
 	o := sandwarp.Options{
 		Backend: f.backend, Threads: f.threads, Context: f.context, CacheF32: f.cacheF32, Tokenizer: tok, Progress: report,
 	}
 	if f.template != "" {
-		b, err := os.ReadFile(f.template)
+		b, err := readFile(f.template, 1<<20)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +28,9 @@ func (f *pluginFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.configs, "plugin-config", nil, "`NAME=JSON` configuration of a plugin (repeatable)")
 	fl.BoolVar(&f.none, "no-plugins", false, "leave out the built-in redaction filter")
 }
+
+// maxModule bounds the size of a plugin's file.
+const maxModule = 64 << 20
 
 // plugins are the loaded plugins.
 type plugins struct {
@@ -68,7 +70,7 @@ func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (
 		p.vocab = pieces(v)
 	}
 	for _, path := range f.files {
-		module, err := os.ReadFile(path)
+		module, err := readFile(path, maxModule)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +216,7 @@ odd input, does it stay within the budget it declares? The exit code is 3 if not
 }
 
 func checkPlugin(ctx context.Context, io streams, path string, asJSON bool) error {
-	module, err := os.ReadFile(path)
+	module, err := readFile(path, maxModule)
 	if err != nil {
 		return err
 	}
@@ -234,7 +236,7 @@ func checkPlugin(ctx context.Context, io streams, path string, asJSON bool) erro
 
 // plugin is inspect's part for plugins.
 func (in *inspector) plugin(_ context.Context, path string) error {
-	module, err := os.ReadFile(path)
+	module, err := readFile(path, maxModule)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func quantizeFile(ctx context.Context, io streams, in, out, typ string, o quanti
 	for _, t := range r.Tensors {
 		weights += t.Elems()
 		if t.Substitute {
-			fmt.Fprintf(io.err, "%s: rows of %d do not fit the format, stored as %v\n", t.Name, t.RowLen(), t.DType)
+			fmt.Fprintf(io.err, "%s: rows of %d do not fit the format the mix wants, stored as %v\n", t.Name, t.RowLen(), t.DType)
 		}
 	}
 	_, err = fmt.Fprintf(io.out, "%s: %s -> %s, %.2f bits a weight\n", out,

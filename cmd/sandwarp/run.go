@@ -31,7 +31,7 @@ leaves it out.`,
 		Example: `  sandwarp run "Once upon a time"
   sandwarp run -m model.gguf -n 64 --temperature 0 "The capital of France is"
   sandwarp run -m model.gguf --chat "What is the capital of France?"
-  echo "Once upon a time" | sandwarp run --json | jq -r .text`,
+  echo "Once upon a time" | sandwarp run --json | jq -j '.text // empty'`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd.Context(), args) },
 	}
@@ -106,15 +106,20 @@ func (r *runner) prompt(args []string) (string, error) {
 
 // printText streams the answer behind its prompt.
 func (r *runner) printText(prompt string, answer iter.Seq2[sandwarp.Token, error]) error {
-	if !r.chat {
-		fmt.Fprint(r.io.out, prompt)
+	echo := prompt // shown once the first token is there: a refused request prints nothing
+	if r.chat {
+		echo = ""
 	}
+	begun := false
 	for tok, err := range answer {
 		if err != nil {
-			fmt.Fprintln(r.io.out)
+			if begun {
+				fmt.Fprintln(r.io.out)
+			}
 			return err
 		}
-		text := tok.Text
+		text := echo + tok.Text
+		begun, echo = true, ""
 		if isTerminal(r.io.out) {
 			text = printable(text)
 		}
@@ -122,7 +127,7 @@ func (r *runner) printText(prompt string, answer iter.Seq2[sandwarp.Token, error
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(r.io.out)
+	_, err := fmt.Fprintln(r.io.out, echo)
 	return err
 }
 

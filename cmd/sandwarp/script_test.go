@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sandwarp": func() {
-			os.Exit(execute(context.Background(), newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})))
+			os.Exit(runCommandLine(context.Background()))
 		},
 	})
 }

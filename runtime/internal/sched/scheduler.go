@@ -19,7 +19,7 @@ import (
 
 // Errors callers branch on.
 var (
-	ErrClosed    = errors.New("the model is closed")
+	ErrClosed    = errors.New("the model or the session is closed")
 	ErrQueueFull = errors.New("too many requests are waiting")
 	ErrCacheFull = errors.New("the KV cache is too small for this request")
 	ErrBusy      = errors.New("the session is already generating")

@@ -250,22 +250,22 @@ func texts(t testing.TB) (list []string) {
 // The tokenizer gives the ids of the native one, which is tested against the
 // published ones. Vocabularies that normalise get text in normal form.
 func TestBPEGivesNativeIDs(t *testing.T) {
-	files := map[string]func() []byte{
-		"demo": func() []byte {
+	files := map[string]func(t *testing.T) []byte{
+		"demo": func(t *testing.T) []byte {
 			b, err := os.ReadFile(filepath.Join(testdata.Root(), "cmd", "sandwarp", "demo", "demo.gguf"))
 			if err != nil {
 				t.Skip(err)
 			}
 			return b
 		},
-		"gpt-2":     func() []byte { return testdata.Open(t, "tokenizers", "ggml-vocab-gpt-2.gguf.gz") },
-		"qwen2":     func() []byte { return testdata.Open(t, "tokenizers", "vocab-qwen2.gguf.gz") },
-		"llama-bpe": func() []byte { return testdata.Open(t, "tokenizers", "vocab-llama-bpe.gguf.gz") },
+		"gpt-2":     func(t *testing.T) []byte { return testdata.Open(t, "tokenizers", "ggml-vocab-gpt-2.gguf.gz") },
+		"qwen2":     func(t *testing.T) []byte { return testdata.Open(t, "tokenizers", "vocab-qwen2.gguf.gz") },
+		"llama-bpe": func(t *testing.T) []byte { return testdata.Open(t, "tokenizers", "vocab-llama-bpe.gguf.gz") },
 	}
 	for name, read := range files {
 		t.Run(name, func(t *testing.T) {
 			_ = module(t, "bpe")
-			f, err := gguf.Parse(name, read())
+			f, err := gguf.Parse(name, read(t))
 			if err != nil {
 				t.Fatal(err)
 			}
