@@ -22,7 +22,7 @@ lint:
 	rm -f .vuln.txt; exit $$code
 
 # Everything that is generated and committed.
-generate: generate-asm generate-c
+generate: generate-asm generate-c generate-go
 
 generate-asm:
 	cd cpubackend/internal/kernels/_asm && $(GO) generate ./...
