@@ -66,7 +66,7 @@ func opTopK(in *instance, s []uint64) {
 	}
 	in.top = topK(in.top[:0], logits, k)
 	for i, t := range in.top {
-		abi.Candidates(out).Set(i, t.id, t.logit)
+		abi.Candidates(out).Set(i, t.id(), t.logit())
 	}
 	s[0] = uint64(len(in.top))
 }

@@ -189,7 +189,7 @@ func (s *sequence) present(row abi.Row, logits []float32) (backup []float32, inP
 		in.top = topK(in.top[:0], logits, int(l.Candidates))
 		c := abi.Candidates(in.part(l.CandOff(s.slot), l.Candidates*abi.CandidateSize))
 		for i, t := range in.top {
-			c.Set(i, t.id, t.logit)
+			c.Set(i, t.id(), t.logit())
 		}
 		row.SetCandN(uint32(len(in.top)))
 	case abi.ModeMask:

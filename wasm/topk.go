@@ -1,23 +1,34 @@
 package wasm
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
 
-// candidate is a token and its logit.
-type candidate struct {
-	logit float32
-	id    int32
+// A candidate is a token and its logit in one integer that grows with the logit,
+// and among equal logits falls with the id.
+type candidate uint64
+
+func newCandidate(logit float32, id int32) candidate {
+	bits := math.Float32bits(logit + 0) // -0 is 0
+	if bits>>31 != 0 {
+		bits = ^bits
+	} else {
+		bits |= 1 << 31
+	}
+	return candidate(bits)<<32 | candidate(^uint32(id))
 }
 
-// before orders candidates: higher logit first, lower id among equals.
-func before(a, b candidate) int {
-	if c := cmp.Compare(b.logit, a.logit); c != 0 {
-		return c
+func (c candidate) id() int32 { return int32(^uint32(c)) }
+
+func (c candidate) logit() float32 {
+	bits := uint32(c >> 32)
+	if bits>>31 != 0 {
+		bits &^= 1 << 31
+	} else {
+		bits = ^bits
 	}
-	return cmp.Compare(a.id, b.id)
+	return math.Float32frombits(bits)
 }
 
 // topK appends to dst the k best of logits, best first. NaN and -Inf never
@@ -33,67 +44,92 @@ func topK(dst []candidate, logits []float32, k int) []candidate {
 	base := len(dst)
 	for margin := 2; ; margin *= 4 {
 		limit := threshold(logits, k*margin)
-		dst = above(dst[:base], logits, limit)
+		dst = gather(dst[:base], logits, limit)
 		if len(dst)-base >= k || limit == lowest {
 			break
 		}
 	}
 	best := dst[base:]
-	if len(best) > 4*k { // many equal logits, or a misleading sample
+	if len(best) > k+k/2 {
 		narrow(best, k)
 		best = best[:k]
 	}
-	slices.SortFunc(best, before)
+	slices.Sort(best)
+	slices.Reverse(best)
 	return dst[:base+min(k, len(best))]
 }
 
 // lowest is the least logit that qualifies.
 const lowest = -math.MaxFloat32
 
-// threshold estimates the value that want logits reach.
+// threshold estimates the value that want logits reach, from every so manieth.
 func threshold(logits []float32, want int) float32 {
-	const samples = 1024
-	if len(logits) < 4*samples || want*4 > len(logits) {
+	const samples, most = 1024, 64
+	rank := want*samples/len(logits) + 3
+	if len(logits) < 4*samples || rank > most {
 		return lowest
 	}
-	var s [samples]float32
-	stride := len(logits) / samples
-	for i := range s {
-		v := logits[i*stride]
-		if v != v || v < lowest {
-			v = lowest
-		}
-		s[i] = v
-	}
-	slices.Sort(s[:])
-	rank := want*samples/len(logits) + 2
-	if rank >= samples {
-		return lowest
-	}
-	return s[samples-1-rank]
-}
+	var best [most]float32 // descending
 
-// above appends the logits that reach limit.
-func above(dst []candidate, logits []float32, limit float32) []candidate {
-	i := 0
-	for ; i+8 <= len(logits); i += 8 {
-		b := (*[8]float32)(logits[i:])
-		if !(b[0] >= limit || b[1] >= limit || b[2] >= limit || b[3] >= limit ||
-			b[4] >= limit || b[5] >= limit || b[6] >= limit || b[7] >= limit) {
+	for i := range rank {
+		best[i] = lowest
+	}
+	stride := len(logits) / samples
+	for i := 0; i < samples*stride; i += stride {
+		v := logits[i]
+		if !(v > best[rank-1]) {
 			continue
 		}
-		for j, v := range b {
-			if v >= limit {
-				dst = append(dst, candidate{v, int32(i + j)})
+		j := rank - 1
+		for ; j > 0 && v > best[j-1]; j-- {
+			best[j] = best[j-1]
+		}
+		best[j] = v
+	}
+	return best[rank-1]
+}
+
+// gather appends the logits that reach limit.
+func gather(dst []candidate, logits []float32, limit float32) []candidate {
+	var found [256]uint32
+	i := 0
+	for len(logits)-i >= blockFloats {
+		n, next := blocksAbove(logits[i:], limit, &found)
+		for _, b := range found[:n] {
+			at := i + int(b)
+			for j, v := range logits[at : at+blockFloats] {
+				if v >= limit {
+					dst = append(dst, newCandidate(v, int32(at+j)))
+				}
 			}
 		}
+		i += next
 	}
 	for ; i < len(logits); i++ {
 		if logits[i] >= limit {
-			dst = append(dst, candidate{logits[i], int32(i)})
+			dst = append(dst, newCandidate(logits[i], int32(i)))
 		}
 	}
 	return dst
+}
+
+// blockFloats is the number of logits that are looked at together.
+const blockFloats = 32
+
+// blocksAboveGo writes to found where the blocks of logits begin that hold a
+// value that reaches limit. It ends when found is full or less than a block is
+// left, and returns their number and how many logits it has seen.
+func blocksAboveGo(logits []float32, limit float32, found *[256]uint32) (n, seen int) {
+	for ; len(logits)-seen >= blockFloats && n < len(found); seen += blockFloats {
+		for _, v := range logits[seen : seen+blockFloats] {
+			if v >= limit {
+				found[n] = uint32(seen)
+				n++
+				break
+			}
+		}
+	}
+	return n, seen
 }
 
 // narrow moves the k best to the front, in any order (quickselect; the pivot is
@@ -101,17 +137,17 @@ func above(dst []candidate, logits []float32, limit float32) []candidate {
 func narrow(c []candidate, k int) {
 	for round := 0; len(c) > k && k > 0; round++ {
 		if round == 64 {
-			slices.SortFunc(c, before)
+			slices.Sort(c)
+			slices.Reverse(c)
 			return
 		}
-		three := []candidate{c[0], c[len(c)/2], c[len(c)-1]}
-		slices.SortFunc(three, before)
-		p, i, j := three[1], 0, len(c)-1
+		a, b, d := c[0], c[len(c)/2], c[len(c)-1]
+		p, i, j := max(min(a, b), min(max(a, b), d)), 0, len(c)-1
 		for i <= j {
-			for before(c[i], p) < 0 {
+			for c[i] > p {
 				i++
 			}
-			for before(c[j], p) > 0 {
+			for c[j] < p {
 				j--
 			}
 			if i <= j {
@@ -120,7 +156,7 @@ func narrow(c []candidate, k int) {
 				j--
 			}
 		}
-		switch { // c[:j+1] <= p <= c[i:]
+		switch { // c[:j+1] >= p >= c[i:]
 		case k <= j:
 			c = c[:j+1]
 		case k >= i:
@@ -128,41 +164,5 @@ func narrow(c []candidate, k int) {
 		default:
 			return
 		}
-	}
-}
-
-var negInf = float32(math.Inf(-1))
-
-// excluded is a run of -Inf to copy from.
-var excluded = func() (v [32]float32) {
-	for i := range v {
-		v[i] = negInf
-	}
-	return v
-}()
-
-// applyMask excludes the tokens whose bit is clear.
-func applyMask(logits []float32, mask []uint32) {
-	for w, bits := range mask {
-		part := logits[w*32 : min(w*32+32, len(logits))]
-		switch bits {
-		case math.MaxUint32:
-		case 0:
-			copy(part, excluded[:])
-		default:
-			for i := range part {
-				if bits>>i&1 == 0 {
-					part[i] = negInf
-				}
-			}
-		}
-	}
-}
-
-// fill sets all of dst to -Inf.
-func exclude(dst []float32) {
-	n := copy(dst, excluded[:])
-	for n < len(dst) {
-		n += copy(dst[n:], dst[:n])
 	}
 }
