@@ -122,6 +122,10 @@ func (c *chatter) turn(ctx context.Context, m *sandwarp.Model, s *sandwarp.Sessi
 		}
 		return false, err
 	}
+	if word := strings.TrimSpace(message); strings.HasPrefix(word, "/") && !strings.ContainsAny(word, " \n\t") {
+		fmt.Fprintf(c.io.err, "sandwarp: %q is no command; /help lists them\n", word)
+		return false, nil
+	}
 	return false, c.answer(ctx, m, s, plugs, message)
 }
 
