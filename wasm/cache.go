@@ -1,9 +1,12 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +16,7 @@ import (
 
 	"golang.org/x/sys/cpu"
 
+	"github.com/sandwarp/sandwarp/wasm/internal/binary"
 	"github.com/sandwarp/sandwarp/wasm/internal/meter"
 )
 
@@ -111,6 +115,61 @@ func hashDir(dir string) (sum string, files int, err error) {
 		return err
 	})
 	return hex.EncodeToString(h.Sum(nil)), files, err
+}
+
+// rewrite meters a module. Large ones are kept in the cache, sealed, as rewriting
+// takes half of the time a cached plugin needs to load.
+func rewrite(m *binary.Module, hash [32]byte, o meter.Options, dir string) (*meter.Result, error) {
+	if dir == "" || len(m.Bytes) < 256<<10 {
+		return meter.Rewrite(m, o)
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%x %d %+v", hash, meter.Version, o))
+	path := filepath.Join(dir, hex.EncodeToString(key[:16])+".metered")
+	if r := readMetered(path); r != nil {
+		return r, nil
+	}
+	r, err := meter.Rewrite(m, o)
+	if err == nil {
+		writeMetered(dir, path, r)
+	}
+	return r, err
+}
+
+// A metered file is a SHA-256, and what it is of: a line of JSON and the module.
+func readMetered(path string) *meter.Result {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) < sha256.Size {
+		return nil
+	}
+	if sum := sha256.Sum256(b[sha256.Size:]); !bytes.Equal(sum[:], b[:sha256.Size]) {
+		_ = os.Remove(path)
+		return nil
+	}
+	head, module, _ := bytes.Cut(b[sha256.Size:], []byte("\n"))
+	r := &meter.Result{}
+	if json.Unmarshal(head, r) != nil {
+		return nil
+	}
+	r.Bytes = module
+	return r
+}
+
+func writeMetered(dir, path string, r *meter.Result) {
+	head, err := json.Marshal(r)
+	if err != nil || os.MkdirAll(dir, 0o700) != nil {
+		return
+	}
+	b := append(append(head, '\n'), r.Bytes...)
+	sum := sha256.Sum256(b)
+	f, err := os.CreateTemp(dir, "new-*")
+	if err != nil {
+		return
+	}
+	_, err1 := f.Write(sum[:])
+	_, err2 := f.Write(b)
+	if errors.Join(err1, err2, f.Close()) != nil || os.Rename(f.Name(), path) != nil {
+		_ = os.Remove(f.Name())
+	}
 }
 
 // cacheKey names everything compiled code depends on.

@@ -106,10 +106,10 @@ func (p *Plugin) meter(scan *binary.Module) (*meter.Result, error) {
 	lim := p.opt.Limits
 	p.slots = int32(lim.Stack / 8)
 	p.configureFuel = lim.ConfigureFuel
-	r, err := meter.Rewrite(scan, meter.Options{
+	r, err := rewrite(scan, p.hash, meter.Options{
 		Fuel: int64(lim.ConfigureFuel), StackSlots: p.slots, MemoryPages: pages,
 		Elements: uint32(lim.scan().Elements),
-	})
+	}, p.opt.CacheDir)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.name, err)
 	}

@@ -442,6 +442,47 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// Large modules are kept rewritten, too, and rewritten again if that was damaged.
+func TestMeteredCache(t *testing.T) {
+	dir := t.TempDir()
+	g := newGuest(abi.KindFilter, "")
+	g.Data(8192, bytes.Repeat([]byte("large"), 8000))
+	g.Func("", nil, nil, nil, bytes.Repeat(Cat(I32Const(1), Drop), 90_000))
+	module := g.bytes()
+	load := func() {
+		t.Helper()
+		p, err := Load(context.Background(), module, Options{CacheDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		open(t, p, 1)
+		if out, _, _, err := p.Filter(1, []byte("x"), 0); string(out) != "x" || err != nil {
+			t.Fatal(out, err)
+		}
+	}
+	load()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.metered"))
+	if len(files) != 1 {
+		t.Fatal(files)
+	}
+	good, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int{0, 40, 100, len(good) / 2, len(good) - 1} {
+		bad := bytes.Clone(good)
+		bad[at] ^= 1
+		if err := os.WriteFile(files[0], bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		load()
+		if again, err := os.ReadFile(files[0]); err != nil || !bytes.Equal(again, good) {
+			t.Fatalf("byte %d: not written again: %v", at, err)
+		}
+	}
+}
+
 func onlyEntry(t *testing.T, dir string) string {
 	t.Helper()
 	list, err := os.ReadDir(dir)

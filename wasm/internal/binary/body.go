@@ -310,6 +310,7 @@ func (c *checker) operands(in *Instr) {
 	case OpRefFunc:
 		c.below("function", in.A, c.m.NumFuncs())
 	case OpMisc:
+		c.body.Bulk = c.body.Bulk || in.Sub >= MiscMemoryInit
 		switch in.Sub {
 		case MiscTableInit:
 			c.below("table", in.B, len(c.m.Tables))

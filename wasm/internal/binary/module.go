@@ -93,6 +93,7 @@ type Body struct {
 	MaxStack   int // highest operand stack, in values
 	Calls      bool
 	Vector     bool // uses vector instructions
+	Bulk       bool // uses instructions whose work depends on an operand
 }
 
 // Span is a section's content in Module.Bytes.

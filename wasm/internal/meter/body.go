@@ -140,13 +140,8 @@ func (e *emitter) body(b *scan.Body, segments []segment, block []byte) {
 
 // locals writes b's locals and those the pass needs.
 func (e *emitter) locals(b *scan.Body) {
-	bulk := false
-	code := e.m.Instructions(b)
-	for in, ok := code.Next(); ok && !bulk; in, ok = code.Next() {
-		_, bulk = bulkShift(&in)
-	}
 	n := uint64(len(b.Locals)) + 1
-	if bulk {
+	if b.Bulk {
 		n++
 	}
 	e.out = binary.AppendUvarint(e.out, n)
@@ -155,7 +150,7 @@ func (e *emitter) locals(b *scan.Body) {
 	}
 	e.out = append(e.out, 1, byte(scan.I64))
 	e.left = uint64(b.NLocals)
-	if bulk {
+	if b.Bulk {
 		e.out = append(e.out, 1, byte(scan.I32))
 		e.count = e.left + 1
 	}

@@ -31,7 +31,7 @@ type Options struct {
 
 // Result is a rewritten module.
 type Result struct {
-	Bytes []byte
+	Bytes []byte `json:"-"`
 	// Globals are the exports of all mutable globals of the guest's own.
 	Globals []string
 	// Snapshot says that memory and Globals are all of an instance's state.
