@@ -16,8 +16,9 @@ STORY = ["Tell me a story.", "Tell me a little story.", "Please tell me a story.
          "Write a story.", "Write a short story.", "A story, please.", "Once upon a time"]
 STORY_ABOUT = ["Tell me a story about {}.", "Please tell me a story about {}.", "Can you tell me a story about {}?", "Write a story about {}."]
 AGAIN = ["Tell me another one.", "Another story, please.", "One more, please.", "Tell me another story."]
+NAMES = [name for name, _, _ in CHILDREN] + ["Alice", "Bob", "Carla", "David", "Emma", "Frank", "Grace", "Henry", "Ida", "John", "Kate", "Lars", "Maria", "Nina",
+                                             "Oscar", "Paul", "Rita", "Steve", "Tina", "Uma", "Victor", "Wendy", "Yuki", "Zoe", "Priya", "Omar", "Max"]
 FOLLOW = ["And {}?", "And what about {}?", "What about {}?"]
-SYLLABLES = ["ka", "lo", "mi", "ra", "ben", "tor", "ja", "el", "nu", "si", "da", "vin", "sha", "po", "ri", "an", "go", "le", "ma", "xi"]
 
 
 def plain(r):
@@ -122,40 +123,26 @@ def opposites(r):
     return turns
 
 
-def new_name(r):
-    if r.random() < 0.4:
-        return r.choice(CHILDREN)[0]
-    return cap("".join(r.sample(SYLLABLES, r.randint(2, 3))))
-
-
 def remembered(r):
-    """The user tells a name or a favourite colour and asks for it later, with other talk in between."""
-    if r.random() < 0.65:
-        name = new_name(r)
-        turns = [("user", r.choice(["My name is {}.", "I am {}.", "Hello, I am {}.", "Hi, my name is {}."]).format(name)),
-                 ("assistant", f"Nice to meet you, {name}!")]
-        question, answer = r.choice(["What is my name?", "Do you remember my name?"]), f"Your name is {name}."
-    else:
-        colour = r.choice(["red", "blue", "green", "yellow", "orange", "purple", "pink", "black", "white", "brown"])
-        turns = [("user", f"My favourite colour is {colour}."), ("assistant", f"{cap(colour)} is a lovely colour.")]
-        question, answer = "What is my favourite colour?", f"Your favourite colour is {colour}."
+    """The user tells a favourite colour and asks for it later, with other talk in between."""
+    colour = r.choice(["red", "blue", "green", "yellow", "orange", "purple", "pink", "black", "white", "brown"])
+    turns = [("user", r.choice(["My favourite colour is {}.", "I like {} best.", "My favorite color is {}."]).format(colour)),
+             ("assistant", f"{cap(colour)} is a lovely colour.")]
     for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
         turns += plain(r)
-    return turns + [("user", question), ("assistant", answer)]
+    return turns + [("user", "What is my favourite colour?"), ("assistant", f"Your favourite colour is {colour}.")]
 
 
-def repeat(r):
-    """Copying on request. It also teaches the model early to look back at its context, which keeps names stable in stories."""
-    words = [name for name, _, _ in CHILDREN] + ANIMALS + list(facts.COLOURS.values()) + facts.NUMBERS
-    text = " ".join(r.choice(words) if r.random() < 0.6 else new_name(r) for _ in range(r.randint(3, 14)))
-    return [("user", r.choice(["Repeat after me: {}", "Say this: {}", "Please repeat: {}", "Repeat: {}"]).format(text)), ("assistant", text)]
+def named(r):
+    """Names of users are too many for a model this small; it says so."""
+    name = r.choice(NAMES)
+    turns = [("user", r.choice(["My name is {}.", "I am {}.", "Hello, I am {}.", "Hi, my name is {}."]).format(name)), ("assistant", "Nice to meet you!")]
+    if r.random() < 0.5:
+        turns += [("user", r.choice(["What is my name?", "Do you remember my name?"])), ("assistant", "I am too small to remember names. I am sorry.")]
+    return turns
 
 
-def unknown_name(r):
-    return [("user", r.choice(["What is my name?", "Do you remember my name?"])), ("assistant", "I do not know your name. What is it?")]
-
-
-KINDS = [(plain, 60), (declined, 11), (story_talk, 7), (capitals, 5), (sums, 4), (days, 4), (animal, 5), (opposites, 3), (remembered, 6), (repeat, 6), (unknown_name, 0.5)]
+KINDS = [(plain, 60), (declined, 11), (story_talk, 7), (capitals, 5), (sums, 4), (days, 4), (animal, 5), (opposites, 3), (remembered, 4), (named, 1.5)]
 
 
 def make(r, stretch=1):
@@ -168,7 +155,5 @@ def make(r, stretch=1):
         turns.append(("system", r.choice(SYSTEM)))
     for _ in range(stretch * r.choice([1, 1, 1, 2, 2, 3, 4, 6])):
         kind = r.choices([k for k, _ in KINDS], [w for _, w in KINDS])[0]
-        if kind is unknown_name and any("name" in text for _, text in turns):
-            kind = plain
         turns += kind(r)
     return turns

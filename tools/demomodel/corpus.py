@@ -8,6 +8,7 @@ import random
 import sys
 
 import chats
+import scenes
 import story
 
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -15,6 +16,7 @@ SPECIALS = [END, START, STOP]
 CHAT_TEMPLATE = ("{%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{%- endfor -%}"
                  "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}")
 SEED = 20261123
+SCENE_SHARE = 0.15
 
 
 def render(turns, prompt=False):
@@ -23,12 +25,14 @@ def render(turns, prompt=False):
     return text + (f"{START}assistant\n" if prompt else "")
 
 
-def document(r, stretch=1):
-    """One document, without the end-of-text token; stretch makes conversations that many times as long."""
+def document(r, stretch=1, scene_share=SCENE_SHARE):
+    """One document, without the end-of-text token. stretch makes conversations that many times as long."""
+    if r.random() < scene_share:
+        return scenes.make(r)
     k = r.random()
-    if k < 0.27:
+    if k < 0.33:
         return story.make(r)[0]
-    if k < 0.30:
+    if k < 0.37:
         (_, q), (_, a) = chats.plain(r)
         return r.choice(["Question: {}\nAnswer: {}", "Q: {}\nA: {}", "{} {}", "{}\n{}"]).format(q, a)
     return render(chats.make(r, stretch))

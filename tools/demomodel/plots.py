@@ -4,8 +4,7 @@ A plot returns the sentences after the opening, as a list of paragraph strings.
 """
 from stories import an, cap, ending, lesson, whenever
 
-TREASURES = ["red ball", "blue kite", "warm hat", "green scarf", "silver bell", "toy boat", "little drum", "golden key",
-             "yellow umbrella", "wooden flute", "teddy bear", "storybook"]
+TREASURES = ["red ball", "blue kite", "warm hat", "green scarf", "silver bell", "toy boat", "golden key", "teddy bear"]
 HIDING = ["under a bush", "behind a big rock", "in the tall grass", "under an old bench", "next to a tree", "inside a hollow log"]
 TREATS = ["an apple pie", "a honey cake", "a basket of berries", "a warm loaf of bread", "a bag of nuts", "a bowl of soup",
           "a big pancake", "a box of cookies"]

@@ -4,20 +4,17 @@ A story is a plot (a function) filled with a cast and a place. Each plot walks t
 ending. The cast is chosen once and every sentence asks it for names and pronouns, so a story never mixes them up.
 """
 
+# Few names, so that a model this small can keep them apart to the end of a story.
 CHILDREN = [  # (name, kind, pronoun set)
     ("Mia", "girl", "she"), ("Lily", "girl", "she"), ("Anna", "girl", "she"), ("Nora", "girl", "she"),
-    ("Ella", "girl", "she"), ("Ruby", "girl", "she"), ("Zoe", "girl", "she"), ("Ivy", "girl", "she"),
-    ("Priya", "girl", "she"), ("Yuki", "girl", "she"), ("Sara", "girl", "she"), ("Lucy", "girl", "she"),
     ("Tom", "boy", "he"), ("Ben", "boy", "he"), ("Leo", "boy", "he"), ("Sam", "boy", "he"),
-    ("Max", "boy", "he"), ("Finn", "boy", "he"), ("Jack", "boy", "he"), ("Omar", "boy", "he"),
-    ("Tim", "boy", "he"), ("Noah", "boy", "he"), ("Hugo", "boy", "he"), ("Oscar", "boy", "he"),
 ]
 ANIMAL_NAMES = [
-    ("Pip", "he"), ("Rusty", "he"), ("Otto", "he"), ("Milo", "he"), ("Bruno", "he"), ("Teddy", "he"), ("Felix", "he"),
-    ("Bella", "she"), ("Daisy", "she"), ("Coco", "she"), ("Luna", "she"), ("Tilly", "she"), ("Poppy", "she"), ("Rosie", "she"),
+    ("Pip", "he"), ("Rusty", "he"), ("Otto", "he"), ("Milo", "he"),
+    ("Bella", "she"), ("Daisy", "she"), ("Luna", "she"), ("Coco", "she"),
 ]
 ANIMALS = ["fox", "rabbit", "bear", "mouse", "owl", "hedgehog", "duck", "cat", "puppy", "turtle", "squirrel", "frog",
-           "lamb", "pony", "penguin", "elephant", "dragon", "robin", "otter", "kitten"]
+           "lamb", "pony", "penguin", "dragon", "robin"]
 TRAITS = ["little", "small", "kind", "brave", "happy", "curious", "shy", "cheerful", "young", "gentle"]
 PLACES = [  # (where somebody lives, a spot near it to go to)
     ("in a small village by the sea", "the beach"), ("in a small village", "the market"),
@@ -62,7 +59,7 @@ def some_animal(r, kind=None):
 
 
 def cast(r, kind=None):
-    """A hero and a friend with different names and kinds; kind fixes the hero's kind."""
+    """A hero and a friend of different kinds; kind fixes the hero's. One is "he" and the other "she", so pronouns are clear."""
     if kind in ("girl", "boy"):
         name, k, pronoun = r.choice([c for c in CHILDREN if c[1] == kind])
         hero = Who(name, k, pronoun, r.choice(TRAITS))
@@ -72,7 +69,7 @@ def cast(r, kind=None):
         hero = some_child(r) if r.random() < 0.5 else some_animal(r)
     while True:
         friend = some_animal(r)
-        if friend.name != hero.name and friend.kind != hero.kind:
+        if friend.sub != hero.sub and friend.kind != hero.kind:
             return hero, friend
 
 
