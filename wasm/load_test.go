@@ -392,6 +392,9 @@ func TestCache(t *testing.T) {
 		}
 	}
 	load()
+	if list, _ := os.ReadDir(dir); len(list) == 0 {
+		t.Skip("this machine's engine is an interpreter, which writes no code")
+	}
 	entry := onlyEntry(t, dir)
 	if !sealed(entry) {
 		t.Fatal("not sealed")
@@ -404,9 +407,6 @@ func TestCache(t *testing.T) {
 		}
 		return nil
 	})
-	if code == "" {
-		t.Skip("this machine's engine writes no code") // the interpreter
-	}
 	good, err := os.ReadFile(code)
 	if err != nil {
 		t.Fatal(err)

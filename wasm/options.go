@@ -54,7 +54,7 @@ type Options struct {
 // Limits bound a plugin whatever its manifest asks for. Zero fields mean the
 // defaults.
 type Limits struct {
-	Memory        int64  // bytes of memory of one instance; 256 MiB, at most 2 GiB
+	Memory        int64  // bytes of memory of one instance; 256 MiB (32 on 32-bit machines), at most 2 GiB
 	Fuel          uint64 // instructions of one call; 150 million, 10 to 50 ms; texts get more by their length
 	ConfigureFuel uint64 // instructions of initialisation; 20 billion
 	Stack         int    // bytes of call stack, estimated; 8 MiB
@@ -73,6 +73,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Memory <= 0 {
 		l.Memory = 256 << 20
+		if math.MaxInt == math.MaxInt32 { // address space is short
+			l.Memory = 32 << 20
+		}
 	}
 	l.Memory = min(l.Memory, abi.MaxPages<<16)
 	set(&l.Fuel, 150_000_000)

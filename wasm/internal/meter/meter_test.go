@@ -118,7 +118,8 @@ func TestRecursionStops(t *testing.T) {
 	g := start(t, m)
 	for _, f := range []string{"self", "ping", "indirect", "big"} {
 		_, used, err := g.call(f)
-		if err == nil || g.global(StackExport) >= 0 {
+		// An interpreter has a limit of its own, and may reach it first.
+		if err == nil || g.global(StackExport) >= 0 && !strings.Contains(err.Error(), "stack overflow") {
 			t.Errorf("%s: %v, stack left %d", f, err, g.global(StackExport))
 		}
 		if used > 100_000 {
