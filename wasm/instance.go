@@ -30,6 +30,7 @@ type instance struct {
 	frame  uint32      // address of the frame, 0 before there is one
 	layout *abi.Layout // of the frame
 	vocab  uint32      // the frame's, kept over resets
+	masked []bool      // by row: its mask may not be zero
 
 	seed, clock, step uint64
 

@@ -129,6 +129,10 @@ func (in *instance) window(vocab uint32) *Fault {
 		return in.fault(abi.ExportFrame, ReasonPointer, "a frame of %d bytes at %d, memory has %d", l.Size(), ptr, in.raw.MemSize())
 	}
 	in.frame, in.layout, in.vocab = ptr, l, vocab
+	in.masked = make([]bool, p.rows())
+	for i := range in.masked {
+		in.masked[i] = true // whatever the window held before
+	}
 	return nil
 }
 
@@ -193,7 +197,7 @@ func (s *sequence) present(row abi.Row, logits []float32) (backup []float32, inP
 		}
 		row.SetCandN(uint32(len(in.top)))
 	case abi.ModeMask:
-		clear(in.part(l.MaskOff(s.slot), l.MaskWords()*4))
+		s.clearMask()
 	case abi.ModeDense:
 		dst := in.logits(s.slot)
 		inPlace = unsafe.SliceData(dst) == unsafe.SliceData(logits)
@@ -203,15 +207,28 @@ func (s *sequence) present(row abi.Row, logits []float32) (backup []float32, inP
 			in.backup = append(in.backup[:0], logits...)
 			backup = in.backup
 		}
-		clear(in.part(l.MaskOff(s.slot), l.MaskWords()*4))
+		s.clearMask()
 	}
 	return backup, inPlace
+}
+
+// clearMask makes the row's mask zero. It is, unless the slot's last call may
+// have written to it.
+func (s *sequence) clearMask() {
+	in := s.in
+	if in.masked[s.slot] {
+		clear(in.part(in.layout.MaskOff(s.slot), in.layout.MaskWords()*4))
+	}
+	in.masked[s.slot] = true
 }
 
 // outcome checks and applies what the guest did with the row.
 func (s *sequence) outcome(row abi.Row, logits, backup []float32, inPlace bool) (int32, *Fault) {
 	in, mode := s.in, s.in.layout.Mode
 	choice := row.Action()
+	if mode != abi.ModeCandidates {
+		in.masked[s.slot] = choice == abi.ChoiceMask
+	}
 	switch {
 	case choice == abi.ChoiceNone && backup != nil:
 		copy(logits, backup) // whatever the guest scribbled was not meant
