@@ -461,6 +461,24 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
+// Errors in good order do not open the breaker: they may be the input's fault.
+func TestErrorsDoNotOpenTheBreaker(t *testing.T) {
+	p := newGuest(abi.KindTokenizer, "").with(abi.ExportDecode, I64Const(int64(abi.EINVAL))).load(t, Options{})
+	for range 10 {
+		_, err := p.Decode(nil, []int32{-1}, false)
+		var f *Fault
+		if !errors.As(err, &f) || f.Reason != ReasonError {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.Encode(nil, "x", false); err != nil {
+		t.Error(err)
+	}
+	if s := p.Stats(); s.Faults != 10 || s.Resets != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A guest at its limits keeps the host's memory within bounds.
 func TestMemoryStaysBounded(t *testing.T) {
 	g := newGuest(abi.KindFilter, "").with(abi.ExportFilter,

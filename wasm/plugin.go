@@ -105,10 +105,11 @@ func (p *Plugin) ready(call string) *Fault {
 	return &Fault{Plugin: p.name, Call: call, Reason: ReasonBreaker}
 }
 
-// settle books a call's outcome. A fault that tore the instance resets it. The
-// caller holds in.mu.
+// settle books a call's outcome. A fault that tore the instance resets it. An
+// error the plugin reports in good order is no reason to leave it alone: the input
+// may deserve it. The caller holds in.mu.
 func (p *Plugin) settle(in *instance, f *Fault) {
-	p.breaker.report(f != nil)
+	p.breaker.report(f != nil && f.torn())
 	if f == nil {
 		return
 	}
