@@ -34,6 +34,12 @@ var ErrWeightsLost = errors.New("the model file changed or was truncated while m
 // ErrDeviceLost says that the device is gone; its Executables are dead.
 var ErrDeviceLost = errors.New("the device was lost")
 
+// ErrNoDevice says that a backend finds no device it could run on.
+var ErrNoDevice = errors.New("no device was found")
+
+// ErrNoMemory says that a model does not fit the memory of a device.
+var ErrNoMemory = errors.New("out of memory on the device")
+
 // Backend compiles and runs plans on one kind of hardware. Its methods are safe
 // for concurrent use.
 type Backend interface {
@@ -84,6 +90,14 @@ type Executable interface {
 	// CopyPage copies KV page src to dst in every layer.
 	CopyPage(dst, src int32) error
 	Close() error
+}
+
+// Sizer is a Backend with memory of its own.
+type Sizer interface {
+	Backend
+	// Fits estimates, before anything is loaded, what p takes with lim: weights,
+	// KV cache and workspace. The error wraps ErrNoMemory and names the figures.
+	Fits(p *plan.Plan, lim Limits) error
 }
 
 // Batch is the work of one run: a ragged set of rows. The rows of one sequence
