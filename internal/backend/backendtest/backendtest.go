@@ -15,12 +15,31 @@ import (
 	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
+// Options say what is special about a backend.
+type Options struct {
+	// Tolerance is how far, in relative RMS, logits may be from float64 with
+	// weights and a KV cache of these formats; nil for what int8 activations and
+	// otherwise float32 give.
+	Tolerance func(weights, cache tensor.DType) float64
+	// Slow leaves out what takes longest: for hardware that is emulated.
+	Slow bool
+}
+
+// under is the backend under test.
+type under struct {
+	open func() backend.Backend
+	Options
+}
+
 // Run tests the backend that open starts; each test starts its own. -short leaves
 // most weight formats out.
-func Run(t *testing.T, open func() backend.Backend) {
+func Run(t *testing.T, open func() backend.Backend) { RunWith(t, open, Options{}) }
+
+// RunWith is Run with options.
+func RunWith(t *testing.T, open func() backend.Backend, o Options) {
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, func() backend.Backend)
+		test func(*testing.T, under)
 	}{
 		{"Logits", testLogits},
 		{"Schedules", testSchedules},
@@ -37,14 +56,16 @@ func Run(t *testing.T, open func() backend.Backend) {
 		{"Close", testClose},
 		{"WeightsLost", testWeightsLost},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, under{open, o}) })
 	}
 }
 
 // tolerance is how far, in relative RMS, logits may be from float64: rounded
 // activations dominate, then the cache.
-func tolerance(weights, cache tensor.DType) float64 {
+func (u under) tolerance(weights, cache tensor.DType) float64 {
 	switch {
+	case u.Tolerance != nil:
+		return u.Tolerance(weights, cache)
 	case weights.BlockElems() > 1:
 		return 6e-2
 	case weights != tensor.F32 || cache != tensor.F32:

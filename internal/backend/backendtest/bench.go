@@ -89,9 +89,9 @@ type sequence struct {
 var defaults = backend.Limits{MaxRows: 64, MaxSeqs: 4, MaxLogit: 64, Pages: 16}
 
 // start compiles s, fused as the backend likes if fuse is set.
-func start(t *testing.T, open func() backend.Backend, s subject, fuse bool, lim backend.Limits) *bench {
+func start(t *testing.T, u under, s subject, fuse bool, lim backend.Limits) *bench {
 	t.Helper()
-	be := open()
+	be := u.open()
 	p := s.plan
 	if fuse {
 		p = plan.Fuse(p, be.Supports)

@@ -8,6 +8,6 @@ import (
 	"github.com/sandwarp/sandwarp/internal/backend"
 )
 
-func testWeightsLost(t *testing.T, _ func() backend.Backend) {
+func testWeightsLost(t *testing.T, _ under) {
 	t.Skip("a mapped file cannot be truncated on this system")
 }

@@ -20,7 +20,7 @@ import (
 // Rule 5: the file shrinks while it is mapped. Run returns ErrWeightsLost, or
 // works on if the backend holds the weights elsewhere; nothing crashes or hangs,
 // and executables of other weights are not touched.
-func testWeightsLost(t *testing.T, open func() backend.Backend) {
+func testWeightsLost(t *testing.T, u under) {
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	if !faultsReported(t, path) {
 		t.Skip("this system (an emulator?) does not say where a fault was")
@@ -46,9 +46,9 @@ func testWeightsLost(t *testing.T, open func() backend.Backend) {
 	for _, threads := range []int{1, 2, 5} {
 		lim := defaults
 		lim.Threads = threads
-		lost := start(t, open, subject{p, data}, true, lim)
+		lost := start(t, u, subject{p, data}, true, lim)
 		whole := newSubject(t, o)
-		other := start(t, open, whole, true, lim)
+		other := start(t, u, whole, true, lim)
 		text := texts(rand.New(rand.NewPCG(25, 25)), p.Vocab, 20)
 		other.load(nil, text)
 		other.feed(10)
@@ -65,7 +65,7 @@ func testWeightsLost(t *testing.T, open func() backend.Backend) {
 			}
 		}
 		other.feed(10)
-		near(t, other.all(), whole.want(t, text), tolerance(tensor.F32, tensor.F16))
+		near(t, other.all(), whole.want(t, text), u.tolerance(tensor.F32, tensor.F16))
 	}
 }
 

@@ -16,12 +16,12 @@ import (
 )
 
 // A copied page holds what the original held, and the two are independent.
-func testCopyPage(t *testing.T, open func() backend.Backend) {
+func testCopyPage(t *testing.T, u under) {
 	for _, cache := range []tensor.DType{tensor.F16, tensor.F32} {
 		s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 13})
 		lim := defaults
 		lim.KVF32 = cache == tensor.F32
-		b := start(t, open, s, true, lim)
+		b := start(t, u, s, true, lim)
 		r := rand.New(rand.NewPCG(13, 13))
 		text := texts(r, b.vocab, 90, 90)
 		copy(text[1], text[0][:80]) // they part at 80
@@ -38,7 +38,7 @@ func testCopyPage(t *testing.T, open func() backend.Backend) {
 		}
 		b.feed(3, 4)
 		b.feed(7, 6)
-		tol := tolerance(tensor.F32, cache)
+		tol := u.tolerance(tensor.F32, cache)
 		near(t, b.result[0], want[:90], tol)
 		near(t, b.result[1], want[90+80:], tol)
 		for _, bad := range [][2]int32{{-1, 0}, {0, -1}, {int32(lim.Pages), 0}, {0, int32(lim.Pages)}} {
@@ -50,11 +50,11 @@ func testCopyPage(t *testing.T, open func() backend.Backend) {
 }
 
 // A batch may want no logits, or some; the cache is filled all the same.
-func testNoLogits(t *testing.T, open func() backend.Backend) {
+func testNoLogits(t *testing.T, u under) {
 	s := newSubject(t, modeltest.Options{Arch: "qwen2", DType: tensor.F32, Seed: 15})
 	lim := defaults
 	lim.KVF32 = true
-	b := start(t, open, s, true, lim)
+	b := start(t, u, s, true, lim)
 	text := texts(rand.New(rand.NewPCG(15, 15)), b.vocab, 24)
 	want := s.want(t, text)
 	batch := prompt(text[0][:20])
@@ -69,7 +69,7 @@ func testNoLogits(t *testing.T, open func() backend.Backend) {
 	if err := b.exec.Run(context.Background(), batch, got); err != nil {
 		t.Fatal(err)
 	}
-	near(t, got, [][]float64{want[21], want[23]}, 1e-5)
+	near(t, got, [][]float64{want[21], want[23]}, u.tolerance(tensor.F32, tensor.F32))
 }
 
 // prompt is a batch of one new sequence in pages 0, 1, ...; logits of its last row.
@@ -86,9 +86,9 @@ func prompt(text []int32) *backend.Batch {
 
 // What Batch.Validate refuses, and room for logits of the wrong shape, is an error
 // and leaves the executable as it was.
-func testBadBatches(t *testing.T, open func() backend.Backend) {
+func testBadBatches(t *testing.T, u under) {
 	s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 17})
-	b := start(t, open, s, true, defaults)
+	b := start(t, u, s, true, defaults)
 	text := texts(rand.New(rand.NewPCG(17, 17)), b.vocab, 65)[0]
 	for name, spoil := range map[string]func(*backend.Batch, *[][]float32){
 		"no rows":        func(b *backend.Batch, _ *[][]float32) { b.Tokens, b.Pos, b.Seq = nil, nil, nil },
@@ -113,12 +113,12 @@ func testBadBatches(t *testing.T, open func() backend.Backend) {
 	}
 	b.load(nil, [][]int32{text})
 	b.feedAll(60)
-	near(t, b.all(), s.want(t, [][]int32{text}), tolerance(tensor.F32, tensor.F16))
+	near(t, b.all(), s.want(t, [][]int32{text}), u.tolerance(tensor.F32, tensor.F16))
 }
 
-func testBadLimits(t *testing.T, open func() backend.Backend) {
+func testBadLimits(t *testing.T, u under) {
 	s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32})
-	be := open()
+	be := u.open()
 	defer be.Close()
 	if _, err := be.Load(context.Background(), s.plan, s.data[1:], backend.LoadOptions{}); err == nil {
 		t.Error("loaded fewer weights than the plan has")
@@ -144,11 +144,11 @@ func testBadLimits(t *testing.T, open func() backend.Backend) {
 }
 
 // Rule 4: Run ends within a step of its context.
-func testCancel(t *testing.T, open func() backend.Backend) {
+func testCancel(t *testing.T, u under) {
 	s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 19, Blocks: 32, Context: 512})
 	lim := defaults
 	lim.MaxRows, lim.Pages = 256, 16
-	b := start(t, open, s, true, lim)
+	b := start(t, u, s, true, lim)
 	text := texts(rand.New(rand.NewPCG(19, 19)), b.vocab, lim.MaxRows)
 	logits := rows(1, b.vocab)
 	run := func(ctx context.Context) (time.Duration, error) {
@@ -184,12 +184,12 @@ func testCancel(t *testing.T, open func() backend.Backend) {
 }
 
 // Rule 3, first half: Run allocates nothing.
-func testNoAllocation(t *testing.T, open func() backend.Backend) {
+func testNoAllocation(t *testing.T, u under) {
 	s := newSubject(t, modeltest.Options{Arch: "qwen2", DType: tensor.Q8_0, Seed: 21})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for _, fuse := range []bool{true, false} {
-		b := start(t, open, s, fuse, defaults)
+		b := start(t, u, s, fuse, defaults)
 		text := texts(rand.New(rand.NewPCG(21, 21)), b.vocab, 48)
 		for _, n := range []int{48, 1} {
 			batch, logits := prompt(text[0][:n]), rows(1, b.vocab)
@@ -206,10 +206,10 @@ func testNoAllocation(t *testing.T, open func() backend.Backend) {
 }
 
 // Rule 3, second half: Close leaves no goroutine, and ends the executable.
-func testClose(t *testing.T, open func() backend.Backend) {
+func testClose(t *testing.T, u under) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 23})
-	be := open()
+	be := u.open()
 	p := plan.Fuse(s.plan, be.Supports)
 	w, err := be.Load(context.Background(), p, s.data, backend.LoadOptions{})
 	if err != nil {
