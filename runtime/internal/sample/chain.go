@@ -80,9 +80,24 @@ func (c *Chain) Adjust(logits []float32, history []int32) {
 }
 
 func (c *Chain) penalise(logits []float32, history []int32) {
-	rep := c.p.RepetitionPenalty
-	if (rep == 0 || rep == 1) && c.p.PresencePenalty == 0 && c.p.FrequencyPenalty == 0 {
+	if !c.countWindow(history) {
 		return
+	}
+	for id, n := range c.count {
+		logits[id] = c.penalised(logits[id], n)
+	}
+}
+
+// Penalties reports whether any is in force.
+func (c *Chain) Penalties() bool {
+	rep := c.p.RepetitionPenalty
+	return rep != 0 && rep != 1 || c.p.PresencePenalty != 0 || c.p.FrequencyPenalty != 0
+}
+
+// countWindow counts the tokens in the penalty window, if there are penalties.
+func (c *Chain) countWindow(history []int32) bool {
+	if !c.Penalties() {
+		return false
 	}
 	window := c.p.PenaltyWindow
 	if window == 0 {
@@ -95,15 +110,18 @@ func (c *Chain) penalise(logits []float32, history []int32) {
 	for _, id := range history {
 		c.count[id]++
 	}
-	for id, n := range c.count {
-		l := float64(logits[id])
-		if rep > 0 && l > 0 {
-			l /= rep
-		} else if rep > 0 {
-			l *= rep
-		}
-		logits[id] = float32(l - c.p.PresencePenalty - float64(n)*c.p.FrequencyPenalty)
+	return true
+}
+
+// penalised is a logit whose token was seen n times.
+func (c *Chain) penalised(logit float32, n int) float32 {
+	l, rep := float64(logit), c.p.RepetitionPenalty
+	if rep > 0 && l > 0 {
+		l /= rep
+	} else if rep > 0 {
+		l *= rep
 	}
+	return float32(l - c.p.PresencePenalty - float64(n)*c.p.FrequencyPenalty)
 }
 
 // Pick chooses a token. step numbers the choice within the request: the draw depends
@@ -127,18 +145,25 @@ func (c *Chain) Pick(logits []float32, step uint64) (int32, error) {
 	} else {
 		c.within(logits, peak, inv)
 	}
+	return c.drawFrom(peak, inv, step), nil
+}
+
+// drawFrom draws from the tokens in c.cands, whose logits are at most peak.
+func (c *Chain) drawFrom(peak, inv float32, step uint64) int32 {
 	for i := range c.cands {
 		c.cands[i].l = float32(math.Exp(float64((c.cands[i].l - peak) * inv)))
 	}
 	c.minP()
 	c.topP()
-	return c.draw(uniform(c.p.Seed, step)), nil
+	return c.draw(uniform(c.p.Seed, step))
 }
 
-// within collects the tokens whose weight relative to the best can matter: a
-// weight under 2^-64 is drawn less often than a 53-bit number can tell.
+// dead is a logit relative to the best whose weight cannot matter any more: one
+// under 2^-64 is drawn less often than a 53-bit number can tell.
+const dead = -45 // ln 2^-64 = -44.4
+
+// within collects the tokens whose weight relative to the best can matter.
 func (c *Chain) within(logits []float32, peak, inv float32) {
-	const dead = -45 // ln 2^-64 = -44.4
 	floor := peak + dead/inv
 	for id, l := range logits {
 		if l >= floor {
