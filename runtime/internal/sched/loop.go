@@ -16,6 +16,11 @@ func (s *Scheduler) loop() {
 	for {
 		s.sweep()
 		s.admit()
+		if s.copied != nil {
+			s.fail(s.copied)
+			s.copied = nil
+			continue
+		}
 		s.openNew()
 		if s.ctx.Err() != nil {
 			s.shutdown()
@@ -107,6 +112,7 @@ func (s *Scheduler) fill() bool {
 	b := &s.batch
 	b.Tokens, b.Pos, b.Seq, b.Tables, b.LogitRows = b.Tokens[:0], b.Pos[:0], b.Seq[:0], b.Tables[:0], b.LogitRows[:0]
 	s.rows, s.owners, s.picked, s.counts = s.rows[:0], s.owners[:0], s.picked[:0], s.counts[:0]
+	s.best.begin(s.active)
 	scores := s.cfg.Limits.MaxLogit
 	for _, r := range s.active {
 		if r.Score == nil {
@@ -141,7 +147,7 @@ func (s *Scheduler) add(r *Request, n int) {
 	b := &s.batch
 	lastRow := r.done+n == len(r.ids)
 	if r.Score == nil && lastRow {
-		row, err := r.row(s.cfg.Vocab)
+		row, err := s.room(r)
 		if err != nil {
 			r.fail(err)
 			return
@@ -166,9 +172,20 @@ func (s *Scheduler) want(r *Request, row int, logits []float32) {
 	s.owners = append(s.owners, r)
 }
 
-// row is where the logits of the next token go.
+// room is where the logits of the next token go; none if only the best are wanted.
+func (s *Scheduler) room(r *Request) ([]float32, error) {
+	if s.best.on && r.narrow {
+		return nil, nil
+	}
+	return r.row(s.cfg.Vocab)
+}
+
+// row has room for all logits of the next token.
 func (r *Request) row(vocab int) ([]float32, error) {
 	if r.frame == nil {
+		if r.logits == nil {
+			r.logits = make([]float32, vocab)
+		}
 		return r.logits, nil
 	}
 	row, err := r.frame.Frame(r.id, vocab)
@@ -195,7 +212,10 @@ func (s *Scheduler) run() error {
 	if len(s.picked) == 1 {
 		ctx = s.picked[0].ctx
 	}
-	return s.cfg.Exec.Run(ctx, &s.batch, s.rows)
+	if s.best.on {
+		return s.runBest(ctx)
+	}
+	return s.exec.Run(ctx, &s.batch, s.rows)
 }
 
 // fail ends the requests of a batch that could not be run.
@@ -204,9 +224,8 @@ func (s *Scheduler) fail(err error) {
 		return // closing: shutdown says so
 	}
 	if errors.Is(err, backend.ErrWeightsLost) || errors.Is(err, backend.ErrDeviceLost) {
-		s.mu.Lock()
-		s.lost = err
-		s.mu.Unlock()
+		s.lose(err)
+		return
 	}
 	for _, r := range s.picked {
 		if r.ctx.Err() == nil {
@@ -230,7 +249,7 @@ func (s *Scheduler) deliver() {
 			s.deliverScore(r, int(s.batch.Pos[s.batch.LogitRows[i]]), s.rows[i])
 			continue
 		}
-		s.deliverToken(r, s.rows[i])
+		s.deliverToken(r, i)
 	}
 }
 
@@ -245,11 +264,11 @@ func (s *Scheduler) deliverScore(r *Request, pos int, logits []float32) {
 }
 
 // deliverToken samples a token of r, sends it, and ends r if it was the last.
-func (s *Scheduler) deliverToken(r *Request, logits []float32) {
+func (s *Scheduler) deliverToken(r *Request, i int) {
 	if r.first.IsZero() {
 		r.first = time.Now()
 	}
-	id, err := r.choose(logits)
+	id, err := s.choose(r, i)
 	if err != nil {
 		r.fail(err)
 		return
@@ -266,29 +285,15 @@ func (s *Scheduler) deliverToken(r *Request, logits []float32) {
 	}
 }
 
-// choose runs the sampling chain: log-probabilities of the model's own
-// distribution, penalties and bias, processors in order, then the draw.
-func (r *Request) choose(logits []float32) (int32, error) {
-	r.chain.Begin(logits)
-	r.chain.Adjust(logits, r.ids)
-	id := int32(-1)
-	for _, p := range r.Processors {
-		var err error
-		if id, err = p.Process(r.id, r.ids, logits); err != nil {
-			return 0, fmt.Errorf("processor %s: %w", p.Name(), err)
-		}
-		if int(id) >= len(logits) {
-			return 0, fmt.Errorf("processor %s picked token %d, the vocabulary has %d", p.Name(), id, len(logits))
-		}
-		if id >= 0 {
-			break
-		}
+// choose picks r's next token from row i and tells the processors.
+func (s *Scheduler) choose(r *Request, i int) (id int32, err error) {
+	if s.rows[i] == nil {
+		id, err = s.chooseBest(r, i)
+	} else {
+		id, err = r.chooseFrom(s.rows[i])
 	}
-	if id < 0 {
-		var err error
-		if id, err = r.chain.Pick(logits, uint64(len(r.ids)-len(r.Prompt))); err != nil {
-			return 0, err
-		}
+	if err != nil {
+		return 0, err
 	}
 	r.chosen[0] = id
 	for _, p := range r.Processors {
@@ -298,6 +303,34 @@ func (r *Request) choose(logits []float32) (int32, error) {
 	}
 	return id, nil
 }
+
+// chooseFrom runs the sampling chain: log-probabilities of the model's own
+// distribution, penalties and bias, processors in order, then the draw.
+func (r *Request) chooseFrom(logits []float32) (int32, error) {
+	r.chain.Begin(logits)
+	r.chain.Adjust(logits, r.ids)
+	for _, p := range r.Processors {
+		id, err := p.Process(r.id, r.ids, logits)
+		if err != nil {
+			return 0, fmt.Errorf("processor %s: %w", p.Name(), err)
+		}
+		if id >= 0 {
+			return id, picked(p, id, len(logits))
+		}
+	}
+	return r.chain.Pick(logits, r.step())
+}
+
+// picked checks a token a processor chose.
+func picked(p Processor, id int32, vocab int) error {
+	if int(id) >= vocab {
+		return fmt.Errorf("processor %s picked token %d, the vocabulary has %d", p.Name(), id, vocab)
+	}
+	return nil
+}
+
+// step numbers the choices of a request.
+func (r *Request) step() uint64 { return uint64(len(r.ids) - len(r.Prompt)) }
 
 func (s *Scheduler) index(r *Request) int {
 	for i, a := range s.active {

@@ -24,6 +24,14 @@ type Framer interface {
 	Frame(seq uint64, vocab int) ([]float32, error)
 }
 
+// Chooser is a Processor that can do with the most likely tokens; see
+// sandwarp.TopProcessor, which it mirrors.
+type Chooser interface {
+	Processor
+	Top(seq uint64) int
+	ProcessTop(seq uint64, history, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error)
+}
+
 // Cache is what is kept of a sequence between requests: its ids and the KV pages
 // that hold their keys and values. An idle cache may lose its pages when others
 // need them; the ids are then run again. The zero value is empty.
@@ -67,7 +75,12 @@ type Request struct {
 	chain  *sample.Chain
 	frame  Framer
 	logits []float32
-	chosen [1]int32 // what Accept is shown
+	narrow bool    // the best logits may do
+	top    Chooser // the processor, if it is narrow and has one
+	all    func() ([]float32, error)
+	at     int       // the row all fetches
+	wide   []float32 // what it fetched
+	chosen [1]int32  // what Accept is shown
 	reason Reason
 	err    error
 	cached int // ids found in Cache

@@ -41,6 +41,10 @@ type Config struct {
 	// MaxQueue is the number of requests that may wait, beyond those for which
 	// there is a place; 0 for 1,024.
 	MaxQueue int
+	// Replace, if set, is called when the device of Exec was lost and returns
+	// what takes its place, with the same Limits and vocabulary. It runs on the
+	// scheduler's goroutine, which uses the old executable no more.
+	Replace func(lost error) (backend.Executable, error)
 }
 
 // Scheduler is safe for concurrent use.
@@ -61,6 +65,9 @@ type Scheduler struct {
 	running int // len(active), for Load
 
 	// The schedule, owned by the goroutine.
+	exec   backend.Executable
+	best   bestLogits // what exec hands out instead of all logits, if it can
+	copied error      // why a page could not be copied
 	active []*Request
 	batch  backend.Batch
 	rows   [][]float32 // logits of each LogitRow
@@ -98,6 +105,7 @@ func New(cfg Config) *Scheduler {
 		rows: make([][]float32, 0, lim.MaxLogit), owners: make([]*Request, 0, lim.MaxLogit),
 		picked: make([]*Request, 0, lim.MaxSeqs), counts: make([]int, 0, lim.MaxSeqs),
 	}
+	s.use(cfg.Exec)
 	go s.loop()
 	return s
 }
@@ -254,9 +262,10 @@ func (s *Scheduler) claimLocked(r *Request) bool {
 	}
 	cp, shared, err := s.pool.Reserve(&c.table, r.positions())
 	if err == nil && shared {
-		err = s.cfg.Exec.CopyPage(cp.Dst, cp.Src)
+		err = s.exec.CopyPage(cp.Dst, cp.Src)
 	}
 	if err != nil {
+		s.copied = err
 		r.fail(err)
 	}
 	c.ids = c.ids[:keep]
@@ -317,9 +326,7 @@ func (s *Scheduler) open(r *Request) error {
 			r.frame = f
 		}
 	}
-	if r.frame == nil {
-		r.logits = make([]float32, s.cfg.Vocab)
-	}
+	s.narrow(r)
 	return nil
 }
 

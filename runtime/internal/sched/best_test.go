@@ -1,0 +1,211 @@
+package sched
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/runtime/internal/sample"
+)
+
+// topToy is a toy that keeps its logits to itself and hands out the best.
+type topToy struct {
+	*toy
+	logits  [][]float32
+	ran     int
+	fetched atomic.Int64
+}
+
+func (e *topToy) MaxCandidates() int { return toyVocab - 5 }
+
+func (e *topToy) RunTop(ctx context.Context, b *backend.Batch, k int, out []backend.TopLogits) error {
+	for len(e.logits) < len(b.LogitRows) {
+		e.logits = append(e.logits, make([]float32, toyVocab))
+	}
+	e.ran++
+	if err := e.Run(ctx, b, e.logits[:len(b.LogitRows)]); err != nil {
+		return err
+	}
+	for i := range out {
+		row := e.logits[i]
+		ids := make([]int32, toyVocab)
+		sum := 0.0
+		for j := range ids {
+			ids[j] = int32(j)
+			sum += math.Exp(float64(row[j]))
+		}
+		slices.SortStableFunc(ids, func(a, b int32) int {
+			switch {
+			case row[a] > row[b]:
+				return -1
+			case row[a] < row[b]:
+				return 1
+			}
+			return 0
+		})
+		o := &out[i]
+		o.IDs, o.Logits, o.LogSumExp = append(o.IDs[:0], ids[:k]...), o.Logits[:0], float32(math.Log(sum))
+		for _, id := range o.IDs {
+			o.Logits = append(o.Logits, row[id])
+		}
+	}
+	return nil
+}
+
+func (e *topToy) Full(i int, logits []float32) error {
+	e.fetched.Add(1)
+	copy(logits, e.logits[i])
+	return nil
+}
+
+// chooser keeps the better half of what it sees, or looks at all logits.
+type chooser struct {
+	faulty
+	wide bool
+	pick int32
+}
+
+func (c chooser) Top(uint64) int { return 8 }
+
+func (c chooser) Process(seq uint64, history []int32, logits []float32) (int32, error) {
+	ids := make([]int32, len(logits))
+	for i := range ids {
+		ids[i] = int32(i)
+	}
+	slices.SortStableFunc(ids, func(a, b int32) int {
+		if logits[a] > logits[b] {
+			return -1
+		} else if logits[a] < logits[b] {
+			return 1
+		}
+		return 0
+	})
+	keep := 4
+	if c.wide {
+		keep = 6
+	}
+	for _, id := range ids[keep:] {
+		logits[id] = float32(math.Inf(-1))
+	}
+	return c.pick, nil
+}
+
+func (c chooser) ProcessTop(seq uint64, history, ids []int32, logits []float32, all func() ([]float32, error)) (int, int32, error) {
+	if c.at == "ProcessTop" {
+		return 0, -1, errors.New("out of order")
+	}
+	if c.wide {
+		row, err := all()
+		if err != nil {
+			return 0, -1, err
+		}
+		pick, err := c.Process(seq, history, row)
+		return -1, pick, err
+	}
+	return 4, c.pick, nil
+}
+
+// TestBestLogitsChooseAlike runs requests of every kind together on an executable
+// that hands out the best logits only, and on one that hands out all.
+func TestBestLogitsChooseAlike(t *testing.T) {
+	params := []sample.Params{
+		{}, {Temperature: 1, TopK: 3, Seed: 4}, {Temperature: 1, TopK: 40, Seed: 5}, {Temperature: 0.3, MinP: 0.4, Seed: 6},
+		{Temperature: 1, Seed: 7}, {RepetitionPenalty: 1.5, TopK: 2, Temperature: 2}, {Bias: map[int32]float32{3: 5}},
+		{Logprobs: true, TopLogprobs: 2}, {RepetitionPenalty: 0.5},
+	}
+	procs := [][]Processor{nil, {chooser{pick: -1}}, {chooser{pick: -1, wide: true}}, {chooser{pick: 3}}, {chooser{pick: -1}, chooser{pick: -1, wide: true}}}
+	run := func(t *testing.T, best bool) (answers [][]int32, e *topToy) {
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) {
+			e = &topToy{toy: base}
+			if best {
+				c.Exec = e
+			}
+		})
+		var all []*Request
+		for i, p := range params {
+			for j, list := range procs {
+				r := &Request{Cache: &Cache{}, Prompt: prompt(5+i, j), MaxTokens: 12, Sample: p, Processors: list}
+				if err := s.Submit(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, r)
+			}
+		}
+		for _, r := range all {
+			answers = append(answers, drain(r))
+			if _, _, err := r.Ended(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return answers, e
+	}
+	bubble(t, func(t *testing.T) {
+		want, _ := run(t, false)
+		got, e := run(t, true)
+		for i := range want {
+			if !slices.Equal(got[i], want[i]) {
+				t.Errorf("settings %d, processors %d: %v, want %v", i/len(procs), i%len(procs), got[i], want[i])
+			}
+		}
+		if n := e.fetched.Load(); e.ran == 0 || n == 0 || n >= int64(len(want)*12) {
+			t.Errorf("%d rows fetched whole in %d runs", n, e.ran)
+		}
+	})
+}
+
+// TestScoringBesideBestLogits needs all logits of all its rows.
+func TestScoringBesideBestLogits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) { c.Exec = &topToy{toy: base} })
+		plain := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 20}
+		rows := 0
+		score := &Request{Cache: &Cache{}, Prompt: prompt(30, 2), Score: func(pos int, logits []float32) error {
+			if pos != rows || len(logits) != toyVocab {
+				return fmt.Errorf("position %d of %d logits", pos, len(logits))
+			}
+			rows++
+			return nil
+		}}
+		for _, r := range []*Request{plain, score} {
+			if err := s.Submit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := drain(plain); !slices.Equal(got, alone(plain.Prompt, 20, plain.Sample, nil)) {
+			t.Errorf("%v", got)
+		}
+		drain(score)
+		if _, _, err := score.Ended(); err != nil || rows != 30 {
+			t.Errorf("%d rows, %v", rows, err)
+		}
+	})
+}
+
+// TestChooserFailsAlone is TestFailingProcessorFailsAlone for ProcessTop.
+func TestChooserFailsAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) { c.Exec = &topToy{toy: base} })
+		good := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 20}
+		bad := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 20, Processors: []Processor{chooser{faulty: faulty{"ProcessTop"}}}}
+		far := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 20, Processors: []Processor{chooser{pick: toyVocab}}}
+		for _, r := range []*Request{good, bad, far} {
+			if err := s.Submit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := drain(good); !slices.Equal(got, alone(good.Prompt, 20, good.Sample, nil)) {
+			t.Errorf("%v", got)
+		}
+		for _, r := range []*Request{bad, far} {
+			drain(r)
+			if _, _, err := r.Ended(); err == nil {
+				t.Error("a broken processor went unnoticed")
+			}
+		}
+	})
+}
