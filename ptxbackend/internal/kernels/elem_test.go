@@ -117,4 +117,3 @@ func TestElemInPlace(t *testing.T) {
 		near(t, "x+y", r.f32(px, 600), goElem(c, 2, nil, x, y), 1e-9, 0x1p-24)
 	})
 }
-
