@@ -27,6 +27,7 @@ const (
 type Arg struct {
 	Kind ArgKind
 	Not  bool
+	Hex  bool // writes an immediate in base 16
 	Type Type // of an immediate
 	Reg  Reg
 	Imm  uint64
@@ -56,6 +57,12 @@ type Param struct {
 // Bytes is the parameter's size.
 func (p Param) Bytes() int { return p.Type.Bytes() * max(1, p.Count) }
 
+// end is where a parameter ends that comes after start bytes of others.
+func (p Param) end(start int) int {
+	align := max(p.Align, p.Type.Bytes(), 1)
+	return (start+align-1)/align*align + p.Bytes()
+}
+
 // Var is a variable in shared or constant memory.
 type Var struct {
 	Name  string
@@ -74,9 +81,12 @@ type Kernel struct {
 	Body    []Instr
 	Threads int // of a block, exactly (.reqntid); 0 leaves it open
 	MinCTAs int // blocks per multiprocessor to allocate registers for (.minnctapersm); 0 leaves it open
+
+	MaxThreads int // at most so many threads of a block (.maxntid); 0 leaves it open
 }
 
-// Module is a file of kernels.
+// Module is a file of kernels. A variable outside a kernel (Const, or Shared of
+// the launch's size) that several kernels have under one name is one variable.
 type Module struct {
 	Target  Target
 	Kernels []*Kernel
@@ -86,10 +96,8 @@ type Module struct {
 // and the block's size.
 func (k *Kernel) ParamOffsets() (offsets []int, size int) {
 	for _, p := range k.Params {
-		align := max(p.Align, p.Type.Bytes())
-		size = (size + align - 1) / align * align
-		offsets = append(offsets, size)
-		size += p.Bytes()
+		size = p.end(size)
+		offsets = append(offsets, size-p.Bytes())
 	}
 	return offsets, size
 }
@@ -100,7 +108,8 @@ func (k *Kernel) SharedBytes() int {
 	n := 0
 	for _, v := range k.Vars {
 		if v.Space == Shared && v.Bytes > 0 {
-			n = (n+v.Align-1)/v.Align*v.Align + v.Bytes
+			align := max(v.Align, 1)
+			n = (n+align-1)/align*align + v.Bytes
 		}
 	}
 	return n

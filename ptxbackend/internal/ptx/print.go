@@ -21,16 +21,20 @@ var classes = []struct {
 func (m *Module) String() string {
 	var w strings.Builder
 	fmt.Fprintf(&w, ".version %d.%d\n.target %s\n.address_size 64\n", m.Target.Version/10, m.Target.Version%10, m.Target.Arch)
+	declared := map[string]bool{}
 	for _, k := range m.Kernels {
 		w.WriteString("\n")
-		k.print(&w)
+		k.print(&w, declared)
 	}
 	return w.String()
 }
 
-func (k *Kernel) print(w *strings.Builder) {
+// print writes a kernel and its variables, but for those outside it that others
+// have declared.
+func (k *Kernel) print(w *strings.Builder, declared map[string]bool) {
 	for _, v := range k.Vars {
-		if v.Space == Const || v.Bytes == 0 {
+		if (v.Space == Const || v.Bytes == 0) && !declared[v.Name] {
+			declared[v.Name] = true
 			printVar(w, "", v)
 		}
 	}
@@ -55,6 +59,9 @@ func (k *Kernel) print(w *strings.Builder) {
 	w.WriteString("\n)\n")
 	if k.Threads > 0 {
 		fmt.Fprintf(w, ".reqntid %d, 1, 1\n", k.Threads)
+	}
+	if k.MaxThreads > 0 {
+		fmt.Fprintf(w, ".maxntid %d, 1, 1\n", k.MaxThreads)
 	}
 	if k.MinCTAs > 0 {
 		fmt.Fprintf(w, ".minnctapersm %d\n", k.MinCTAs)
@@ -191,9 +198,9 @@ func printImm(w *strings.Builder, a *Arg) {
 		fmt.Fprintf(w, "0f%08X", uint32(a.Imm))
 	case a.Type == F64:
 		fmt.Fprintf(w, "0d%016X", a.Imm)
-	case a.Type.Float():
+	case a.Hex || a.Type.Float():
 		fmt.Fprintf(w, "0x%X", a.Imm)
-	case a.Type == S64, a.Type == S32, a.Type == S16:
+	case a.Type == S64, a.Type == S32, a.Type == S16, a.Type == S8:
 		fmt.Fprintf(w, "%d", int64(a.Imm))
 	default:
 		fmt.Fprintf(w, "%d", a.Imm)
