@@ -34,6 +34,22 @@ type LogitFramer interface {
 	Frame(seq uint64, vocab int) ([]float32, error)
 }
 
+// TopProcessor is a LogitProcessor that can do with the most likely tokens. Where
+// the logits are on a GPU they then stay there, unless the request has another
+// processor, penalties, or sampling settings that need them all; then Process is
+// called as ever.
+type TopProcessor interface {
+	LogitProcessor
+	// Top is how many of the most likely tokens it wants to see; 0 for all.
+	Top(seq uint64) int
+	// ProcessTop is Process for the tokens ids (best first) of vocab, whose
+	// logits are logits. It says what it has done: n == 0 for nothing, n > 0 that the first
+	// n of ids and logits, which it may have edited, are the only tokens left,
+	// n < 0 that it has called all, which returns the logits of the whole
+	// vocabulary (the row of Frame, if it has that), and edited those.
+	ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error)
+}
+
 // Tokenizer turns text into token ids and back. It is safe for concurrent use.
 type Tokenizer interface {
 	// Encode appends the ids of text to dst. With special, the text forms of

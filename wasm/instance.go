@@ -35,6 +35,7 @@ type instance struct {
 	seed, clock, step uint64
 
 	top    []candidate // of op_topk and candidates frames
+	seen   []uint64    // scratch of takeBack: a bit for each token, zero between calls
 	ids    []int32     // of op_penalty
 	backup []float32   // of a dense row, to undo a failed guest's work
 

@@ -14,6 +14,7 @@ import (
 var (
 	_ sandwarp.LogitProcessor = (*wasm.Plugin)(nil)
 	_ sandwarp.LogitFramer    = (*wasm.Plugin)(nil)
+	_ sandwarp.TopProcessor   = (*wasm.Plugin)(nil)
 	_ sandwarp.Tokenizer      = (*wasm.Plugin)(nil)
 	_ sandwarp.Filter         = (*wasm.Plugin)(nil)
 )

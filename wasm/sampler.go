@@ -148,14 +148,31 @@ func (in *instance) logits(slot uint32) []float32 {
 
 // process runs the guest on one row.
 func (s *sequence) process(history []int32, logits []float32) (int32, *Fault) {
+	row, f := s.begin(history, uint32(len(logits)))
+	if f != nil {
+		return -1, f
+	}
+	backup, inPlace := s.present(row, logits)
+	pick := int32(-1)
+	if f = s.in.sample(); f == nil {
+		pick, f = s.outcome(row, logits, backup, inPlace)
+	}
+	if f != nil && inPlace {
+		copy(logits, backup)
+	}
+	return pick, f
+}
+
+// begin fills in the frame's header, history and row.
+func (s *sequence) begin(history []int32, vocab uint32) (abi.Row, *Fault) {
 	in := s.in
 	if f := s.ensure(); f != nil {
-		return -1, f
+		return nil, f
 	}
-	if f := in.window(uint32(len(logits))); f != nil {
-		return -1, f
+	if f := in.window(vocab); f != nil {
+		return nil, f
 	}
-	l, p := in.layout, in.p
+	l := in.layout
 	in.step++
 	l.PutHeader(abi.Header(in.part(0, abi.HeaderSize)), s.slot, 1, in.step)
 	seed := mix(s.seed + uint64(len(history)))
@@ -166,21 +183,19 @@ func (s *sequence) process(history []int32, logits []float32) (int32, *Fault) {
 	}
 	row := abi.Row(in.part(l.RowOff(s.slot), abi.RowSize))
 	row.Begin(s.id, uint32(len(history)), seed, l.HistOff(s.slot), histN, 0)
-	backup, inPlace := s.present(row, logits)
+	return row, nil
+}
+
+// sample calls the guest.
+func (in *instance) sample() *Fault {
+	p := in.p
 	in.stack[0] = 1
 	f := in.call(in.fn.sample, abi.ExportSample, p.callFuel)
 	p.stats.fuel.Add(in.used(p.callFuel))
 	if f == nil {
 		f = in.code(abi.ExportSample)
 	}
-	pick := int32(-1)
-	if f == nil {
-		pick, f = s.outcome(row, logits, backup, inPlace)
-	}
-	if f != nil && inPlace {
-		copy(logits, backup)
-	}
-	return pick, f
+	return f
 }
 
 // present puts what the mode shows into the frame. For dense rows it says
@@ -238,7 +253,7 @@ func (s *sequence) outcome(row abi.Row, logits, backup []float32, inPlace bool) 
 	case choice == abi.ChoiceNone:
 		return -1, in.sane(logits)
 	case choice == abi.ChoicePick:
-		return s.picked(row, logits)
+		return s.picked(row, len(logits))
 	case choice == abi.ChoiceEdit && mode == abi.ModeDense:
 		edited := in.logits(s.slot)
 		if f := in.sane(edited); f != nil {
@@ -263,10 +278,10 @@ func (s *sequence) outcome(row abi.Row, logits, backup []float32, inPlace bool) 
 	return -1, in.fault(abi.ExportSample, ReasonResult, "choice %d is not allowed in mode %s", choice, mode)
 }
 
-func (s *sequence) picked(row abi.Row, logits []float32) (int32, *Fault) {
+func (s *sequence) picked(row abi.Row, vocab int) (int32, *Fault) {
 	t := row.Token()
-	if t < 0 || int(t) >= len(logits) {
-		return -1, s.in.fault(abi.ExportSample, ReasonResult, "picked token %d, the vocabulary has %d", t, len(logits))
+	if t < 0 || int(t) >= vocab {
+		return -1, s.in.fault(abi.ExportSample, ReasonResult, "picked token %d, the vocabulary has %d", t, vocab)
 	}
 	return t, nil
 }
@@ -326,33 +341,42 @@ func (s *sequence) biases(row abi.Row, logits []float32) (abi.Candidates, *Fault
 // scatter writes the guest's candidates back; the other tokens are excluded
 // unless kept.
 func (s *sequence) scatter(row abi.Row, logits []float32, keep bool) *Fault {
+	c, n, f := s.candidates(row, len(logits), keep)
+	if f != nil {
+		return f
+	}
+	if !keep {
+		exclude(logits)
+	}
+	for i := range n {
+		logits[c.ID(i)] = c.Logit(i)
+	}
+	return nil
+}
+
+// candidates checks the list the guest left behind.
+func (s *sequence) candidates(row abi.Row, vocab int, keep bool) (abi.Candidates, int, *Fault) {
 	in, l := s.in, s.in.layout
 	n := row.CandN()
 	if n > l.Candidates || n == 0 {
-		return in.fault(abi.ExportSample, ReasonResult, "%d candidates, 1 to %d allowed", n, l.Candidates)
+		return nil, 0, in.fault(abi.ExportSample, ReasonResult, "%d candidates, 1 to %d allowed", n, l.Candidates)
 	}
 	c := abi.Candidates(in.part(l.CandOff(s.slot), n*abi.CandidateSize))
 	some := keep
 	for i := range int(n) {
 		id, v := c.ID(i), c.Logit(i)
-		if id < 0 || int(id) >= len(logits) {
-			return in.fault(abi.ExportSample, ReasonResult, "candidate %d is token %d, the vocabulary has %d", i, id, len(logits))
+		if id < 0 || int(id) >= vocab {
+			return nil, 0, in.fault(abi.ExportSample, ReasonResult, "candidate %d is token %d, the vocabulary has %d", i, id, vocab)
 		}
 		if !(v <= math.MaxFloat32) {
-			return in.fault(abi.ExportSample, ReasonResult, "candidate %d has logit %v", i, v)
+			return nil, 0, in.fault(abi.ExportSample, ReasonResult, "candidate %d has logit %v", i, v)
 		}
 		some = some || v >= lowest
 	}
 	if !some {
-		return in.fault(abi.ExportSample, ReasonResult, "every token is excluded")
+		return nil, 0, in.fault(abi.ExportSample, ReasonResult, "every token is excluded")
 	}
-	if !keep {
-		exclude(logits)
-	}
-	for i := range int(n) {
-		logits[c.ID(i)] = c.Logit(i)
-	}
-	return nil
+	return c, int(n), nil
 }
 
 // mask applies the guest's mask.

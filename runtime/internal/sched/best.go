@@ -92,7 +92,7 @@ func (s *Scheduler) chooseBest(r *Request, i int) (int32, error) {
 	r.chain.BeginTop(sample.Top{IDs: best.IDs, Logits: best.Logits}, float64(best.LogSumExp))
 	top := r.chain.AdjustTop(best.IDs, best.Logits, vocab, r.ids)
 	if r.top != nil {
-		n, pick, err := r.top.ProcessTop(r.id, r.ids, top.IDs, top.Logits, r.all)
+		n, pick, err := r.top.ProcessTop(r.id, r.ids, vocab, top.IDs, top.Logits, r.all)
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("processor %s: %w", r.top.Name(), err)

@@ -95,7 +95,7 @@ func (c chooser) Process(seq uint64, history []int32, logits []float32) (int32, 
 	return c.pick, nil
 }
 
-func (c chooser) ProcessTop(seq uint64, history, ids []int32, logits []float32, all func() ([]float32, error)) (int, int32, error) {
+func (c chooser) ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (int, int32, error) {
 	if c.at == "ProcessTop" {
 		return 0, -1, errors.New("out of order")
 	}

@@ -29,7 +29,7 @@ type Framer interface {
 type Chooser interface {
 	Processor
 	Top(seq uint64) int
-	ProcessTop(seq uint64, history, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error)
+	ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error)
 }
 
 // Cache is what is kept of a sequence between requests: its ids and the KV pages

@@ -1,0 +1,115 @@
+package wasm
+
+import (
+	"fmt"
+
+	"github.com/sandwarp/sandwarp/abi"
+)
+
+// Top is how many of the most likely tokens the plugin sees; 0 if it sees all
+// logits, or none. Only for a plugin with a Top there is ProcessTop.
+func (p *Plugin) Top(uint64) int {
+	if p.manifest.Mode != abi.ModeCandidates {
+		return 0
+	}
+	return int(p.k)
+}
+
+// ProcessTop is Process for a sampler in mode candidates, given the most likely of
+// vocab tokens (best first) instead of all: logits that lie on a GPU stay there. It
+// returns how many of ids and logits remain, 0 if nothing has changed, -1 if what
+// the plugin did needs all logits: then it was done to those that all returned. If
+// the plugin fails and OnFault is open, nothing has changed.
+func (p *Plugin) ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error) {
+	s, err := p.lookup(abi.KindSampler, seq)
+	if err != nil {
+		return 0, -1, err
+	}
+	if p.Top(seq) == 0 {
+		return 0, -1, fmt.Errorf("plugin %s: ProcessTop in mode %s", p.name, p.manifest.Mode)
+	}
+	if vocab <= 0 || vocab > abi.MaxVocab || len(ids) != len(logits) || len(ids) > vocab {
+		return 0, -1, fmt.Errorf("plugin %s: %d tokens and %d logits of %d", p.name, len(ids), len(logits), vocab)
+	}
+	in := s.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err := in.oneVocab(vocab); err != nil {
+		return 0, -1, err
+	}
+	if f := p.ready(abi.ExportSample); f != nil {
+		return 0, -1, p.give(f)
+	}
+	start, timed := p.stats.begin()
+	n, pick, f, err := s.processTop(history, vocab, ids, logits, all)
+	if timed {
+		p.stats.end(start)
+	}
+	p.settle(in, f)
+	if f != nil {
+		return 0, -1, p.give(f)
+	}
+	return n, pick, err
+}
+
+// processTop runs the guest on the best tokens of a row. err is that of all.
+func (s *sequence) processTop(history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, f *Fault, err error) {
+	in := s.in
+	row, f := s.begin(history, uint32(vocab))
+	if f != nil {
+		return 0, -1, f, nil
+	}
+	c := abi.Candidates(in.part(in.layout.CandOff(s.slot), in.layout.Candidates*abi.CandidateSize))
+	shown := 0
+	for shown < len(ids) && shown < int(in.layout.Candidates) && logits[shown] >= lowest {
+		c.Set(shown, ids[shown], logits[shown])
+		shown++
+	}
+	row.SetCandN(uint32(shown))
+	if f = in.sample(); f != nil {
+		return 0, -1, f, nil
+	}
+	switch choice := row.Action(); choice {
+	case abi.ChoiceNone:
+		return 0, -1, nil, nil
+	case abi.ChoicePick:
+		pick, f = s.picked(row, vocab)
+		return 0, pick, f, nil
+	case abi.ChoiceEdit:
+		if n, f = s.takeBack(row, vocab, ids, logits); f != nil || n > 0 {
+			return n, -1, f, nil
+		}
+	}
+	wide, err := all()
+	if err != nil {
+		return 0, -1, nil, err
+	}
+	_, f = s.outcome(row, wide, nil, false)
+	return -1, -1, f, nil
+}
+
+// takeBack writes the guest's list to ids and logits and returns its length; of a
+// token that is listed twice the last counts. 0 says that there is no room.
+func (s *sequence) takeBack(row abi.Row, vocab int, ids []int32, logits []float32) (int, *Fault) {
+	c, n, f := s.candidates(row, vocab, false)
+	if f != nil || n > len(ids) {
+		return 0, f
+	}
+	in := s.in
+	if len(in.seen) < (vocab+63)/64 {
+		in.seen = make([]uint64, (vocab+63)/64)
+	}
+	kept := 0
+	for i := n - 1; i >= 0; i-- {
+		id := c.ID(i)
+		if word, bit := &in.seen[id/64], uint64(1)<<(id%64); *word&bit == 0 {
+			*word |= bit
+			ids[kept], logits[kept] = id, c.Logit(i)
+			kept++
+		}
+	}
+	for _, id := range ids[:kept] {
+		in.seen[id/64] = 0
+	}
+	return kept, nil
+}
