@@ -30,7 +30,8 @@ var (
 	// ErrWeightsLost: the mapped model file changed or was truncated. The Model
 	// is of no more use.
 	ErrWeightsLost = backend.ErrWeightsLost
-	// ErrDeviceLost: the GPU is gone.
+	// ErrDeviceLost: the GPU is gone, and with it what was being generated. The
+	// Model goes on on the CPU: try again.
 	ErrDeviceLost = backend.ErrDeviceLost
 	// ErrBlocked: a filter refused the prompt.
 	ErrBlocked = errors.New("a filter refused the prompt")

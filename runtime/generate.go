@@ -31,7 +31,7 @@ type generation struct {
 // validate checks options against the model.
 func (m *Model) validate(o *GenerateOptions) error {
 	params := sample.Params(o.SamplingParams)
-	if err := params.Validate(m.info.Vocabulary); err != nil {
+	if err := params.Validate(m.program.plan.Vocab); err != nil {
 		return fmt.Errorf("GenerateOptions.%w", err)
 	}
 	if o.MaxTokens < 0 {

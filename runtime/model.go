@@ -29,16 +29,18 @@ const (
 // goroutines share its weights, its KV cache and its steps.
 type Model struct {
 	file    *gguf.File
-	info    Info
-	backend backend.Backend
-	weights backend.Weights
-	exec    backend.Executable
+	program program
+	engine  *engine // owned by the scheduler's goroutine once that runs
+	pages   int     // of the KV cache
 	sched   *sched.Scheduler
 	text    *text
 	chat    *chat.Template
 	chatErr error // why chat is nil
 	context int
 	log     *slog.Logger
+
+	mu   sync.Mutex // guards info
+	info Info
 
 	closing sync.Once
 	closed  error
@@ -114,25 +116,16 @@ func (m *Model) load(ctx context.Context, o Options) error {
 	if err := m.readTemplate(o); err != nil {
 		return err
 	}
-	if m.backend, err = openBackend(o.Backend); err != nil {
-		return err
-	}
 	if m.context, err = contextLength(o, p.Context); err != nil {
 		return err
 	}
-	lim := limits(o, m.context)
-	p = plan.Fuse(p, m.backend.Supports)
-	weights, err := m.backend.Load(ctx, p, data, backend.LoadOptions{Progress: o.Progress})
-	if err != nil {
+	m.program = program{plan: p, data: data, options: o, context: m.context, pagesSet: o.CacheTokens > 0}
+	if m.engine, err = m.program.engine(ctx, m.log); err != nil {
 		return err
 	}
-	m.weights = weights
-	exec, err := m.backend.Compile(p, weights, lim)
-	if err != nil {
-		return err
-	}
-	m.exec = exec
-	m.sched = sched.New(sched.Config{Exec: m.exec, Limits: lim, Vocab: p.Vocab, MaxQueue: o.MaxQueue})
+	lim := m.engine.limits
+	m.pages = lim.Pages
+	m.sched = sched.New(sched.Config{Exec: m.engine.exec, Limits: lim, Vocab: p.Vocab, MaxQueue: o.MaxQueue, Replace: m.replace})
 	m.describe(p)
 	m.log.Info("model opened", "name", m.info.Name, "architecture", m.info.Architecture, "format", m.info.Format,
 		"parameters", m.info.Parameters, "backend", m.info.Backend, "context", m.info.Context)
@@ -157,13 +150,6 @@ func (m *Model) readTemplate(o Options) error {
 		m.log.Warn("chat template unusable", "error", m.chatErr)
 	}
 	return nil
-}
-
-func openBackend(name string) (backend.Backend, error) {
-	if name == "" {
-		name = "cpu"
-	}
-	return backend.Open(name)
 }
 
 // contextLength is the longest sequence: what is wanted, if the model was trained
@@ -208,7 +194,7 @@ func (m *Model) describe(p *plan.Plan) {
 	}
 	m.info = Info{
 		Name: name, Architecture: p.Arch, Layers: len(p.KV), Vocabulary: p.Vocab,
-		Trained: p.Context, Context: m.context, Backend: m.backend.Name(),
+		Trained: p.Context, Context: m.context, Backend: m.engine.backend.Name(),
 	}
 	bytes := map[tensor.DType]int{}
 	for _, w := range p.Weights {
@@ -247,8 +233,12 @@ func perToken(p *plan.Plan) (bytes, weights int64) {
 // Backends are the names Options.Backend accepts in this program.
 func Backends() []string { return backend.Names() }
 
-// Info describes the model.
-func (m *Model) Info() Info { return m.info }
+// Info describes the model. Backend can change when a device is lost.
+func (m *Model) Info() Info {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.info
+}
 
 // Load says how busy a Model is: requests Running and Waiting, and FreePages of
 // the Pages of its KV cache, each 64 tokens.
@@ -264,13 +254,10 @@ func (m *Model) Close() error {
 		if m.sched != nil {
 			m.sched.Close()
 		}
-		var errs []error
-		for _, c := range []interface{ Close() error }{m.exec, m.weights, m.backend} {
-			if c != nil {
-				errs = append(errs, c.Close())
-			}
+		if m.engine != nil {
+			m.closed = m.engine.Close()
 		}
-		m.closed = errors.Join(append(errs, m.file.Close())...)
+		m.closed = errors.Join(m.closed, m.file.Close())
 	})
 	return m.closed
 }

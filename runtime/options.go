@@ -10,8 +10,9 @@ import (
 
 // Options configure Open. The zero value serves most programs.
 type Options struct {
-	// Backend is the name of the backend to run on ("cpu"); "" takes the best
-	// one that is linked into the program.
+	// Backend is the name of the backend to run on: "cpu", or "ptx" for an NVIDIA
+	// GPU if the program imports package ptxbackend. "" takes the GPU where there
+	// is one and the model fits into its memory, and says to Logger why not.
 	Backend string
 	// Threads is the number of CPU workers; 0 means one per usable core.
 	Threads int
@@ -25,9 +26,9 @@ type Options struct {
 	MaxQueue int
 	// CacheTokens is the size of the KV cache in tokens, shared by all
 	// sequences and rounded up to pages of 64; memory is taken when first used.
-	// 0 means MaxSequences full contexts.
+	// 0 means MaxSequences full contexts, or as much of that as a GPU has room for.
 	CacheTokens int
-	// CacheF32 keeps keys and values in 32 instead of 16 bits.
+	// CacheF32 keeps keys and values in 32 instead of 16 bits; on the CPU only.
 	CacheF32 bool
 	// Tokenizer replaces the model's own.
 	Tokenizer Tokenizer
