@@ -31,6 +31,7 @@ var compilers = [plan.NumKinds]func(e *executable, s *plan.Step) step{
 	plan.Embed: newEmbed, plan.RMSNorm: newRMSNorm, plan.HeadNorm: newHeadNorm, plan.Linear: newLinear,
 	plan.Rope: newRope, plan.AppendKV: newAppendKV, plan.Attention: newAttention, plan.Add: newAdd,
 	plan.SiLUMul: newSiLUMul, plan.SelectRows: newSelectRows, plan.Logits: newLogits,
+	plan.Receive: newReceive, plan.Send: newSend,
 	plan.NormQKVRopeAppend: newQKV, plan.OutResidual: newOutResidual, plan.NormGateUpAct: newGateUp,
 	plan.DownResidual: newDownResidual, plan.LMHead: newLMHead,
 }
@@ -43,6 +44,7 @@ type executable struct {
 	steps   []step
 	crew    *crew
 	closed  bool
+	passes  int // width of Batch.Hidden
 
 	arena  *arena
 	values [][]float32 // (MaxRows, width) by value number - 1, see placeValues
@@ -75,7 +77,7 @@ func compile(p *plan.Plan, l *weights, lim backend.Limits) (*executable, error) 
 		lim.MaxRows > math.MaxInt32 || lim.Pages > math.MaxInt32/backend.PageTokens {
 		return nil, fmt.Errorf("cpubackend: limits %+v out of range", lim)
 	}
-	e := &executable{plan: p, weights: l, lim: lim}
+	e := &executable{plan: p, weights: l, lim: lim, passes: backend.Passes(p)}
 	if err := e.takeMemory(); err != nil {
 		_ = e.release()
 		return nil, err
@@ -164,6 +166,9 @@ func (e *executable) admit(ctx context.Context, b *backend.Batch, logits [][]flo
 	}
 	if len(logits) != len(b.LogitRows) {
 		return fmt.Errorf("cpubackend: room for %d rows of logits, %d are wanted", len(logits), len(b.LogitRows))
+	}
+	if want := e.passes * len(b.Tokens); len(b.Hidden) < want {
+		return fmt.Errorf("cpubackend: a batch with %d hidden values, the plan passes on %d", len(b.Hidden), want)
 	}
 	for i, l := range logits {
 		if len(l) != e.plan.Vocab {

@@ -224,3 +224,29 @@ func (s *selectRows) run(w *worker) {
 		copy(s.out[i*k:(i+1)*k], s.in[r*k:(r+1)*k])
 	}
 }
+
+// passing is Receive and Send: between a value and Batch.Hidden.
+type passing struct {
+	joined
+	value []float32
+	width int
+	sends bool
+}
+
+func newReceive(e *executable, s *plan.Step) step {
+	return &passing{value: e.value(s.Out[0]), width: e.width(s.Out[0])}
+}
+
+func newSend(e *executable, s *plan.Step) step {
+	return &passing{value: e.value(s.In[0]), width: e.width(s.In[0]), sends: true}
+}
+
+func (s *passing) run(w *worker) {
+	from, to := w.share(w.e.rows, 1)
+	mine, theirs := s.value[from*s.width:to*s.width], w.e.batch.Hidden[from*s.width:to*s.width]
+	if s.sends {
+		copy(theirs, mine)
+		return
+	}
+	copy(mine, theirs)
+}

@@ -82,6 +82,18 @@ type Limits struct {
 	Threads int
 }
 
+// Passes is the width of Batch.Hidden that a plan wants; 0 if it neither receives
+// nor sends.
+func Passes(p *plan.Plan) int {
+	if s := &p.Steps[0]; s.Kind == plan.Receive {
+		return p.ValueInfo(s.Out[0]).Width
+	}
+	if s := &p.Steps[len(p.Steps)-1]; s.Kind == plan.Send {
+		return p.ValueInfo(s.In[0]).Width
+	}
+	return 0
+}
+
 // Executable runs one plan.
 type Executable interface {
 	// Run executes the plan over the batch and fills logits[i] (vocab) for row
@@ -111,6 +123,9 @@ type Batch struct {
 	Tables [][]int32
 	// LogitRows lists the rows whose logits are wanted, ascending.
 	LogitRows []int32
+	// Hidden is the (rows, width) float32 matrix the parts of a split plan pass on:
+	// plan.Send fills it, plan.Receive reads it. Other plans leave it alone.
+	Hidden []float32
 }
 
 // Validate checks b against the limits and the vocabulary, so that a backend

@@ -24,6 +24,8 @@ var forms = [NumKinds]form{
 	SiLUMul:    {name: "SiLUMul", in: 2, out: 1},
 	SelectRows: {name: "SelectRows", in: 1, out: 1},
 	Logits:     {name: "Logits", in: 1, need: []Role{WMat}},
+	Receive:    {name: "Receive", out: 1},
+	Send:       {name: "Send", in: 1},
 
 	NormQKVRopeAppend: {name: "NormQKVRopeAppend", in: 1, out: 1, cache: true,
 		need: []Role{WNorm, WQ, WK, WV}, may: []Role{BQ, BK, BV, QNorm, KNorm}},
@@ -34,6 +36,9 @@ var forms = [NumKinds]form{
 }
 
 func (k Kind) valid() bool { return k > KindNone && k < NumKinds }
+
+// ends reports whether a step of this kind is the last of its plan.
+func (k Kind) ends() bool { return k == Logits || k == LMHead || k == Send }
 
 // Large reports whether the kind is one of those Fuse makes.
 func (k Kind) Large() bool { return k >= NormQKVRopeAppend && k < NumKinds }

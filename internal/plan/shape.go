@@ -147,6 +147,13 @@ func (p *Plan) infer(s *Step) (width int, selected bool, err error) {
 		if err = p.wantShape(s, WMat, p.Vocab, x.Width); err == nil && !x.Selected {
 			err = fmt.Errorf("%q has a row per token: select rows first", x.Name)
 		}
+	case Receive:
+		width = p.ValueInfo(s.Out[0]).Width
+	case Send:
+		width = 0
+		if x.Selected {
+			err = fmt.Errorf("%q has selected rows: a row per token is sent", x.Name)
+		}
 	default:
 		err = fmt.Errorf("not a fine step")
 	}

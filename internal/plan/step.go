@@ -36,6 +36,8 @@ const (
 	SiLUMul    // Out[0] = silu(In[0]) * In[1]
 	SelectRows // Out[0] = the rows of In[0] listed in Batch.LogitRows
 	Logits     // Linear whose output rows, one per selected row, are the caller's logits; W[WMat] (vocab, d)
+	Receive    // Out[0] (rows, d) = Batch.Hidden: begins the second part of a plan that was split
+	Send       // Batch.Hidden = In[0], no Out: ends the first part
 
 	// Large steps, made by Fuse.
 

@@ -8,8 +8,8 @@ import (
 // Validate checks everything a backend relies on: that each value is computed
 // once and before it is used, that widths, weight shapes and cache layers fit
 // together, that a layer's cache is appended to before it is attended over, that
-// a large step is what its Parts say, and that the plan ends in its only Logits
-// or LMHead. What the Builder and Fuse return has passed it. It does not panic on
+// a large step is what its Parts say, and that the plan ends in its only Logits,
+// LMHead or Send. What the Builder and Fuse return has passed it. It does not panic on
 // any plan.
 func (p *Plan) Validate() error {
 	if err := p.checkTables(); err != nil {
@@ -19,8 +19,11 @@ func (p *Plan) Validate() error {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		err := c.step(s)
-		if last := i == len(p.Steps)-1; err == nil && last != (s.Kind == Logits || s.Kind == LMHead) {
-			err = fmt.Errorf("a plan ends in its only Logits or LMHead")
+		if last := i == len(p.Steps)-1; err == nil && last != s.Kind.ends() {
+			err = fmt.Errorf("a plan ends in its only Logits, LMHead or Send")
+		}
+		if err == nil && s.Kind == Receive && i > 0 {
+			err = fmt.Errorf("only the first step receives")
 		}
 		if err != nil {
 			return fmt.Errorf("plan: step %d %v: %w", i, s.Kind, err)

@@ -47,6 +47,7 @@ func RunWith(t *testing.T, open func() backend.Backend, o Options) {
 		{"DecodeIsPrefill", testDecodeIsPrefill},
 		{"Threads", testThreads},
 		{"CopyPage", testCopyPage},
+		{"Split", testSplit},
 		{"NoLogits", testNoLogits},
 		{"BadBatches", testBadBatches},
 		{"BadLimits", testBadLimits},

@@ -18,6 +18,7 @@ type Env struct {
 	Seq       []int32 // (rows)
 	LogitRows []int32 // rows SelectRows keeps
 	Cache     *Cache
+	Hidden    [][]float64 // (rows, width): what Receive reads and Send writes
 	// Logits is set by Logits and LMHead: (len(LogitRows), vocab).
 	Logits [][]float64
 }
@@ -136,6 +137,10 @@ func (m *Machine) fine(s *plan.Step, in Values, env *Env) (Values, error) {
 		for _, r := range env.LogitRows {
 			out = append(out, x[r])
 		}
+	case plan.Receive:
+		out = env.Hidden
+	case plan.Send:
+		env.Hidden = x
 	case plan.Logits:
 		env.Logits = m.linear(x, s.W[plan.WMat], 0)
 	default:
