@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sort"
+	"strings"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/gguf"
@@ -15,12 +17,28 @@ import (
 // preferred are the backends Open tries when it is not told which, best first.
 var preferred = []string{"ptx", "cpu"}
 
-// engine is a model loaded into a backend.
+// engine is a model loaded into a backend, or split between two.
 type engine struct {
+	parts  []part // in the order of the layers
+	exec   backend.Executable
+	limits backend.Limits
+}
+
+// part is some layers of a model on one backend.
+type part struct {
 	backend backend.Backend
 	weights backend.Weights
 	exec    backend.Executable
-	limits  backend.Limits
+	layers  int
+}
+
+// name says what the engine runs on, "ptx", or "cpu+ptx" for a model that is split.
+func (e *engine) name() string {
+	names := make([]string, len(e.parts))
+	for i, p := range e.parts {
+		names[i] = p.backend.Name()
+	}
+	return strings.Join(names, "+")
 }
 
 // program is what an engine is made from: a plan as the model's code wrote it, and
@@ -34,15 +52,29 @@ type program struct {
 }
 
 // engine starts the backend Options.Backend names, or else the first of the
-// preferred ones that runs the model.
+// preferred ones that runs the model. What a device has no room for stays on the
+// CPU, in whole layers.
 func (p *program) engine(ctx context.Context, log *slog.Logger) (*engine, error) {
-	if p.options.Backend != "" {
-		return p.start(ctx, p.options.Backend)
+	names := []string{p.options.Backend}
+	if p.options.Backend == "" {
+		names = slices.DeleteFunc(slices.Clone(preferred), func(n string) bool { return !slices.Contains(backend.Names(), n) })
 	}
-	names := slices.DeleteFunc(slices.Clone(preferred), func(n string) bool { return !slices.Contains(backend.Names(), n) })
-	for i, name := range names {
+	if len(names) == 0 {
+		return nil, errors.New("no backend is linked into the program")
+	}
+	var errs []error
+	for _, name := range names {
 		e, err := p.start(ctx, name)
-		if err == nil || ctx.Err() != nil || i == len(names)-1 {
+		if errors.Is(err, backend.ErrNoMemory) {
+			log.Warn("model does not fit", "backend", name, "because", err)
+			var failed error
+			if e, failed = p.startSplit(ctx, name); failed == nil {
+				log.Info("model split", "cpu layers", e.parts[0].layers, name+" layers", e.parts[1].layers)
+				return e, nil
+			}
+			err = errors.Join(err, failed)
+		}
+		if err == nil || ctx.Err() != nil {
 			return e, err
 		}
 		level := slog.LevelWarn
@@ -50,45 +82,67 @@ func (p *program) engine(ctx context.Context, log *slog.Logger) (*engine, error)
 			level = slog.LevelInfo // most machines have none
 		}
 		log.Log(ctx, level, "backend not used", "backend", name, "because", err)
+		errs = append(errs, err)
 	}
-	return nil, errors.New("no backend is linked into the program")
+	return nil, errors.Join(errs...)
 }
 
-// start loads the program into one backend.
+// start loads the whole program into one backend.
 func (p *program) start(ctx context.Context, name string) (_ *engine, err error) {
-	if p.options.CacheF32 && name != "cpu" {
-		return nil, fmt.Errorf("backend %s: Options.CacheF32: only the cpu backend keeps keys and values in 32 bits", name)
-	}
 	e := &engine{limits: limits(p.options, p.context)}
 	defer func() {
 		if err != nil {
 			e.Close()
 		}
 	}()
-	if e.backend, err = backend.Open(name); err != nil {
-		return nil, err
-	}
-	fused := plan.Fuse(p.plan, e.backend.Supports)
-	if err := p.size(e, fused); err != nil {
-		return nil, err
-	}
-	weights, err := e.backend.Load(ctx, fused, p.data, backend.LoadOptions{Progress: p.options.Progress})
+	b, err := p.openBackend(e, name)
 	if err != nil {
 		return nil, err
 	}
-	e.weights = weights
-	exec, err := e.backend.Compile(fused, weights, e.limits)
-	if err != nil {
+	fused := plan.Fuse(p.plan, b.Supports)
+	if err := p.size(e, b, fused); err != nil {
 		return nil, err
 	}
-	e.exec = exec
+	if err := p.load(ctx, e, &e.parts[0], fused, p.data); err != nil {
+		return nil, err
+	}
+	e.exec = e.parts[0].exec
 	return e, nil
+}
+
+// openBackend begins a part of e.
+func (p *program) openBackend(e *engine, name string) (backend.Backend, error) {
+	if p.options.CacheF32 && name != "cpu" {
+		return nil, fmt.Errorf("backend %s: Options.CacheF32: only the cpu backend keeps keys and values in 32 bits", name)
+	}
+	b, err := backend.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	e.parts = append(e.parts, part{backend: b})
+	return b, nil
+}
+
+// load loads and compiles a part, whose plan is fused for its backend.
+func (p *program) load(ctx context.Context, e *engine, t *part, fused *plan.Plan, data [][]byte) error {
+	t.layers = len(fused.KV)
+	weights, err := t.backend.Load(ctx, fused, data, backend.LoadOptions{Progress: p.options.Progress})
+	if err != nil {
+		return err
+	}
+	t.weights = weights
+	exec, err := t.backend.Compile(fused, weights, e.limits)
+	if err != nil {
+		return err
+	}
+	t.exec = exec
+	return nil
 }
 
 // size asks a device with memory of its own whether everything fits. Unless the
 // options say how large the KV cache is to be, it may shrink to one whole context.
-func (p *program) size(e *engine, fused *plan.Plan) error {
-	sizer, ok := e.backend.(backend.Sizer)
+func (p *program) size(e *engine, b backend.Backend, fused *plan.Plan) error {
+	sizer, ok := b.(backend.Sizer)
 	if !ok {
 		return nil
 	}
@@ -102,17 +156,71 @@ func (p *program) size(e *engine, fused *plan.Plan) error {
 	}
 }
 
+// startSplit keeps the first layers on the CPU and loads as many of the last as fit
+// into the named backend, with the head. A KV cache nobody asked for is that of one
+// whole context.
+func (p *program) startSplit(ctx context.Context, name string) (_ *engine, err error) {
+	e := &engine{limits: limits(p.options, p.context)}
+	if !p.pagesSet {
+		e.limits.Pages = cachePages(p.context)
+	}
+	defer func() {
+		if err != nil {
+			e.Close()
+		}
+	}()
+	cpu, err := p.openBackend(e, "cpu")
+	if err != nil {
+		return nil, err
+	}
+	device, err := p.openBackend(e, name)
+	if err != nil {
+		return nil, err
+	}
+	sizer, ok := device.(backend.Sizer)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s cannot say how much fits", backend.ErrNoMemory, name)
+	}
+	var first, second plan.Part
+	last := len(p.plan.KV)
+	// cut is the least number of layers to keep for which the rest fits.
+	cut := 1 + sort.Search(last-1, func(i int) bool {
+		if first, second, err = plan.Split(p.plan, i+1); err != nil {
+			return false
+		}
+		return sizer.Fits(plan.Fuse(second.Plan, device.Supports), e.limits) == nil
+	})
+	if cut >= last {
+		return nil, errors.Join(fmt.Errorf("%w: %s has no room for a single layer", backend.ErrNoMemory, name), err)
+	}
+	if first, second, err = plan.Split(p.plan, cut); err != nil {
+		return nil, err
+	}
+	for i, s := range []plan.Part{first, second} {
+		data := make([][]byte, len(s.From))
+		for j, n := range s.From {
+			data[j] = p.data[n]
+		}
+		t := &e.parts[i]
+		if err = p.load(ctx, e, t, plan.Fuse(s.Plan, []backend.Backend{cpu, device}[i].Supports), data); err != nil {
+			return nil, err
+		}
+	}
+	e.exec = backend.Chain(e.parts[0].exec, e.parts[1].exec, e.limits.MaxRows, backend.Passes(first.Plan))
+	return e, nil
+}
+
 // Close gives back what the engine holds, in the order it needs.
 func (e *engine) Close() error {
 	var errs []error
-	if e.exec != nil {
-		errs = append(errs, e.exec.Close())
-	}
-	if e.weights != nil {
-		errs = append(errs, e.weights.Close())
-	}
-	if e.backend != nil {
-		errs = append(errs, e.backend.Close())
+	for _, p := range e.parts {
+		if p.exec != nil {
+			errs = append(errs, p.exec.Close())
+		}
+		if p.weights != nil {
+			errs = append(errs, p.weights.Close())
+		}
+		errs = append(errs, p.backend.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -120,7 +228,7 @@ func (e *engine) Close() error {
 // replace is called on the scheduler's goroutine when the device was lost. The
 // model goes on on the CPU.
 func (m *Model) replace(lost error) (backend.Executable, error) {
-	m.log.Error("device lost; going on on the cpu", "backend", m.engine.backend.Name(), "error", lost)
+	m.log.Error("device lost; going on on the cpu", "backend", m.engine.name(), "error", lost)
 	if err := m.engine.Close(); err != nil {
 		m.log.Warn("closing the lost device", "error", err)
 	}
@@ -137,7 +245,7 @@ func (m *Model) replace(lost error) (backend.Executable, error) {
 	}
 	m.engine = e
 	m.mu.Lock()
-	m.info.Backend = e.backend.Name()
+	m.info.Backend = e.name()
 	m.mu.Unlock()
 	return e.exec, nil
 }

@@ -23,6 +23,7 @@ import (
 type device struct {
 	backend.Backend
 	pages  int   // of KV cache there is room for
+	layers int   // there is room for, 0 for any number
 	load   error // of Load
 	lives  int64 // runs until it is lost
 	open   atomic.Int64
@@ -47,6 +48,9 @@ func (d *device) Name() string { return "ptx" }
 func (d *device) Fits(p *plan.Plan, lim backend.Limits) error {
 	if lim.Pages > d.pages {
 		return fmt.Errorf("%w: %d pages wanted, room for %d", backend.ErrNoMemory, lim.Pages, d.pages)
+	}
+	if d.layers > 0 && len(p.KV) > d.layers {
+		return fmt.Errorf("%w: room for %d layers of %d", backend.ErrNoMemory, d.layers, len(p.KV))
 	}
 	return nil
 }
@@ -114,6 +118,14 @@ func text(t *testing.T, m *sandwarp.Model, n int) (string, error) {
 // does as it is told.
 func TestBackendChoice(t *testing.T) {
 	o := sandwarp.Options{Context: 256, MaxSequences: 4} // 16 pages, at least 4
+	plain, err := openTiny(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := text(t, plain, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name    string
 		device  *device
@@ -126,6 +138,8 @@ func TestBackendChoice(t *testing.T) {
 		{name: "device", device: &device{pages: 16}, want: "ptx", pages: 16},
 		{name: "small device", device: &device{pages: 7}, want: "ptx", pages: 6},
 		{name: "too small", device: &device{pages: 3}, want: "cpu", because: "4 pages wanted, room for 3", pages: 16},
+		{name: "too many layers", device: &device{pages: 99, layers: 1}, want: "cpu+ptx", because: "room for 1 layers of 2", pages: 4},
+		{name: "split as wanted", device: &device{pages: 99, layers: 1}, edit: func(o *sandwarp.Options) { o.Backend = "ptx"; o.CacheTokens = 512 }, want: "cpu+ptx", pages: 8},
 		{name: "cache given", device: &device{pages: 7}, edit: func(o *sandwarp.Options) { o.CacheTokens = 640 }, want: "cpu", because: "10 pages wanted", pages: 10},
 		{name: "load fails", device: &device{pages: 99, load: errors.New("odd format")}, want: "cpu", because: "odd format", pages: 16},
 		{name: "wide cache", device: &device{pages: 99}, edit: func(o *sandwarp.Options) { o.CacheF32 = true }, want: "cpu", because: "CacheF32", pages: 16},
@@ -159,8 +173,8 @@ func TestBackendChoice(t *testing.T) {
 			if !strings.Contains(log.String(), c.because) {
 				t.Errorf("the log does not say %q:\n%s", c.because, &log)
 			}
-			if _, err := text(t, m, 3); err != nil {
-				t.Error(err)
+			if got, err := text(t, m, 30); err != nil || got != same {
+				t.Errorf("%q, %v, want %q", got, err, same)
 			}
 		})
 	}

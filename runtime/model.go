@@ -56,11 +56,11 @@ type Info struct {
 	StepBytes    int64 // of weights, read to decode one token
 	StepWeights  int64 // multiplied to decode one token
 	Layers       int
-	Embedding    int // width of the residual stream
-	Vocabulary   int // tokens
-	Trained      int // context length in tokens the model was trained for
-	Context      int // context length in tokens of this Model
-	Backend      string
+	Embedding    int    // width of the residual stream
+	Vocabulary   int    // tokens
+	Trained      int    // context length in tokens the model was trained for
+	Context      int    // context length in tokens of this Model
+	Backend      string // "cpu", "ptx", or "cpu+ptx" for a model split between them
 }
 
 // Open maps the GGUF file at path and prepares it for generation. Errors about
@@ -194,7 +194,7 @@ func (m *Model) describe(p *plan.Plan) {
 	}
 	m.info = Info{
 		Name: name, Architecture: p.Arch, Layers: len(p.KV), Vocabulary: p.Vocab,
-		Trained: p.Context, Context: m.context, Backend: m.engine.backend.Name(),
+		Trained: p.Context, Context: m.context, Backend: m.engine.name(),
 	}
 	bytes := map[tensor.DType]int{}
 	for _, w := range p.Weights {

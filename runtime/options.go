@@ -12,7 +12,8 @@ import (
 type Options struct {
 	// Backend is the name of the backend to run on: "cpu", or "ptx" for an NVIDIA
 	// GPU if the program imports package ptxbackend. "" takes the GPU where there
-	// is one and the model fits into its memory, and says to Logger why not.
+	// is one, and says to Logger why not. Of a model too large for the GPU's memory
+	// the first layers stay on the CPU.
 	Backend string
 	// Threads is the number of CPU workers; 0 means one per usable core.
 	Threads int
