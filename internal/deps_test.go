@@ -39,8 +39,8 @@ var arrows = []struct {
 	{"ptxbackend/internal/driver", "ptxbackend/internal/ptx", ""},
 	{"ptxbackend/internal/cuda", "ptxbackend/internal/driver ptxbackend/internal/ptx", "github.com/ebitengine/purego golang.org/x/sys"},
 	{"ptxbackend/internal/emu", "ptxbackend/internal/driver ptxbackend/internal/ptx", ""},
-	{"ptxbackend/internal/kernels", "ptxbackend/internal/driver ptxbackend/internal/ptx internal/tensor internal/plan", ""},
-	{"ptxbackend/internal/...", "ptxbackend/internal/... internal/tensor", ""},
+	{"ptxbackend/internal/kernels", "ptxbackend/internal/driver ptxbackend/internal/ptx internal/backend internal/tensor internal/plan", ""},
+	{"ptxbackend/internal/...", "ptxbackend/internal/... internal/backend internal/tensor", ""},
 	{"ptxbackend", "ptxbackend/internal/... internal/backend internal/plan internal/tensor", ""},
 	{"runtime/internal/kv", "", ""},
 	{"runtime/internal/sample", "", ""},
@@ -50,7 +50,7 @@ var arrows = []struct {
 	{"wasm/...", "abi wasm/...", "github.com/tetratelabs/wazero golang.org/x/sys"},
 	{"sdk/...", "abi sdk/...", ""},
 	{"cmd/sandwarp/...", "runtime abi wasm cmd/sandwarp/... sdk/c/examples internal/gguf internal/quantize internal/tensor cpubackend", "github.com/spf13/cobra github.com/schollz/progressbar/v3 golang.org/x/term"},
-	{"tools/...", "internal/gguf internal/tensor", ""},
+	{"tools/...", "internal/gguf internal/tensor internal/quantize internal/model/modeltest", ""},
 	{"examples/...", "runtime wasm", ""},
 }
 

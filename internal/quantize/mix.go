@@ -71,6 +71,25 @@ type shape struct {
 	tied    bool // no output.weight: the token embedding is the output matrix too
 }
 
+func shapeOf(tensors []tensor.Desc) shape {
+	s := shape{tied: true}
+	for _, t := range tensors {
+		s.layers = max(s.layers, layerOf(t.Name)+1)
+		s.tied = s.tied && t.Name != "output.weight"
+	}
+	return s
+}
+
+// Formats are the formats the mix gives the tensors of a dense model.
+func (m Mix) Formats(tensors []tensor.Desc) []tensor.DType {
+	s := shapeOf(tensors)
+	formats := make([]tensor.DType, len(tensors))
+	for i, t := range tensors {
+		formats[i], _ = m.choose(t, s, false)
+	}
+	return formats
+}
+
 // keeps reports whether a tensor stays as it is: everything but matrices that
 // are multiplied with, and of those the router, whose small errors would send
 // tokens to other experts.

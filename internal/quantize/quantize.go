@@ -109,11 +109,11 @@ func refuse(in *gguf.File, out string) error {
 
 // plan chooses the formats.
 func plan(in *gguf.File, mix Mix, o Options) (*Report, error) {
-	s := shape{tied: true}
-	for _, t := range in.Tensors() {
-		s.layers = max(s.layers, layerOf(t.Name)+1)
-		s.tied = s.tied && t.Name != "output.weight"
+	descs := make([]tensor.Desc, len(in.Tensors()))
+	for i, t := range in.Tensors() {
+		descs[i] = t.Desc
 	}
+	s := shapeOf(descs)
 	arch, err := in.String("general.architecture", "")
 	if err != nil {
 		return nil, fmt.Errorf("quantize: %w", err)

@@ -1,8 +1,11 @@
-// Command randommodel writes a GGUF model of a real shape with random F16
-// weights, to measure speed with: what it says makes no sense.
+// Command randommodel writes a GGUF model of a real shape with random weights, to
+// measure speed with: what it says makes no sense. Without a format the weights are
+// F16, normally distributed, fit for quantising; in a quantised format (or a mix)
+// they are blocks of random bits that repeat after a while, written as fast as the
+// disk takes them.
 //
 //	go run ./tools/randommodel qwen2.5-0.5b /tmp/f16.gguf
-//	go run ./cmd/sandwarp quantize /tmp/f16.gguf /tmp/q8.gguf Q8_0
+//	go run ./tools/randommodel llama-3.1-8b /tmp/q4.gguf Q4_K_M
 package main
 
 import (
@@ -15,8 +18,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/internal/model/modeltest"
+	"github.com/sandwarp/sandwarp/internal/quantize"
 	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
@@ -26,27 +32,37 @@ type shape struct {
 	blocks, width, ff, heads, kvHeads, dim int
 	vocab, context                         int
 	ropeBase                               float32
-	qkvBias                                bool
+	qkvBias, tied                          bool
 }
 
 var shapes = map[string]shape{
-	"qwen2.5-0.5b": {"qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e6, true},
-	"qwen2.5-1.5b": {"qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 32768, 1e6, true},
-	"llama-3.2-1b": {"llama", 16, 2048, 8192, 32, 8, 64, 128256, 8192, 5e5, false},
+	"qwen2.5-0.5b": {"qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e6, true, true},
+	"qwen2.5-1.5b": {"qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 32768, 1e6, true, true},
+	"qwen2.5-7b":   {"qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e6, true, false},
+	"llama-3.2-1b": {"llama", 16, 2048, 8192, 32, 8, 64, 128256, 8192, 5e5, false, true},
+	"llama-3.1-8b": {"llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 5e5, false, false},
 }
 
 func main() {
-	if len(os.Args) != 3 || shapes[os.Args[1]].blocks == 0 {
-		fmt.Fprintf(os.Stderr, "usage: randommodel SHAPE OUT.gguf\nshapes: %v\n", slices.Sorted(maps.Keys(shapes)))
+	mix := "F16"
+	if len(os.Args) == 4 {
+		mix = os.Args[3]
+	}
+	if len(os.Args) < 3 || len(os.Args) > 4 || shapes[os.Args[1]].blocks == 0 {
+		fmt.Fprintf(os.Stderr, "usage: randommodel SHAPE OUT.gguf [FORMAT]\nshapes: %v\nformats: %v\n", slices.Sorted(maps.Keys(shapes)), quantize.Names())
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], shapes[os.Args[1]], os.Args[2]); err != nil {
+	if err := write(os.Args[1], shapes[os.Args[1]], os.Args[2], mix); err != nil {
 		fmt.Fprintln(os.Stderr, "randommodel:", err)
 		os.Exit(1)
 	}
 }
 
-func write(name string, s shape, out string) error {
+func write(name string, s shape, out, format string) error {
+	mix, err := quantize.ParseMix(format)
+	if err != nil {
+		return err
+	}
 	w := gguf.NewWriter()
 	w.Set("general.architecture", s.arch)
 	w.Set("general.name", name+" (random weights)")
@@ -60,7 +76,16 @@ func write(name string, s shape, out string) error {
 	w.Set(s.arch+".attention.layer_norm_rms_epsilon", float32(1e-6))
 	w.Set(s.arch+".rope.freq_base", s.ropeBase)
 	vocabulary(w, s.vocab)
-	weights(w, s)
+	list := tensors(s)
+	for i, t := range mix.Formats(list) {
+		d := list[i]
+		d.DType = t
+		if len(d.Shape) == 1 {
+			vector(w, d)
+		} else {
+			matrix(w, d)
+		}
+	}
 	return w.WriteFile(out)
 }
 
@@ -89,48 +114,83 @@ func vocabulary(w *gguf.Writer, size int) {
 	w.Set("tokenizer.ggml.add_bos_token", false)
 }
 
-func weights(w *gguf.Writer, s shape) {
+// tensors are the weights of a shape, as they are before quantising.
+func tensors(s shape) (list []tensor.Desc) {
 	q, kv := s.heads*s.dim, s.kvHeads*s.dim
-	matrix(w, "token_embd.weight", s.vocab, s.width)
-	vector(w, "output_norm.weight", s.width, 1)
+	add := func(name string, shape ...int) {
+		t := tensor.F16
+		if len(shape) == 1 {
+			t = tensor.F32
+		}
+		list = append(list, tensor.Desc{Name: name, DType: t, Shape: shape})
+	}
+	add("token_embd.weight", s.vocab, s.width)
+	add("output_norm.weight", s.width)
+	if !s.tied {
+		add("output.weight", s.vocab, s.width)
+	}
 	for b := range s.blocks {
 		p := fmt.Sprintf("blk.%d.", b)
-		vector(w, p+"attn_norm.weight", s.width, 1)
-		matrix(w, p+"attn_q.weight", q, s.width)
-		matrix(w, p+"attn_k.weight", kv, s.width)
-		matrix(w, p+"attn_v.weight", kv, s.width)
+		add(p+"attn_norm.weight", s.width)
+		add(p+"attn_q.weight", q, s.width)
+		add(p+"attn_k.weight", kv, s.width)
+		add(p+"attn_v.weight", kv, s.width)
 		if s.qkvBias {
-			vector(w, p+"attn_q.bias", q, 0)
-			vector(w, p+"attn_k.bias", kv, 0)
-			vector(w, p+"attn_v.bias", kv, 0)
+			add(p+"attn_q.bias", q)
+			add(p+"attn_k.bias", kv)
+			add(p+"attn_v.bias", kv)
 		}
-		matrix(w, p+"attn_output.weight", s.width, q)
-		vector(w, p+"ffn_norm.weight", s.width, 1)
-		matrix(w, p+"ffn_gate.weight", s.ff, s.width)
-		matrix(w, p+"ffn_up.weight", s.ff, s.width)
-		matrix(w, p+"ffn_down.weight", s.width, s.ff)
+		add(p+"attn_output.weight", s.width, q)
+		add(p+"ffn_norm.weight", s.width)
+		add(p+"ffn_gate.weight", s.ff, s.width)
+		add(p+"ffn_up.weight", s.ff, s.width)
+		add(p+"ffn_down.weight", s.width, s.ff)
 	}
+	return list
 }
 
-// matrix adds normal random weights whose products keep their size.
-func matrix(w *gguf.Writer, name string, rows, cols int) {
-	w.Add(tensor.Desc{Name: name, DType: tensor.F16, Shape: []int{rows, cols}}, func(out io.Writer) error {
-		rng := rand.New(rand.NewPCG(uint64(rows), uint64(cols)+uint64(len(name))))
-		b := bufio.NewWriterSize(out, 1<<20)
-		std := 1 / math.Sqrt(float64(cols))
-		var two [2]byte
-		for range rows * cols {
-			binary.LittleEndian.PutUint16(two[:], tensor.F32ToF16(float32(rng.NormFloat64()*std)))
-			b.Write(two[:]) // errors stay in b until Flush
+// matrix adds random weights whose products keep their size.
+func matrix(w *gguf.Writer, d tensor.Desc) {
+	rng := rand.New(rand.NewPCG(uint64(d.Rows()), uint64(d.RowLen())+uint64(len(d.Name))))
+	std := 1 / math.Sqrt(float64(d.RowLen()))
+	if d.DType.BlockElems() == 1 {
+		w.Add(d, func(out io.Writer) error { return normal(out, d, rng, std) })
+		return
+	}
+	w.Add(d, func(out io.Writer) error {
+		const rows = 64 // that repeat
+		some := modeltest.RandomBlocks(rng, d.DType, rows*d.RowLen(), std)
+		for left := d.Bytes(); left > 0; left -= len(some) {
+			if _, err := out.Write(some[:min(left, len(some))]); err != nil {
+				return err
+			}
 		}
-		return b.Flush()
+		return nil
 	})
 }
 
-func vector(w *gguf.Writer, name string, n int, v float32) {
-	data := make([]byte, 4*n)
-	for i := range n {
-		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
+// normal writes normally distributed numbers.
+func normal(out io.Writer, d tensor.Desc, rng *rand.Rand, std float64) error {
+	b := bufio.NewWriterSize(out, 1<<20)
+	row := make([]float32, d.RowLen())
+	data := make([]byte, d.DType.RowBytes(d.RowLen()))
+	for range d.Rows() {
+		for i := range row {
+			row[i] = float32(rng.NormFloat64() * std)
+		}
+		if err := tensor.Quantize(data, d.DType, row); err != nil {
+			return err
+		}
+		b.Write(data) // errors stay in b until Flush
 	}
-	w.AddBytes(tensor.Desc{Name: name, DType: tensor.F32, Shape: []int{n}}, data)
+	return b.Flush()
+}
+
+// vector adds ones for norms and zeroes for biases.
+func vector(w *gguf.Writer, d tensor.Desc) {
+	data := make([]byte, d.Bytes())
+	for i := 0; i < len(data) && strings.HasSuffix(d.Name, ".weight"); i += 4 {
+		binary.LittleEndian.PutUint32(data[i:], math.Float32bits(1))
+	}
+	w.AddBytes(d, data)
 }
