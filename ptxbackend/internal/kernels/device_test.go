@@ -27,6 +27,9 @@ func checkText(t testing.TB, m *ptx.Module) {
 
 var spills = regexp.MustCompile(`([1-9][0-9]*) bytes spill`)
 
+// resources is the line of what a kernel takes.
+var resources = regexp.MustCompile(`(Compiling entry function .*|Used .*)`)
+
 // assembled are the texts ptxas has accepted, by hash.
 var assembled sync.Map
 
@@ -55,6 +58,6 @@ func assemble(t testing.TB, m *ptx.Module) {
 	if spills.Match(out) {
 		t.Errorf("%s: registers are spilled\n%s", m.Kernels[0].Name, out)
 	}
-	t.Logf("%s", out)
+	t.Logf("%s", resources.FindAll(out, -1))
 	assembled.Store(hash, true)
 }

@@ -8,6 +8,8 @@ func All() []Config {
 	const width, ff = 4096, 14336
 	top := TopK{Vocab: 151936, K: 256}
 	return []Config{
+		Embed{Layout: Layout{FormatF16, top.Vocab, width}, Batch: batch},
+		Embed{Layout: Layout{FormatQ6_K, top.Vocab, width}, Batch: batch},
 		Elem{Op: OpAdd, Cols: width},
 		Elem{Op: OpSiLUMul, Cols: ff, T: 8},
 		Elem{Op: OpCopy, Cols: width, T: 8, Select: true, Batch: batch},
