@@ -1,5 +1,10 @@
 package ptx
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // Reg is a virtual register of a kernel: Num, from 1, numbers all of them. The
 // zero Reg is none.
 type Reg struct {
@@ -113,4 +118,10 @@ func (k *Kernel) SharedBytes() int {
 		}
 	}
 	return n
+}
+
+// Hash is the SHA-256 of the module's text in hexadecimal.
+func (m *Module) Hash() string {
+	sum := sha256.Sum256([]byte(m.String()))
+	return hex.EncodeToString(sum[:])
 }

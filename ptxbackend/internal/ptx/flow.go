@@ -1,0 +1,3 @@
+package ptx
+
+func (v *verifier) flow() {}
