@@ -113,7 +113,7 @@ func (p *program) start(ctx context.Context, name string) (_ *engine, err error)
 // openBackend begins a part of e.
 func (p *program) openBackend(e *engine, name string) (backend.Backend, error) {
 	if p.options.CacheF32 && name != "cpu" {
-		return nil, fmt.Errorf("backend %s: Options.CacheF32: only the cpu backend keeps keys and values in 32 bits", name)
+		return nil, option("Options.CacheF32", "is set, which only the cpu backend can do, not %s", name)
 	}
 	b, err := backend.Open(name)
 	if err != nil {

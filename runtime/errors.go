@@ -2,6 +2,7 @@ package sandwarp
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/gguf"
@@ -36,6 +37,19 @@ var (
 	// ErrBlocked: a filter refused the prompt.
 	ErrBlocked = errors.New("a filter refused the prompt")
 )
+
+// OptionError says which option cannot be had as it is.
+type OptionError struct {
+	Option string // "Options.Context", "GenerateOptions.TopK"
+	Reason string // "is -1, want 0 or more"
+}
+
+func (e *OptionError) Error() string { return e.Option + " " + e.Reason }
+
+// option is an *OptionError; reason goes on after the option's name.
+func option(name, reason string, args ...any) error {
+	return &OptionError{Option: name, Reason: fmt.Sprintf(reason, args...)}
+}
 
 // FormatError describes what is wrong with a model file and where: File, Field,
 // Offset in bytes and Reason.

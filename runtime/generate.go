@@ -2,7 +2,6 @@ package sandwarp
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strings"
 	"unicode/utf8"
@@ -32,14 +31,14 @@ type generation struct {
 func (m *Model) validate(o *GenerateOptions) error {
 	params := sample.Params(o.SamplingParams)
 	if err := params.Validate(m.program.plan.Vocab); err != nil {
-		return fmt.Errorf("GenerateOptions.%w", err)
+		return option("GenerateOptions."+err.Name, "%s", err.Reason)
 	}
 	if o.MaxTokens < 0 {
-		return fmt.Errorf("GenerateOptions.MaxTokens is %d, want 0 or more", o.MaxTokens)
+		return option("GenerateOptions.MaxTokens", "is %d, want 0 or more", o.MaxTokens)
 	}
 	for i, s := range o.Stop {
 		if s == "" || !utf8.ValidString(s) {
-			return fmt.Errorf("GenerateOptions.Stop[%d] is %q, want a text", i, s)
+			return option("GenerateOptions.Stop", "%d is %q, want a text", i, s)
 		}
 	}
 	return nil

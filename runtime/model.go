@@ -161,9 +161,9 @@ func contextLength(o Options, trained int) (int, error) {
 	}
 	switch {
 	case o.Context > trained:
-		return 0, fmt.Errorf("Options.Context is %d, the model was trained for %d tokens", o.Context, trained)
+		return 0, option("Options.Context", "is %d, the model was trained for %d tokens", o.Context, trained)
 	case o.Context > room:
-		return 0, fmt.Errorf("Options.Context is %d, Options.CacheTokens only %d: no sequence can become that long", o.Context, o.CacheTokens)
+		return 0, option("Options.Context", "is %d, Options.CacheTokens only %d: no sequence can become that long", o.Context, o.CacheTokens)
 	case o.Context == 0:
 		return min(trained, defaultContext, room), nil
 	}

@@ -1,7 +1,6 @@
 package sandwarp
 
 import (
-	"fmt"
 	"log/slog"
 	"math"
 
@@ -59,7 +58,7 @@ func (o *Options) validate() error {
 		{"Options.CacheTokens", o.CacheTokens, math.MaxInt32},
 	} {
 		if b.v < 0 || b.v > b.hi {
-			return fmt.Errorf("%s is %d, want 0 (the default) to %d", b.name, b.v, b.hi)
+			return option(b.name, "is %d, want 0 (the default) to %d", b.v, b.hi)
 		}
 	}
 	return nil

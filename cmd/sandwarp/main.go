@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
+
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
 )
 
 // Exit codes.
@@ -68,6 +72,10 @@ func watchSignals(cancel context.CancelFunc) {
 func execute(ctx context.Context, root *cobra.Command) int {
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var option *sandwarp.OptionError
+	if errors.As(err, &option) {
+		err = usageError{fmt.Errorf("%s %s", flagOf(option.Option), option.Reason)}
+	}
 	switch {
 	case err == nil:
 		return exitOK
@@ -81,6 +89,19 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	}
 	fmt.Fprintln(root.ErrOrStderr(), "sandwarp:", err)
 	return exitFailure
+}
+
+// flagOf is the flag that sets an option: --top-k for GenerateOptions.TopK.
+func flagOf(option string) string {
+	_, field, _ := strings.Cut(option, ".")
+	var flag strings.Builder
+	for i, r := range field {
+		if i > 0 && unicode.IsUpper(r) {
+			flag.WriteByte('-')
+		}
+		flag.WriteRune(unicode.ToLower(r))
+	}
+	return "--" + flag.String()
 }
 
 func newRoot(io streams) *cobra.Command {

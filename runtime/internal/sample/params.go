@@ -44,8 +44,12 @@ type Params struct {
 // MaxTopLogprobs bounds Params.TopLogprobs.
 const MaxTopLogprobs = 64
 
-// Validate names the first setting that is out of range for a vocabulary.
-func (p *Params) Validate(vocab int) error {
+// ParamError says which setting is out of range.
+type ParamError struct{ Name, Reason string }
+
+// Validate names the first setting that is out of range for a vocabulary; nil if
+// none is.
+func (p *Params) Validate(vocab int) *ParamError {
 	type bound struct {
 		name      string
 		v, lo, hi float64
@@ -62,15 +66,15 @@ func (p *Params) Validate(vocab int) error {
 		{"TopLogprobs", float64(p.TopLogprobs), 0, MaxTopLogprobs},
 	} {
 		if !(b.v >= b.lo && b.v <= b.hi) {
-			return fmt.Errorf("%s is %v, want %v to %v", b.name, b.v, b.lo, b.hi)
+			return &ParamError{b.name, fmt.Sprintf("is %v, want %.10g to %.10g", b.v, b.lo, b.hi)}
 		}
 	}
 	for id, v := range p.Bias {
 		if id < 0 || int(id) >= vocab {
-			return fmt.Errorf("%s[%d]: the vocabulary has %d tokens", "Bias", id, vocab)
+			return &ParamError{"Bias", fmt.Sprintf("names token %d, the vocabulary has %d", id, vocab)}
 		}
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 1) {
-			return fmt.Errorf("%s[%d] is %v", "Bias", id, v)
+			return &ParamError{"Bias", fmt.Sprintf("of token %d is %v", id, v)}
 		}
 	}
 	return nil
