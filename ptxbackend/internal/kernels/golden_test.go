@@ -1,25 +1,88 @@
 package kernels
 
 import (
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx/ptxtest"
 )
 
-func TestAllAssemble(t *testing.T) {
-	for _, target := range []ptx.Target{ptx.SM80, ptx.SM90a} {
-		names := map[string]bool{}
-		for _, c := range All() {
-			if names[c.Name()] {
+// TestGolden compares the text of every kernel of All with the one in testdata, so
+// that a change of the builder or of a kernel shows in its review, and checks it.
+func TestGolden(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range All() {
+		for _, target := range targetsOf(c) {
+			name := c.Name() + "." + target.Arch + ".ptx"
+			if seen[name] {
 				t.Errorf("two kernels are called %s", c.Name())
 			}
-			names[c.Name()] = true
-			k, err := c.Build(target)
-			must(t, err)
-			if k.Name != c.Name() {
-				t.Errorf("%s builds a kernel called %s", c.Name(), k.Name)
+			seen[name] = true
+			t.Run(name, func(t *testing.T) {
+				m := ptxtest.Build(t, c, target)
+				if m.Kernels[0].Name != c.Name() {
+					t.Errorf("%s builds a kernel called %s", c.Name(), m.Kernels[0].Name)
+				}
+				ptxtest.Text(t, m)
+				ptxtest.Golden(t, "testdata", m)
+			})
+		}
+	}
+	files, err := filepath.Glob("testdata/*.ptx")
+	must(t, err)
+	for _, file := range files {
+		if !seen[filepath.Base(file)] {
+			t.Errorf("%s belongs to no kernel any more: remove it", file)
+		}
+	}
+}
+
+// A kernel has one text for a target: it does not depend on what was built before,
+// nor on the order of a map.
+func TestBuildIsDeterministic(t *testing.T) {
+	for _, c := range All() {
+		var text [2]string
+		for i := range text {
+			text[i] = ptxtest.Build(t, c, targetsOf(c)[0]).String()
+		}
+		if text[0] != text[1] {
+			t.Errorf("%s: two builds differ", c.Name())
+		}
+	}
+}
+
+// With programmatic launch a kernel starts while the one before it may still write.
+// So each waits for it, on every path, before it reads what is not constant and
+// before it writes at all.
+func TestKernelsWaitForTheGridBefore(t *testing.T) {
+	for _, c := range All() {
+		if !slices.Contains(targetsOf(c), ptx.SM90a) {
+			continue
+		}
+		k, err := c.Build(ptx.SM90a)
+		must(t, err)
+		waits := 0
+		for _, i := range k.Body {
+			switch op := i.Op; {
+			case op == "griddepcontrol.wait" && !i.Guard.IsZero():
+				t.Errorf("%s: %s: waits only where a predicate holds", c.Name(), i.Where)
+			case op == "griddepcontrol.wait":
+				waits++
+			case waits > 0:
+			case op == "ret":
+				t.Errorf("%s: %s: ends without waiting", c.Name(), i.Where)
+			case strings.HasPrefix(op, "st.") && strings.Contains(op, ".global"),
+				strings.HasPrefix(op, "ld.") && strings.Contains(op, ".global") && !strings.Contains(op, ".nc"),
+				strings.HasPrefix(op, "red.") && strings.Contains(op, ".global"),
+				strings.HasPrefix(op, "atom.") && strings.Contains(op, ".global"):
+				t.Errorf("%s: %s: %s before the wait for the grid before", c.Name(), i.Where, op)
 			}
-			checkText(t, &ptx.Module{Target: target, Kernels: []*ptx.Kernel{k}})
+		}
+		if waits == 0 {
+			t.Errorf("%s never waits for the grid before it", c.Name())
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package kernels
 
+import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+
 // All lists a representative specialisation of every kernel, in shapes of models of
 // about 8 billion parameters: their texts are kept in testdata, checked by the
 // assembler, and run on hardware before they count as verified.
@@ -22,4 +24,12 @@ func All() []Config {
 		top.Slices(),
 		top.Merge(),
 	}
+}
+
+// targetsOf are the targets c is built for: all, but for a kernel that says which.
+func targetsOf(c Config) []ptx.Target {
+	if some, ok := c.(interface{ Targets() []ptx.Target }); ok {
+		return some.Targets()
+	}
+	return []ptx.Target{ptx.SM80, ptx.SM90a}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sandwarp/sandwarp/internal/tensor"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx/ptxtest"
 )
 
 // A rig runs kernels in tests:
@@ -43,7 +44,7 @@ type loaded struct {
 // eachTarget runs f as a subtest for every target the kernels are built for.
 func eachTarget(t *testing.T, f func(t *testing.T, r *rig)) {
 	t.Helper()
-	for _, target := range []ptx.Target{ptx.SM80, ptx.SM90a} {
+	for _, target := range ptxtest.Targets {
 		t.Run(target.Arch, func(t *testing.T) { f(t, newRig(t, target)) })
 	}
 }
@@ -79,7 +80,7 @@ func (r *rig) load(c Config) *loaded {
 	k, err := c.Build(r.target)
 	must(r.t, err)
 	m := &ptx.Module{Target: r.target, Kernels: []*ptx.Kernel{k}}
-	checkText(r.t, m)
+	ptxtest.Text(r.t, m)
 	if r.dev == nil {
 		r.t.Skip("no emulator yet: assembled only")
 	}
