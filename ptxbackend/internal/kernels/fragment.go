@@ -186,7 +186,7 @@ func (p *Part) pick(word, n int, mask uint32) ptx.Reg { return p.u.f.b.And(p.shi
 
 // also is x | word shifted & mask.
 func (p *Part) also(x ptx.Reg, word, n int, mask uint32) ptx.Reg {
-	return p.u.f.b.Lop3(p.shifted(word, n), p.u.f.b.Imm(ptx.B32, mask), x, ptx.LutA&ptx.LutB|ptx.LutC)
+	return p.u.f.b.Lop3(p.shifted(word, n), mask, x, ptx.LutA&ptx.LutB|ptx.LutC)
 }
 
 // code is the pair of codes of register r in step s, times 2^-24, or 2^-20 where

@@ -84,7 +84,7 @@ func (u *Unit) affine(row, group int) [2]ptx.Reg {
 		if shift > 0 {
 			x = b.Shr(x, shift)
 		}
-		return b.Lop3(x, b.Imm(ptx.B32, mask), with, or)
+		return b.Lop3(x, mask, with, or)
 	}
 	var v ptx.Reg
 	switch group {
@@ -103,7 +103,7 @@ func (u *Unit) affine(row, group int) [2]ptx.Reg {
 // are, and the products with -32.
 func (u *Unit) bytes(row, part, step int) [2]ptx.Reg {
 	b, group := u.f.b, step/2
-	v := b.Prmt(u.scale[4*row+part], b.Imm(ptx.B32, 0x64646464), []int{0x4140, 0x4342}[group])
+	v := b.Prmt(u.scale[4*row+part], uint32(0x64646464), []int{0x4140, 0x4342}[group])
 	s := b.Mul(b.Add(b.As(ptx.F16x2, v), u.f.constant(0xe480e480)), u.superScales(row, group))
 	c := b.Mul(s, u.f.constant([]uint32{0x80208020, 0x82008200}[group]))
 	for i := range 2 {
