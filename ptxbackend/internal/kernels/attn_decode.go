@@ -1,0 +1,449 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
+
+// AttnDecode is attention for rows that each look at a context of their own. The
+// positions of all rows together are cut into units of 16*Warps and dealt out evenly:
+// block (x, y) of the grid takes the x-th share of them for KV head y (or 16 of its
+// query heads), each warp 16 positions of a unit. So whatever the lengths are, all
+// multiprocessors read the same amount, and a recorded launch serves every step.
+//
+// A row within one block is finished there. Of a row cut in two or more, each block
+// writes its sums to the workspace; the last to do so (it counts them) merges all.
+//
+// What lies in the batch block, and keys and values at positions that no row of the
+// batch writes, is read before the launches this one depends on are complete: both
+// must have been written by work the whole step waits for.
+type AttnDecode struct {
+	AttnShape
+	MaxRows int // rows of a launch at most
+	Warps   int // of a block: 4 or 2
+	Stages  int // units of keys and values in shared memory, from 2; all but one on their way
+}
+
+// AttnDecodeArgs are the operands.
+type AttnDecodeArgs struct {
+	Batch           driver.Ptr
+	Layout          BatchLayout
+	List            driver.Ptr // (Rows) int32: which rows; 0 for the first Rows
+	Q               driver.Ptr // (rows, Heads, KeyDim) float16, rotated
+	Keys, Values    driver.Ptr // the layer's pages
+	Out             driver.Ptr // Pack{T, Heads*ValueDim}; rows at position -1 are left alone
+	Work            driver.Ptr // WorkBytes(Shares); nothing in it lasts
+	Counters        driver.Ptr // CounterBytes, zero before the first launch and after each
+	T, Rows, Shares int
+	Scale           float32 // of the scores
+}
+
+var attnDecodeSignature = signature{address("batch"), address("pos"), address("starts"), address("list"), address("q"),
+	address("keys"), address("values"), address("out"), address("work"), address("counters"), count("tile"), count("rows"),
+	number("scale")}
+
+// Fit is c with Warps and Stages for a device: as many stages, up to 4, as let two blocks
+// share a multiprocessor, or at least one block run.
+func (c AttnDecode) Fit(d driver.Info) AttnDecode {
+	for _, blocks := range []int{2, 1} {
+		for _, c.Warps = range []int{4, 2} {
+			for c.Stages = 4; c.Stages >= 2; c.Stages-- {
+				if n := c.Shared(); n <= d.SharedPerBlock && blocks*(n+1024) <= d.SharedPerSM {
+					return c
+				}
+			}
+		}
+	}
+	c.Warps, c.Stages = 2, 2
+	return c
+}
+
+// Shares is how many shares (Grid x) to cut the positions of rows rows into, so that
+// sms multiprocessors have two blocks each.
+func (c AttnDecode) Shares(sms int) int { return max(1, 2*sms/c.tiles()) }
+
+// heads is how many query heads a block has at most, tiles how many blocks it takes
+// for all.
+func (c AttnDecode) heads() int { return min(16, c.group()) }
+func (c AttnDecode) tiles() int { return c.KVHeads * c.chunks() }
+
+// chunks is how many blocks share a KV head.
+func (c AttnDecode) chunks() int { return (c.group() + 15) / 16 }
+
+// partBytes is what a block writes of a row it does not finish: (heads, ValueDim) sums,
+// then (heads, 2) maxima in log2 and sums of weights, float32.
+func (c AttnDecode) partBytes() int { return (c.heads()*(c.ValueDim+2)*4 + 15) &^ 15 }
+
+// WorkBytes is the size of the workspace: each block has at most the end of a row
+// begun elsewhere and the beginning of one that goes on.
+func (c AttnDecode) WorkBytes(shares int) int64 {
+	return int64(shares) * 2 * int64(c.tiles()) * int64(c.partBytes())
+}
+
+// CounterBytes is the size of the counters.
+func (c AttnDecode) CounterBytes() int { return 4 * c.MaxRows * c.tiles() }
+
+// Shared memory: the stages of each warp, then (warps, 16, 2) maxima and sums, the
+// warps' sums of some columns, a record for each row, and the count of the last to come.
+func (c AttnDecode) stageBytes() int { return 16 * (kvStride(c.KeyDim) + kvStride(c.ValueDim)) }
+func (c AttnDecode) statsAt() int    { return c.Warps * c.Stages * c.stageBytes() }
+func (c AttnDecode) sumsAt() int     { return c.statsAt() + c.Warps*16*8 }
+func (c AttnDecode) sumsStride() int { return 4*c.roundColumns() + 32 }
+func (c AttnDecode) recordsAt() int  { return c.sumsAt() + c.Warps*c.heads()*c.sumsStride() }
+func (c AttnDecode) countAt() int    { return c.recordsAt() + 16*c.MaxRows }
+
+// Shared is the dynamic shared memory of a block, in bytes.
+func (c AttnDecode) Shared() int { return c.countAt() + 16 }
+
+// roundColumns is how many columns the warps add up at a time: what keeps that part of
+// shared memory small.
+func (c AttnDecode) roundColumns() int {
+	n := max(8, 512/c.heads()&^7)
+	return min(n, c.ValueDim)
+}
+
+// Name implements Config.
+func (c AttnDecode) Name() string {
+	return c.name("attn_decode") + fmt.Sprintf("_r%d_w%d_s%d", c.MaxRows, c.Warps, c.Stages)
+}
+
+// Launch runs c over a.Rows rows.
+func (c AttnDecode) Launch(a AttnDecodeArgs) driver.Launch {
+	return driver.Launch{
+		Grid: [3]uint32{uint32(a.Shares), uint32(c.tiles())}, Block: [3]uint32{uint32(32 * c.Warps)}, Shared: c.Shared(),
+		Params: pack(attnDecodeSignature, a.Batch, a.Batch+driver.Ptr(a.Layout.Pos()), a.Batch+driver.Ptr(a.Layout.TableStart()),
+			a.List, a.Q, a.Keys, a.Values, a.Out, a.Work, a.Counters, tileShift(a.T), uint32(a.Rows), a.Scale*math.Log2E),
+		Dependent: true,
+	}
+}
+
+// attnDecode is the kernel being built.
+type attnDecode struct {
+	AttnDecode
+	b *ptx.Builder
+	f *flash
+
+	batch, pos, starts, list, q, keys, values, out, work, counters, tile, rows, scale ptx.Reg
+
+	tid, lane, warp       ptx.Reg // U32
+	shared, ring, ringEnd ptx.Reg // U32: this warp's stages
+	begin, end, each      ptx.Reg // U32: this block's units, and how many a block has
+	headTile              ptx.Reg // U32: ctaid.y
+	head, heads           ptx.Reg // U32: the first query head, and how many there are
+
+	k, v   *kvCopy
+	next   decodeUnit
+	fill   ptx.Reg // U32: the stage to fill
+	row    rowRecord
+	rowNum ptx.Reg // U32: of row
+	at     ptx.Reg // U32: the unit being worked at
+	use    ptx.Reg // U32: its stage
+}
+
+// rowRecord is what shared memory holds of a row: where its units end among all, how
+// many positions it looks at, its page table, its number in the batch. All U32.
+type rowRecord struct{ end, n, table, id ptx.Reg }
+
+func (r rowRecord) regs() []ptx.Reg { return []ptx.Reg{r.end, r.n, r.table, r.id} }
+
+func newRowRecord(b *ptx.Builder) rowRecord {
+	return rowRecord{b.Reg(ptx.U32), b.Reg(ptx.U32), b.Reg(ptx.U32), b.Reg(ptx.U32)}
+}
+
+// Build implements Config.
+func (c AttnDecode) Build(t ptx.Target) (*ptx.Kernel, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if !c.Tensor() || (c.Warps != 2 && c.Warps != 4) || c.Stages < 2 || c.MaxRows < 1 {
+		return nil, fmt.Errorf("kernels: no AttnDecode %+v", c)
+	}
+	b := ptx.New(c.Name(), t)
+	b.Threads(32*c.Warps, 2)
+	d := &attnDecode{AttnDecode: c, b: b}
+	p := attnDecodeSignature.load(b)
+	d.batch, d.pos, d.starts, d.list, d.q, d.keys, d.values = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+	d.out, d.work, d.counters, d.tile, d.rows, d.scale = p[7], p[8], p[9], p[10], p[11], p[12]
+	b.GridLaunch()
+	d.place()
+	d.share(d.records())
+	late := d.prologue()
+	b.GridWait()
+	d.prologueLate(late)
+	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, d.at, d.end) }, func() {
+		d.seek(&d.row, d.rowNum, d.at)
+		d.segment()
+	})
+	return b.Kernel()
+}
+
+// place works out who this thread is.
+func (d *attnDecode) place() {
+	b := d.b
+	d.tid, d.lane = b.Tid(0), b.Lane()
+	d.warp = b.Shr(d.tid, 5)
+	d.shared = b.DynamicShared("attn", 16)
+	d.ring = b.Mad(d.warp, d.Stages*d.stageBytes(), d.shared)
+	d.ringEnd = b.Add(d.ring, d.Stages*d.stageBytes())
+	d.headTile = b.Ctaid(1)
+	kvHead := d.headTile
+	d.heads = b.Var(ptx.U32, d.AttnDecode.heads())
+	d.head = b.Mul(kvHead, d.group())
+	if n := d.chunks(); n > 1 {
+		kvHead = b.Div(d.headTile, n)
+		first := b.Shl(b.Rem(d.headTile, n), 4)
+		d.head = b.Mad(kvHead, d.group(), first)
+		d.heads = b.Min(b.Sub(b.Var(ptx.U32, d.group()), first), 16)
+	}
+	slot := b.Mad(kvHead, backend.PageTokens, b.Shl(d.warp, 4))
+	d.k = newKVCopy(b, d.KeyDim, 16, 32, d.lane, b.MadWide(slot, 2*d.KeyDim, d.keys))
+	d.v = newKVCopy(b, d.ValueDim, 16, 32, d.lane, b.MadWide(slot, 2*d.ValueDim, d.values))
+	d.f = newFlash(b, d.AttnShape, 16, d.AttnDecode.heads() <= 8)
+	for i := range d.Stages {
+		zeroTail(b, d.KeyDim, 16, 32, b.Add(d.ring, i*d.stageBytes()), d.lane)
+	}
+}
+
+// unit is how many positions the warps take at a time, units how many of them n
+// (U32) positions are.
+func (d *attnDecode) unit() int { return 16 * d.Warps }
+
+func (d *attnDecode) units(n ptx.Reg) ptx.Reg {
+	return d.b.Shr(d.b.Add(n, d.unit()-1), int(tileShift(d.unit())))
+}
+
+// records has every warp go over the rows, the first write their records, and returns
+// the units of all.
+func (d *attnDecode) records() (total ptx.Reg) {
+	b := d.b
+	total = b.Var(ptx.U32, 0)
+	first := b.Setp(ptx.Lt, d.tid, 32)
+	b.For(b.Var(ptx.U32, 0), d.rows, 64, func(i ptx.Reg) {
+		var rec [2]rowRecord
+		var in [2]ptx.Reg
+		var row [2]ptx.Reg
+		for j := range rec {
+			row[j] = b.Add(b.Add(i, b.Shl(d.lane, 1)), j)
+			in[j] = b.Setp(ptx.Lt, row[j], d.rows)
+			rec[j] = d.load(row[j], in[j])
+		}
+		mine := b.Add(d.units(rec[0].n), d.units(rec[1].n))
+		sum := d.prefix(mine)
+		b.Set(rec[0].end, b.Add(b.Sub(b.Add(total, sum), mine), d.units(rec[0].n)))
+		b.Set(rec[1].end, b.Add(total, sum))
+		for j := range rec {
+			at := b.Mad(row[j], 16, d.shared)
+			b.Under(b.And(in[j], first), func() { b.StV(ptx.Shared, at, d.recordsAt(), rec[j].regs()) })
+		}
+		b.AddTo(total, b.Shfl("idx", sum, 31))
+	})
+	b.Bar()
+	return total
+}
+
+// load reads what the batch block says of the row-th row, none where not in.
+func (d *attnDecode) load(row, in ptx.Reg) rowRecord {
+	b := d.b
+	r := rowRecord{b.Reg(ptx.U32), b.Var(ptx.U32, 0), b.Var(ptx.U32, 0), b.Var(ptx.U32, row)}
+	listed := b.And(in, b.Setp(ptx.Ne, d.list, 0))
+	at := rowAddress(b, d.list, row, 4)
+	b.Under(listed, func() { b.LdTo([]ptx.Reg{r.id}, ptx.Global, at, 0, ptx.NC) })
+	pos := b.Var(ptx.S32, -1)
+	posAt, startAt := rowAddress(b, d.pos, r.id, 4), rowAddress(b, d.starts, r.id, 4)
+	b.Under(in, func() {
+		b.LdTo([]ptx.Reg{pos}, ptx.Global, posAt, 0, ptx.NC)
+		b.LdTo([]ptx.Reg{r.table}, ptx.Global, startAt, 0, ptx.NC)
+	})
+	b.Set(r.n, b.As(ptx.U32, b.Add(pos, 1)))
+	return r
+}
+
+// prefix is the sum of x over the lanes up to this one.
+func (d *attnDecode) prefix(x ptx.Reg) ptx.Reg {
+	b := d.b
+	for n := 1; n < 32; n *= 2 {
+		y := b.Shfl("up", x, n)
+		x = b.Add(x, b.Selp(y, 0, b.Setp(ptx.Ge, d.lane, n)))
+	}
+	return x
+}
+
+// share works out which units this block has and which row they begin in.
+func (d *attnDecode) share(total ptx.Reg) {
+	b := d.b
+	shares := b.Nctaid(0)
+	d.each = b.Div(b.Sub(b.Add(total, shares), 1), shares)
+	d.begin = b.Min(b.Mul(b.Ctaid(0), d.each), total)
+	d.end = b.Min(b.Add(d.begin, d.each), total)
+	d.rowNum = b.Var(ptx.U32, 0)
+	b.For(b.Var(ptx.U32, 0), d.rows, 32, func(i ptx.Reg) {
+		row := b.Add(i, d.lane)
+		end := b.Var(ptx.U32, -1)
+		at := b.Mad(row, 16, d.shared)
+		in := b.Setp(ptx.Lt, row, d.rows)
+		b.Under(in, func() { b.LdTo([]ptx.Reg{end}, ptx.Shared, at, d.recordsAt()) })
+		b.AddTo(d.rowNum, b.Popc(b.Ballot(b.Setp(ptx.Le, end, d.begin))))
+	})
+	d.row = newRowRecord(b)
+	d.at = b.Var(ptx.U32, d.begin)
+	d.use = b.Var(ptx.U32, d.ring)
+	d.next = decodeUnit{num: b.Var(ptx.U32, d.begin), rowNum: b.Var(ptx.U32, d.rowNum), row: newRowRecord(b),
+		page: b.Var(ptx.U32, 0), left: b.Var(ptx.S32, 0), slot: b.Var(ptx.U32, 0), in: b.Reg(ptx.Pred)}
+	d.fill = b.Var(ptx.U32, d.ring)
+	for _, r := range []rowRecord{d.row, d.next.row} {
+		d.record(r, d.rowNum, b.Setp(ptx.Lt, d.begin, d.end))
+	}
+	d.find()
+}
+
+// record loads row num's record where in.
+func (d *attnDecode) record(r rowRecord, num, in ptx.Reg) {
+	b := d.b
+	for _, x := range r.regs() {
+		b.Set(x, 0)
+	}
+	at := b.Mad(num, 16, d.shared)
+	b.Under(in, func() { b.LdTo(r.regs(), ptx.Shared, at, d.recordsAt()) })
+}
+
+// seek goes on from r, row num, to the row that has unit at, which there is.
+func (d *attnDecode) seek(r *rowRecord, num, at ptx.Reg) {
+	b := d.b
+	b.Loop(func() ptx.Reg { return b.Setp(ptx.Le, r.end, at) }, func() {
+		b.AddTo(num, 1)
+		b.LdTo(r.regs(), ptx.Shared, b.Mad(num, 16, d.shared), d.recordsAt())
+	})
+}
+
+// decodeUnit is the next unit to be copied.
+type decodeUnit struct {
+	num    ptx.Reg // U32
+	rowNum ptx.Reg
+	row    rowRecord
+	page   ptx.Reg // U32
+	slot   ptx.Reg // U32: its first position in the page, where pages have several units
+	left   ptx.Reg // S32: positions from this warp's first to the row's end
+	in     ptx.Reg // Pred: there is something to copy
+}
+
+// within is the unit's number within its row.
+func (d *attnDecode) within(num ptx.Reg, r rowRecord) ptx.Reg {
+	return d.b.Sub(num, d.b.Sub(r.end, d.units(r.n)))
+}
+
+// left is how many positions there are from this warp's first in unit i of a row.
+func (d *attnDecode) left(i ptx.Reg, r rowRecord) ptx.Reg {
+	b := d.b
+	return b.As(ptx.S32, b.Sub(r.n, b.Add(b.Mul(i, d.unit()), b.Shl(d.warp, 4))))
+}
+
+// find looks up where unit next.num lies.
+func (d *attnDecode) find() {
+	b, n := d.b, &d.next
+	b.Set(n.in, false)
+	b.If(b.Setp(ptx.Lt, n.num, d.end), func() {
+		d.seek(&n.row, n.rowNum, n.num)
+		i := d.within(n.num, n.row)
+		perPage := backend.PageTokens / d.unit()
+		entry := b.Add(n.row.table, b.Div(i, perPage))
+		b.LdTo([]ptx.Reg{n.page}, ptx.Global, rowAddress(b, d.batch, entry, 4), 0, ptx.NC)
+		if perPage > 1 {
+			b.Set(n.slot, b.Mul(b.Rem(i, perPage), d.unit()))
+		}
+		b.Set(n.left, d.left(i, n.row))
+		b.Set(n.in, b.Setp(ptx.Gt, n.left, 0))
+	})
+}
+
+// copy starts to copy this warp's part of a unit to the shared address dst.
+func (d *attnDecode) copy(u decodeUnit, dst ptx.Reg) {
+	b := d.b
+	slot := u.slot
+	if d.unit() == backend.PageTokens {
+		slot = ptx.Reg{}
+	}
+	d.k.copy(b, dst, u.page, pageBytes(d.KVHeads, d.KeyDim), slot, u.left)
+	d.v.copy(b, b.Add(dst, 16*kvStride(d.KeyDim)), u.page, pageBytes(d.KVHeads, d.ValueDim), slot, u.left)
+}
+
+// advance goes on to the next unit and the stage for it.
+func (d *attnDecode) advance() {
+	b := d.b
+	d.turn(d.fill)
+	b.AddTo(d.next.num, 1)
+	d.find()
+}
+
+// turn moves a stage's address on.
+func (d *attnDecode) turn(stage ptx.Reg) {
+	b := d.b
+	b.AddTo(stage, d.stageBytes())
+	b.Under(b.Setp(ptx.Ge, stage, d.ringEnd), func() { b.Set(stage, d.ring) })
+}
+
+// prologue starts to copy all stages but one, of those whose positions no row of this
+// batch writes: row id may have up to id rows of its sequence before it. It returns the
+// others.
+func (d *attnDecode) prologue() (late []decodeUnit) {
+	b := d.b
+	for range d.Stages - 1 {
+		u := d.next
+		old := b.Setp(ptx.Gt, u.left, b.As(ptx.S32, b.Add(u.row.id, 16)))
+		b.If(b.And(u.in, old), func() { d.copy(u, d.fill) })
+		late = append(late, decodeUnit{page: b.Var(ptx.U32, u.page), slot: b.Var(ptx.U32, u.slot), left: b.Var(ptx.S32, u.left),
+			in: b.And(u.in, b.Not(old))})
+		d.advance()
+	}
+	return late
+}
+
+func (d *attnDecode) prologueLate(late []decodeUnit) {
+	for i, u := range late {
+		d.b.If(u.in, func() { d.copy(u, d.b.Add(d.ring, i*d.stageBytes())) })
+		d.b.CpAsyncCommit()
+	}
+}
+
+// segment is this block's part of d.row.
+func (d *attnDecode) segment() {
+	b, f := d.b, d.f
+	d.queries()
+	f.reset()
+	first := b.Sub(d.row.end, d.units(d.row.n)) // the row's units
+	from, to := b.Var(ptx.U32, d.at), b.Min(d.row.end, d.end)
+	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, d.at, to) }, func() {
+		b.CpAsyncWait(d.Stages - 2)
+		b.WarpSync() // all lanes' copies have arrived, and all are done with the stage before
+		b.If(d.next.in, func() { d.copy(d.next, d.fill) })
+		b.CpAsyncCommit()
+		d.advance()
+		left := d.left(b.Sub(d.at, first), d.row)
+		b.If(b.Setp(ptx.Gt, left, 0), func() {
+			s := f.scores(16, d.use, 0, d.scale)
+			b.If(b.Setp(ptx.Lt, left, 16), func() { f.mask(s, func(int, int) ptx.Reg { return left }) })
+			f.add(s, d.use, 16*kvStride(d.KeyDim))
+		})
+		d.turn(d.use)
+		b.AddTo(d.at, 1)
+	})
+	whole := b.And(b.Setp(ptx.Eq, from, first), b.Setp(ptx.Eq, to, d.row.end))
+	d.finish(first, from, whole)
+}
+
+// queries loads the row's.
+func (d *attnDecode) queries() {
+	b := d.b
+	g := b.Shr(d.lane, 2)
+	at := b.MadWide(b.Mad(d.row.id, d.Heads, b.Add(d.head, g)), 2*d.KeyDim, d.q)
+	at = b.Add(at, b.Cvt(ptx.U64, b.As(ptx.U32, b.Shl(d.f.t2, 1))))
+	d.f.query(0, 0, at, b.Setp(ptx.Lt, g, d.heads))
+	if d.f.half {
+		d.f.noQuery(0, 1)
+		return
+	}
+	d.f.query(0, 1, b.Add(at, 8*2*d.KeyDim), b.Setp(ptx.Lt, b.Add(g, 8), d.heads))
+}

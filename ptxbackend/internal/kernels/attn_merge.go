@@ -1,0 +1,231 @@
+package kernels
+
+import (
+	"math"
+
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
+
+// The end of a row, or of a block's part of it, in AttnDecode.
+
+// finish adds up what the warps have of d.row: into the output if that is the whole row,
+// else into the workspace, and then merges the row if all of it is there.
+func (d *attnDecode) finish(first, from, whole ptx.Reg) {
+	b, f := d.b, d.f
+	f.sum()
+	d.putStats()
+	b.Bar()
+	by := d.relative()
+	// A part that begins with the row is the second of its block, to have a place beside
+	// one that ends there.
+	part := d.part(b.Ctaid(0), b.Selp(b.Var(ptx.U32, 1), 0, b.Setp(ptx.Eq, from, first)))
+	for col := 0; col < d.ValueDim; col += d.roundColumns() {
+		n := min(d.roundColumns(), d.ValueDim-col)
+		if col > 0 {
+			b.Bar()
+		}
+		d.putSums(by, col, n)
+		b.Bar()
+		d.eachItem(n, func(head, c ptx.Reg) { d.takeSums(head, c, col, part, whole) })
+	}
+	b.If(whole, func() { d.clearColumns() }, func() {
+		d.putPartStats(part)
+		d.arrive(first)
+	})
+	b.Bar() // before the next row's sums take the place of these
+}
+
+// putStats writes each query's maximum and sum of weights in this warp.
+func (d *attnDecode) putStats() {
+	b, f := d.b, d.f
+	at := b.Mad(b.Mad(d.warp, 16, b.Shr(d.lane, 2)), 8, d.shared)
+	one := b.Setp(ptx.Eq, f.t2, 0)
+	for s := range f.sides() {
+		b.Under(one, func() { b.StV(ptx.Shared, at, d.statsAt()+64*s, []ptx.Reg{f.m[0][s], f.l[0][s]}) })
+	}
+}
+
+// stats are query head's maximum over the warps and the sum relative to it.
+func (d *attnDecode) stats(head ptx.Reg) (m, l ptx.Reg) {
+	b := d.b
+	at := b.Mad(head, 8, d.shared)
+	var ms, ls []ptx.Reg
+	for w := range d.Warps {
+		x := b.LdV(ptx.Shared, ptx.F32, 2, at, d.statsAt()+128*w)
+		if ms, ls = append(ms, x[0]), append(ls, x[1]); w == 0 {
+			m = x[0]
+		} else {
+			m = b.Max(m, x[0])
+		}
+	}
+	l = b.Var(ptx.F32, 0)
+	for w := range ms {
+		b.MadTo(l, ls[w], b.Ex2(b.Sub(ms[w], m)), l)
+	}
+	return m, l
+}
+
+// relative is what makes this warp's sums relative to the block's maxima; a warp that
+// met no position has a maximum of minus infinity and zeroes for sums.
+func (d *attnDecode) relative() (by [2]ptx.Reg) {
+	b := d.b
+	for s := range d.f.sides() {
+		m, _ := d.stats(b.Add(b.Shr(d.lane, 2), 8*s))
+		by[s] = b.Ex2(b.Sub(d.f.m[0][s], m))
+	}
+	return by
+}
+
+// putSums writes this warp's sums of columns col to col+n.
+func (d *attnDecode) putSums(by [2]ptx.Reg, col, n int) {
+	b, f := d.b, d.f
+	for s := range f.sides() {
+		head := b.Add(b.Shr(d.lane, 2), 8*s)
+		line := b.Mad(d.warp, d.AttnDecode.heads(), head)
+		at := b.Add(b.Mad(line, d.sumsStride(), d.shared), b.As(ptx.U32, b.Shl(f.t2, 2)))
+		in := b.Setp(ptx.Lt, head, d.AttnDecode.heads())
+		for i := range n / 8 {
+			acc := f.acc[0][col/8+i]
+			x, y := b.Mul(acc[2*s], by[s]), b.Mul(acc[2*s+1], by[s])
+			b.Under(in, func() { b.StV(ptx.Shared, at, d.sumsAt()+32*i, []ptx.Reg{x, y}) })
+		}
+	}
+}
+
+// eachItem spreads 4 columns of a head at a time, of n columns, over the threads.
+func (d *attnDecode) eachItem(n int, f func(head, four ptx.Reg)) {
+	b := d.b
+	items := d.AttnDecode.heads() * n / 4
+	for i := 0; i < items; i += 32 * d.Warps {
+		item := b.Add(d.tid, i)
+		head := b.Div(item, n/4)
+		b.If(b.Setp(ptx.Lt, head, d.heads), func() { f(head, b.Rem(item, n/4)) })
+	}
+}
+
+// takeSums adds up 4 columns, the c-th from column col, over the warps and writes them.
+func (d *attnDecode) takeSums(head, c ptx.Reg, col int, part, whole ptx.Reg) {
+	b := d.b
+	at := b.Add(b.Mad(head, d.sumsStride(), d.shared), b.Shl(c, 4))
+	sum := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt())
+	for w := 1; w < d.Warps; w++ {
+		x := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt()+w*d.AttnDecode.heads()*d.sumsStride())
+		for j := range sum {
+			b.AddTo(sum[j], x[j])
+		}
+	}
+	four := b.Add(c, col/4)
+	b.If(whole, func() {
+		_, l := d.stats(head)
+		d.store(head, four, sum, l)
+	}, func() {
+		at := b.MadWide(b.Mad(head, d.ValueDim/4, four), 16, part)
+		b.StV(ptx.Global, at, 0, sum)
+	})
+}
+
+// store writes 4 columns of a head, divided by l.
+func (d *attnDecode) store(head, four ptx.Reg, sum []ptx.Reg, l ptx.Reg) {
+	b := d.b
+	by := b.Rcp(l)
+	x := make([]ptx.Reg, 4)
+	for j := range x {
+		x[j] = b.Mul(sum[j], by)
+	}
+	all := b.Mad(b.Add(d.head, head), d.ValueDim/4, four)
+	at := packAt(b, d.out, d.row.id, b.Shr(all, 1), d.tile, d.kTiles())
+	at = b.Add(at, b.Cvt(ptx.U64, b.Shl(b.And(all, 1), 3)))
+	b.StV(ptx.Global, at, 0, []ptx.Reg{b.CvtPair(ptx.F16x2, x[0], x[1]), b.CvtPair(ptx.F16x2, x[2], x[3])})
+}
+
+func (s AttnShape) kTiles() int { return Pack{K: s.Heads * s.ValueDim}.KTiles() }
+
+// clearColumns zeroes the packed row past its columns; the last heads' block does it.
+func (d *attnDecode) clearColumns() {
+	b := d.b
+	if d.Heads*d.ValueDim%64 == 0 {
+		return
+	}
+	b.If(b.Setp(ptx.Eq, d.headTile, d.tiles()-1), func() {
+		zeroColumns(b, d.out, d.row.id, d.tid, d.tile, d.Heads*d.ValueDim)
+	})
+}
+
+// part is the workspace of block x's second (1) or only (0) unfinished row.
+func (d *attnDecode) part(x, second ptx.Reg) ptx.Reg {
+	b := d.b
+	n := b.Mad(b.Mad(x, 2, second), d.tiles(), d.headTile)
+	return b.MadWide(n, d.partBytes(), d.work)
+}
+
+func (d *attnDecode) putPartStats(part ptx.Reg) {
+	b := d.b
+	b.If(b.Setp(ptx.Lt, d.tid, d.heads), func() {
+		m, l := d.stats(d.tid)
+		b.StV(ptx.Global, b.MadWide(d.tid, 8, part), 4*d.AttnDecode.heads()*d.ValueDim, []ptx.Reg{m, l})
+	})
+}
+
+// arrive counts this block's part of the row and, if it is the last, merges them. The
+// counter wraps around to zero, where the next launch finds it.
+func (d *attnDecode) arrive(first ptx.Reg) {
+	b := d.b
+	b.Fence("gpu")
+	b.Bar()
+	x0 := b.Div(first, d.each)
+	n := b.Add(b.Sub(b.Div(b.Sub(d.row.end, 1), d.each), x0), 1)
+	b.If(b.Setp(ptx.Eq, d.tid, 0), func() {
+		counter := b.MadWide(b.Mad(d.rowNum, d.tiles(), d.headTile), 4, d.counters)
+		came := b.Atom(ptx.Global, "acq_rel", "inc", counter, 0, b.Sub(n, 1))
+		b.St(ptx.Shared, d.shared, d.countAt(), came)
+	})
+	b.Bar()
+	came := b.Ld(ptx.Shared, ptx.U32, d.shared, d.countAt())
+	b.If(b.Setp(ptx.Eq, b.Add(came, 1), n), func() {
+		b.Fence("gpu")
+		d.eachItem(d.ValueDim, func(head, four ptx.Reg) { d.merge(head, four, x0, n) })
+		d.clearColumns()
+	})
+}
+
+// mergeAtOnce is how many parts a thread reads before it needs the first.
+const mergeAtOnce = 4
+
+// merge adds up 4 columns of a head over the row's n parts, the first in block x0.
+func (d *attnDecode) merge(head, four, x0, n ptx.Reg) {
+	b := d.b
+	sum := b.Regs(ptx.F32, 4)
+	m, l := b.Var(ptx.F32, math.Inf(-1)), b.Var(ptx.F32, 0)
+	for _, s := range sum {
+		b.Set(s, 0)
+	}
+	sums := b.Mul(b.Mad(head, d.ValueDim/4, four), 16)
+	stats := b.Mad(head, 8, 4*d.AttnDecode.heads()*d.ValueDim)
+	b.For(b.Var(ptx.U32, 0), n, mergeAtOnce, func(i ptx.Reg) {
+		var parts, ms [][]ptx.Reg
+		top := m
+		for j := range mergeAtOnce {
+			k := b.Add(i, j)
+			in := b.Min(k, b.Sub(n, 1))
+			second := b.Selp(b.Var(ptx.U32, 1), 0, b.Setp(ptx.Eq, in, 0))
+			part := d.part(b.Add(x0, in), second)
+			parts = append(parts, b.LdV(ptx.Global, ptx.F32, 4, b.Add(part, b.Cvt(ptx.U64, sums)), 0, ptx.Relaxed))
+			s := b.LdV(ptx.Global, ptx.F32, 2, b.Add(part, b.Cvt(ptx.U64, stats)), 0, ptx.Relaxed)
+			s[0] = b.Selp(s[0], math.Inf(-1), b.Setp(ptx.Lt, k, n))
+			ms, top = append(ms, s), b.Max(top, s[0])
+		}
+		by := b.Ex2(b.Sub(m, top))
+		for _, s := range append(sum, l) {
+			mulTo(b, s, by)
+		}
+		for j := range parts {
+			by := b.Ex2(b.Sub(ms[j][0], top))
+			b.MadTo(l, ms[j][1], by, l)
+			for c := range sum {
+				b.MadTo(sum[c], parts[j][c], by, sum[c])
+			}
+		}
+		b.Set(m, top)
+	})
+	d.store(head, four, sum, l)
+}
