@@ -200,6 +200,9 @@ func (d *device) Load(m *ptx.Module) (driver.Module, error) {
 	if err != nil {
 		return nil, failure("Load", driver.CodeInvalidPTX, "%v", err)
 	}
+	if err := ptx.Verify(read); err != nil {
+		return nil, failure("Load", driver.CodeInvalidPTX, "%v", err)
+	}
 	out := &module{dev: d, funcs: map[string]*function{}}
 	for i, k := range read.Kernels {
 		keepWhere(k, m.Kernels[i])
