@@ -155,8 +155,8 @@ func (c TopK) loadSlice(b *ptx.Builder, tid, n, src ptx.Reg) []logit {
 	return all
 }
 
-// sumExp is the maximum of the block's logits and the sum of exp(x - maximum); where
-// the maximum is infinite the sum means nothing.
+// sumExp is the maximum of the block's logits and the sum of exp(x - maximum), 0
+// where all are -Inf; where the maximum is +Inf the sum means nothing.
 func sumExp(b *ptx.Builder, x []logit) (top, sum ptx.Reg) {
 	top, sum = b.Var(ptx.F32, math.Inf(-1)), b.Var(ptx.F32, 0)
 	for _, l := range x {
@@ -222,7 +222,6 @@ func (c TopK) mergeSums(b *ptx.Builder, tid, sums, dst ptx.Reg) {
 	b.Under(b.Setp(ptx.Lt, tid, c.slices()), func() { b.LdTo(x, ptx.Global, addr, 0) }) // there are at most 128
 	top := blockReduce(b, "max", x[0], topThreads, b.Shared("maxima", 4, 128))
 	part := b.Mul(x[1], exp(b, b.Sub(x[0], top)))
-	part = b.Selp(part, 0, b.Setp(ptx.Gt, x[0], math.Inf(-1))) // -Inf less -Inf is no number
 	sum := blockReduce(b, "add", part, topThreads, b.Shared("parts", 4, 128))
 	lse := b.Mad(b.Lg2(sum), math.Ln2, top)
 	lse = b.Selp(lse, top, b.Setp(ptx.Lt, b.Abs(top), math.Inf(1)))
