@@ -1,0 +1,174 @@
+package kernels
+
+import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+
+// gemmEmit writes one kernel.
+type gemmEmit struct {
+	b         *ptx.Builder
+	g         GEMM
+	kTiles    int // tiles of 64 columns
+	rowBlocks int
+	args      map[string]ptx.Reg
+	shared    ptx.Reg // dynamic shared memory
+	tid       ptx.Reg
+	warp      ptx.Reg // of those that multiply
+	lane      ptx.Reg
+	row, col  ptx.Reg // of a fragment: lane/4 and 2*(lane%4)
+}
+
+// Build writes the kernel.
+func (g GEMM) Build(target ptx.Target) (*ptx.Kernel, error) {
+	if err := g.check(target); err != nil {
+		return nil, err
+	}
+	b := ptx.New(g.Name(), target)
+	e := &gemmEmit{b: b, g: g, kTiles: (g.K + 63) / 64, args: map[string]ptx.Reg{}}
+	paths := g.paths()
+	e.rowBlocks = paths[len(paths)-1].end
+	s := g.signature()
+	for i, r := range s.load(b) {
+		e.args[s[i].Name] = r
+	}
+	e.shared = b.DynamicShared("ring", 1024)
+	e.thread()
+	if g.Tile.Wgmma {
+		e.wgmma()
+	} else {
+		e.mma()
+	}
+	return b.Kernel()
+}
+
+// thread finds out which thread it is.
+func (e *gemmEmit) thread() {
+	b := e.b
+	e.tid = b.Tid(0)
+	e.warp, e.lane = b.Shr(e.tid, 5), b.And(e.tid, 31)
+	e.row, e.col = b.Shr(e.lane, 2), b.Shl(b.And(e.lane, 3), 1)
+}
+
+// gemmPart is a block's part of the product.
+type gemmPart struct {
+	path  gemmPath
+	token ptx.Reg   // token block
+	tiles []ptx.Reg // the warp's tiles of 16 rows, each counted within its matrix
+	of    []int     // the matrix each is of, as far as the code depends on it
+	block ptx.Reg   // row block within the matrix
+	args  map[string]ptx.Reg
+	n     int // rows of the matrix
+}
+
+// eachPath executes f's code for the path that row block row belongs to.
+func (e *gemmEmit) eachPath(row, token ptx.Reg, f func(gemmPart)) {
+	paths := e.g.paths()
+	var next func(i int)
+	next = func(i int) {
+		code := func() { f(e.part(paths[i], row, token)) }
+		if i == len(paths)-1 {
+			code()
+			return
+		}
+		e.b.If(e.b.Setp(ptx.Lt, row, paths[i].end), code, func() { next(i + 1) })
+	}
+	next(0)
+}
+
+// part works out what a warp does for row block row of path p.
+func (e *gemmEmit) part(p gemmPath, row, token ptx.Reg) gemmPart {
+	b, t := e.b, e.g.Tile
+	part := gemmPart{path: p, token: token, n: e.g.Mats[p.mats[0]].N}
+	part.block, part.args = e.matrix(p, row)
+	if e.g.Epilogue == GEMMSwiGLU {
+		half := t.RowTiles / 2
+		first := b.Mad(part.block, t.Warps*half, b.Mul(e.warp, half))
+		for j := range t.RowTiles {
+			part.tiles = append(part.tiles, b.Add(first, j%half))
+			part.of = append(part.of, j/half)
+		}
+		return part
+	}
+	first := b.Mad(part.block, t.Warps*t.RowTiles, b.Mul(e.warp, t.RowTiles))
+	for j := range t.RowTiles {
+		part.tiles = append(part.tiles, b.Add(first, j))
+		part.of = append(part.of, p.mats[0])
+	}
+	return part
+}
+
+// matrix selects the parameters of the matrix that row block row of path p belongs
+// to, and counts the block within it. Parameters are under the names of the path's
+// first matrix.
+func (e *gemmEmit) matrix(p gemmPath, row ptx.Reg) (ptx.Reg, map[string]ptx.Reg) {
+	b := e.b
+	if len(p.mats) == 1 {
+		if p.first[0] == 0 {
+			return row, e.args
+		}
+		return b.Sub(row, p.first[0]), e.args
+	}
+	args, start := map[string]ptx.Reg{}, b.Var(ptx.U32, p.first[0])
+	for _, name := range []string{"w", "scale", "bias", "out", "stride"} {
+		if r, ok := e.args[argOf(name, p.mats[0])]; ok {
+			args[argOf(name, p.mats[0])] = r
+		}
+	}
+	for i, m := range p.mats[1:] {
+		past := b.Setp(ptx.Ge, row, p.first[i+1])
+		start = b.Selp(p.first[i+1], start, past)
+		for _, name := range []string{"w", "scale", "bias", "out", "stride"} {
+			if r, ok := e.args[argOf(name, m)]; ok {
+				args[argOf(name, p.mats[0])] = b.Selp(r, args[argOf(name, p.mats[0])], past)
+			}
+		}
+	}
+	return b.Sub(row, start), args
+}
+
+func argOf(name string, matrix int) string { return name + string(rune('0'+matrix)) }
+
+// columns executes step's code for every tile of 64 columns, in rounds of w.unroll
+// tiles: kt is the number of the round's first tile, a register or, past the last
+// whole round, a number; u counts within the round.
+func (e *gemmEmit) columns(w *gemmWeights, step func(u int, kt any)) {
+	rounds := e.kTiles / w.unroll
+	if rounds < 2 {
+		rounds = 0
+	}
+	whole := rounds * w.unroll
+	if rounds > 0 {
+		w.enter()
+		e.b.For(0, whole, w.unroll, func(kt ptx.Reg) {
+			for u := range w.unroll {
+				step(u, kt)
+			}
+			w.leave()
+		})
+	}
+	for u := range e.kTiles - whole {
+		step(u, whole)
+	}
+}
+
+// whenTile executes f where there is a tile kt+ahead. f may hold no labels.
+func (e *gemmEmit) whenTile(w *gemmWeights, kt any, ahead int, f func()) {
+	switch kt := kt.(type) {
+	case int:
+		if kt+ahead < e.kTiles {
+			f()
+		}
+	case ptx.Reg:
+		last := (e.kTiles/w.unroll - 1) * w.unroll // round's first tile
+		if last+ahead < e.kTiles {
+			f()
+		} else if ahead < e.kTiles {
+			e.b.Under(e.b.Setp(ptx.Lt, kt, e.kTiles-ahead), f)
+		}
+	}
+}
+
+// advance moves offset, a place in the ring, to the next stage.
+func (e *gemmEmit) advance(offset ptx.Reg) {
+	b, stage := e.b, e.g.Tile.stageBytes()
+	b.AddTo(offset, stage)
+	b.Under(b.Setp(ptx.Eq, offset, stage*e.g.Tile.Stages), func() { b.Set(offset, 0) })
+}

@@ -1,0 +1,36 @@
+package kernels
+
+import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+
+// GEMMTiles are sensible divisions of the work, the best guess for many rows first
+// of each kind; on hardware a tuner may choose. Every one is tested.
+func GEMMTiles(target ptx.Target) []GEMMTile {
+	tiles := []GEMMTile{
+		{Warps: 4, RowTiles: 2, Tokens: 128, Stages: 4, Blocks: 2},
+		{Warps: 8, RowTiles: 2, Tokens: 128, Stages: 4, Blocks: 1},
+		{Warps: 4, RowTiles: 4, Tokens: 64, Stages: 4, Blocks: 2},
+		{Warps: 4, RowTiles: 2, Tokens: 64, Stages: 4, Blocks: 3},
+		{Warps: 4, RowTiles: 1, Tokens: 128, Stages: 3, Blocks: 3},
+	}
+	if target.Hopper() {
+		tiles = append([]GEMMTile{
+			{Wgmma: true, Warps: 8, RowTiles: 2, Tokens: 128, Stages: 8, Blocks: 1},
+			{Wgmma: true, Warps: 8, RowTiles: 1, Tokens: 256, Stages: 5, Blocks: 1},
+			{Wgmma: true, Warps: 4, RowTiles: 2, Tokens: 128, Stages: 5, Blocks: 2},
+			{Wgmma: true, Warps: 8, RowTiles: 1, Tokens: 128, Stages: 8, Blocks: 1},
+			{Wgmma: true, Warps: 4, RowTiles: 2, Tokens: 64, Stages: 8, Blocks: 2},
+		}, tiles...)
+	}
+	return tiles
+}
+
+// Variants are g with each of GEMMTiles that suits it.
+func (g GEMM) Variants(target ptx.Target) []GEMM {
+	var out []GEMM
+	for _, t := range GEMMTiles(target) {
+		if g.Tile = t; g.check(target) == nil {
+			out = append(out, g)
+		}
+	}
+	return out
+}

@@ -1,0 +1,259 @@
+package kernels
+
+import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+
+// The product on Hopper, by wgmma with the weights in registers. A block stays on
+// its multiprocessor and takes parts of the product in turn. Its last warpgroup
+// produces: one thread brings tiles of x by bulk copies, as far ahead as the ring of
+// Stages places is deep, also across parts. The others consume: each warp
+// dequantises its own tiles of 16 weight rows into the one set of registers while
+// wgmma reads the other.
+//
+// Per tile of 64 columns a warpgroup with 2 row tiles a warp and 128 tokens, or 1
+// and 256, issues 8 or 4 wgmma, 512 clocks of the tensor cores, which read B at 64
+// of the 128 bytes a clock that shared memory has. Beside them each warp issues
+// about 40 instructions and up to 300 that dequantise (Q6_K, 2 tiles), a quarter of
+// the issue slots of 1024 clocks when two warpgroups share the tensor cores.
+
+const (
+	gemmProducer     = 128 // threads
+	gemmProducerRegs = 24  // registers each keeps
+)
+
+// consumerRegs are the registers of a consuming thread: an even share of the 65536
+// of a multiprocessor, in eights, and what the producers give away of theirs. 0
+// leaves the shares as they are.
+func (t GEMMTile) consumerRegs() int {
+	threads := 32*t.Warps + gemmProducer
+	share := 65536 / t.Blocks / threads / 8 * 8
+	if share > 255 {
+		return 0
+	}
+	return min(248, (share*threads-gemmProducerRegs*gemmProducer)/(32*t.Warps)/8*8)
+}
+
+// wgmma writes the kernel.
+func (e *gemmEmit) wgmma() {
+	b, t := e.b, e.g.Tile
+	b.Threads(32*t.Warps+gemmProducer, t.Blocks)
+	r := e.newBulkRing()
+	tokens := b.Div(b.Add(e.args["rows"], t.Tokens-1), t.Tokens)
+	r.parts, r.tokens = b.Mul(tokens, e.rowBlocks), tokens
+	b.Bar()
+	b.If(b.Setp(ptx.Ge, e.warp, t.Warps), func() {
+		e.give(false)
+		b.GridWait()
+		b.If(b.Setp(ptx.Eq, e.tid, 32*t.Warps), func() { e.produce(r) })
+	}, func() {
+		e.give(true)
+		e.consume(r)
+	})
+}
+
+// give moves registers from the producers to the consumers.
+func (e *gemmEmit) give(consumer bool) {
+	switch regs := e.g.Tile.consumerRegs(); {
+	case regs == 0:
+	case consumer:
+		e.b.SetMaxReg(regs, true)
+	default:
+		e.b.SetMaxReg(gemmProducerRegs, false)
+	}
+}
+
+// gemmBulkRing is the ring with its barriers, full and empty for each stage, 8
+// bytes each, after the stages and the staging of the epilogue.
+type gemmBulkRing struct {
+	e             *gemmEmit
+	full          ptx.Reg // barrier of stage 0; the empty one is 8 bytes on, the next stage's 16
+	parts, tokens ptx.Reg
+	stage, phase  ptx.Reg // number and parity of the stage that is next
+}
+
+func (e *gemmEmit) newBulkRing() *gemmBulkRing {
+	b, t := e.b, e.g.Tile
+	r := &gemmBulkRing{e: e, full: b.Add(e.shared, e.g.barriersAt())}
+	b.If(b.Setp(ptx.Eq, e.tid, 0), func() {
+		for s := range t.Stages {
+			b.MbarInit(r.full, 16*s, 1)
+			b.MbarInit(r.full, 16*s+8, t.Warps)
+		}
+		b.FenceMbarInit()
+	})
+	return r
+}
+
+func (r *gemmBulkRing) begin() { r.stage, r.phase = r.e.b.Var(ptx.U32, 0), r.e.b.Var(ptx.U32, 0) }
+
+// barrier is where the pair of the next stage lies.
+func (r *gemmBulkRing) barrier() ptx.Reg { return r.e.b.Mad(r.stage, 16, r.full) }
+
+func (r *gemmBulkRing) next() {
+	b := r.e.b
+	b.AddTo(r.stage, 1)
+	around := b.Setp(ptx.Eq, r.stage, r.e.g.Tile.Stages)
+	b.Set(r.phase, b.Xor(r.phase, b.Selp(b.Var(ptx.U32, 1), 0, around)))
+	b.Under(around, func() { b.Set(r.stage, 0) })
+}
+
+// eachPart executes f for the parts of the product the block takes.
+func (r *gemmBulkRing) eachPart(f func(row, token ptx.Reg)) {
+	b := r.e.b
+	b.For(b.Ctaid(0), r.parts, b.Nctaid(0), func(i ptx.Reg) {
+		f(r.e.place(i, r.tokens))
+	})
+}
+
+// produce brings tiles of x, in the thread that does.
+func (e *gemmEmit) produce(r *gemmBulkRing) {
+	b, t := e.b, e.g.Tile
+	r.begin()
+	tiles := max(1, t.Tokens/128) // of 128 tokens
+	bytes := min(t.Tokens, 128) * 128
+	last := b.Shr(b.Sub(e.args["rows"], 1), 7)
+	r.eachPart(func(_, token ptx.Reg) {
+		src := []ptx.Reg{e.tokenTile(token)}
+		if tiles == 2 { // the second may not exist; then the first is taken again
+			second := b.Min(b.Mad(token, 2, 1), last)
+			src = append(src, b.MadWide(second, e.kTiles*gemmTile, e.args["x"]))
+		}
+		b.For(0, e.kTiles, 1, func(ptx.Reg) {
+			bar := r.barrier()
+			b.MbarWait(bar, 8, b.Xor(r.phase, 1))
+			b.MbarExpect(bar, 0, bytes*tiles)
+			to := b.Mad(r.stage, t.stageBytes(), e.shared)
+			for i, s := range src {
+				b.CpAsyncBulk(to, i*bytes, s, 0, bytes, bar, 0)
+				b.AddTo(s, gemmTile)
+			}
+			r.next()
+		})
+	})
+}
+
+// consume multiplies and stores, in the warps that do.
+func (e *gemmEmit) consume(r *gemmBulkRing) {
+	b, t := e.b, e.g.Tile
+	r.begin()
+	acc := make([][]ptx.Reg, t.RowTiles)
+	for j := range acc {
+		acc[j] = b.Regs(ptx.F32, t.Tokens/2)
+	}
+	b.GridWait()
+	b.GridLaunch()
+	r.eachPart(func(row, token ptx.Reg) {
+		e.eachPath(row, token, func(p gemmPart) {
+			e.multiplyWgmma(p, r, acc)
+			e.epilogue(p, acc)
+		})
+	})
+}
+
+// multiplyWgmma sums a part up in acc: registers 4i to 4i+3 of a row tile are
+// those of tokens 8i to 8i+7.
+func (e *gemmEmit) multiplyWgmma(p gemmPart, r *gemmBulkRing, acc [][]ptx.Reg) {
+	b, t := e.b, e.g.Tile
+	w := e.newWeights(p)
+	w.load(0)
+	var a [2][][]ptx.Reg // the fragments of a tile of 64 columns: [set][row tile][4*step..]
+	for set := range a {
+		for range t.RowTiles {
+			a[set] = append(a[set], b.Regs(ptx.F16x2, 16))
+		}
+	}
+	e.dequantise(w, a[0], 0)
+	if e.kTiles > 1 {
+		w.load(1)
+	}
+	add := b.Var(ptx.Pred, false)
+	held := b.Var(ptx.U32, 0) // barriers of the stage before
+	e.columns(w, func(u int, kt any) {
+		bar := r.barrier()
+		b.MbarWait(bar, 0, r.phase)
+		b.WgmmaFence()
+		e.multiplyStage(acc, a[u%2], r.stage, add)
+		b.WgmmaCommit()
+		b.Set(add, true)
+		b.WgmmaWait(1)
+		e.release(held)
+		b.Set(held, bar)
+		r.next()
+		if w.loaded(u + 1) {
+			e.dequantise(w, a[(u+1)%2], u+1)
+		}
+		e.whenTile(w, kt, u+2, func() { w.load(u + 2) })
+	})
+	b.WgmmaWait(0)
+	e.release(held)
+}
+
+// multiplyStage starts the products of a tile of 64 columns.
+func (e *gemmEmit) multiplyStage(acc, a [][]ptx.Reg, stage, add ptx.Reg) {
+	b, t := e.b, e.g.Tile
+	// The descriptor of x: address and strides in units of 16 bytes. Rows of 128
+	// bytes in groups of 8, 1024 bytes apart (bits 32-45); the stride of bits 16-29
+	// does not count; 1 in bits 62-63 is the swizzle of 128 bytes.
+	at := b.Shr(b.And(b.Mad(stage, t.stageBytes(), e.shared), 0x3FFFF), 4)
+	desc := b.Or(b.Cvt(ptx.U64, at), uint64(1)<<62|uint64(1024/16)<<32|1<<16)
+	for step := range 4 {
+		d := desc
+		if step > 0 {
+			d = b.Add(desc, 2*step) // 32 bytes on within the swizzled rows
+		}
+		for j := range t.RowTiles {
+			b.Wgmma(ptx.F16, t.Tokens, acc[j], a[j][4*step:4*step+4], d, add)
+		}
+		if step == 0 {
+			b.Set(add, true)
+		}
+	}
+}
+
+// dequantise fills a with the fragments of tile u of the round.
+func (e *gemmEmit) dequantise(w *gemmWeights, a [][]ptx.Reg, u int) {
+	for j := range a {
+		for step := range 4 {
+			for i, f := range w.fragment(j, u, step) {
+				e.b.Set(a[j][4*step+i], f)
+			}
+		}
+	}
+}
+
+// release tells the producer that the warp has read a stage; held is where its
+// barriers lie, 0 for none.
+func (e *gemmEmit) release(held ptx.Reg) {
+	b := e.b
+	b.WarpSync()
+	p := b.And(b.Setp(ptx.Ne, held, 0), b.Setp(ptx.Eq, e.lane, 0))
+	b.Under(p, func() { b.MbarArrive(held, 8) })
+}
+
+// sharedBytes is the dynamic shared memory: the ring; with wgmma also room for the
+// results of SwiGLU, since the ring is filled again already, and the barriers.
+func (g GEMM) sharedBytes() int {
+	if g.Tile.Wgmma {
+		return g.barriersAt() + 16*g.Tile.Stages
+	}
+	return g.notesAt() + 16
+}
+
+// notesAt is where the mma kernel keeps its place.
+func (g GEMM) notesAt() int { return max(g.Tile.Stages*g.Tile.stageBytes(), g.stagingBytes()) }
+
+func (g GEMM) stagingBytes() int {
+	if g.Epilogue != GEMMSwiGLU {
+		return 0
+	}
+	return g.Tile.Warps * g.Tile.RowTiles / 8 * g.Tile.stageBytes()
+}
+
+func (g GEMM) barriersAt() int { return g.Tile.Stages*g.Tile.stageBytes() + g.stagingBytes() }
+
+// staging is where the results of SwiGLU are laid out.
+func (e *gemmEmit) staging() ptx.Reg {
+	if e.g.Tile.Wgmma {
+		return e.b.Add(e.shared, e.g.Tile.Stages*e.g.Tile.stageBytes())
+	}
+	return e.shared
+}
