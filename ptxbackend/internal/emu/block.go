@@ -312,8 +312,10 @@ func (b *block) end() {
 			b.warps[0].fault(-1, "the block ends with %d of %d threads at barrier %d", bar.come, bar.want, i)
 		}
 	}
-	if len(b.bulk) > 0 {
-		b.warps[0].fault(-1, "the block ends with %d bulk copies under way: nobody waited for them", len(b.bulk))
+	for _, m := range b.mbars[:b.nmbars] {
+		if m.copied > m.seen {
+			b.warps[0].fault(-1, "the block ends and nobody waited for bulk copies that report to the mbarrier at %#x", m.addr)
+		}
 	}
 }
 

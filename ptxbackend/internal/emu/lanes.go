@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// decodeBarrier decodes bar.sync, bar.arrive, barrier.cta.*, bar.warp.sync and
-// bar.red is not among them.
+// decodeBarrier decodes bar.sync, bar.arrive, their names barrier[.cta]..., and
+// bar.warp.sync.
 func (c *compiler) decodeBarrier() {
 	in := c.in
 	name := strings.Replace(c.src.Op, "barrier.cta", "bar", 1)
@@ -20,6 +20,7 @@ func (c *compiler) decodeBarrier() {
 			w.tick()
 		}
 	case "bar.sync", "bar.arrive":
+		in.flow = flowBarrier
 		wait := name == "bar.sync"
 		if !wait && len(c.src.Args) < 2 {
 			c.fail("bar.arrive says for how many threads")
@@ -30,12 +31,10 @@ func (c *compiler) decodeBarrier() {
 			in.b = c.src32(1)
 		}
 		in.run = func(w *warp, in *instr, m uint32) {
-			l := lowest(m)
 			id, n := w.uniform(in.a, m, "barrier"), int(w.uniform(in.b, m, "number of threads"))
 			if len(in.src.Args) == 1 {
 				n = w.blk.threads()
 			}
-			_ = l
 			w.blk.arrive(w, int(id), n, wait)
 		}
 	}

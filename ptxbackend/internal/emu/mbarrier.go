@@ -19,7 +19,10 @@ type mbarrier struct {
 	// What the warps that arrived in this phase, and in those before, knew.
 	next, known         []uint32
 	nextFence, fencedBy []uint32
-	sleeping            int
+	sleeping            int // warps that wait
+	round               int // phases completed,
+	seen                int // and that somebody has waited for
+	copied              int // the phase, from 1, of the last bulk copy
 }
 
 func (c *compiler) decodeMbarrier() {
@@ -115,6 +118,7 @@ func runMbarInit(w *warp, in *instr, m uint32) {
 		blk.nmbars++
 		n := int(w.v(in.b)[l])
 		b.addr, b.count, b.pending, b.tx, b.phase, b.sleeping = addr, n, n, 0, 0, 0
+		b.round, b.seen, b.copied = 0, 0, 0
 		b.maker, b.made, b.fenced = w.id, w.clock, false
 		for _, s := range []*[]uint32{&b.next, &b.known, &b.nextFence, &b.fencedBy} {
 			*s = grow(*s, blk.n+1)
@@ -161,6 +165,7 @@ func (blk *block) complete(b *mbarrier) {
 		return
 	}
 	b.phase ^= 1
+	b.round++
 	b.pending = b.count
 	for i := range b.next {
 		b.known[i] = max(b.known[i], b.next[i])
@@ -193,6 +198,7 @@ func runMbarWait(w *warp, in *instr, m uint32, try bool) {
 			continue
 		}
 		done |= 1 << l
+		b.seen = b.round
 		for i := range b.known {
 			if i != w.id {
 				w.known[i] = max(w.known[i], b.known[i])
@@ -268,6 +274,7 @@ func runBulk(w *warp, in *instr, m uint32) {
 		}
 		at := w.sharedRange(l, dst, n)
 		mem := w.globalRange(&in, l, src, uint64(n), false)
+		b.copied = b.round + 1
 		w.checkAsyncWrite(l, at, n)
 		w.hold(at, n)
 		w.blk.bulk = append(w.blk.bulk, bulkCopy{dst: at, src: mem, mbar: b, warp: w})

@@ -15,7 +15,8 @@ const (
 	flowBranch              // bra
 	flowExit                // ret, exit
 	flowAligned             // all lanes of the warp execute it together, none has ended
-	flowSync                // the lanes it names, or all that live, execute it together
+	flowBarrier             // likewise, but some may have ended
+	flowSync                // those it names do
 )
 
 // instr is a decoded instruction. Its operands are numbers of the warp's registers

@@ -237,7 +237,7 @@ func (w *warp) control(in *instr) {
 	case flowExit:
 		w.exit(m)
 	default:
-		if m != w.cur.mask && (in.flow == flowAligned || m == 0) {
+		if m != w.cur.mask && (in.flow != flowSync || m == 0) {
 			if m != 0 {
 				w.fault(-1, "executed by some lanes of the warp only (%#x of %#x): it is .aligned", m, w.cur.mask)
 			}
@@ -285,10 +285,11 @@ func (w *warp) exit(m uint32) {
 // together executes an instruction once all lanes it needs are here.
 func (w *warp) together(in *instr, m uint32) {
 	need := w.lanes &^ w.exited
-	if in.flow == flowAligned {
-		if w.exited != 0 {
-			w.fault(-1, "executed after lanes %#x of the warp have ended: it is .aligned", w.exited)
+	if in.flow == flowAligned && w.lanes&^w.exited != full {
+		if w.lanes != full {
+			w.fault(-1, "the warp has only %d lanes: it is .aligned", bits.OnesCount32(w.lanes))
 		}
+		w.fault(-1, "executed after lanes %#x of the warp have ended: it is .aligned", w.exited)
 	}
 	if w.cur.mask != need && !w.gather(in, need) {
 		return
@@ -323,7 +324,7 @@ func (w *warp) gather(in *instr, need uint32) bool {
 	pc := w.cur.pc
 	for i, o := range w.others {
 		oi := &w.prog.code[o.pc]
-		if oi.flow == flowAligned || oi.flow == flowSync {
+		if oi.flow >= flowAligned {
 			continue
 		}
 		w.others = append(w.others, w.cur)
