@@ -218,9 +218,9 @@ func (d *attnDecode) units(n ptx.Reg) ptx.Reg {
 
 // records has every warp go over the rows, the first write their records, and returns
 // the units of all.
-func (d *attnDecode) records() (total ptx.Reg) {
+func (d *attnDecode) records() ptx.Reg {
 	b := d.b
-	total = b.Var(ptx.U32, 0)
+	total := b.Var(ptx.U32, 0)
 	first := b.Setp(ptx.Lt, d.tid, 32)
 	b.For(b.Var(ptx.U32, 0), d.rows, 64, func(i ptx.Reg) {
 		var rec [2]rowRecord
@@ -242,7 +242,7 @@ func (d *attnDecode) records() (total ptx.Reg) {
 		b.AddTo(total, b.Shfl("idx", sum, 31))
 	})
 	b.Bar()
-	return total
+	return b.Ld(ptx.Shared, ptx.U32, b.Mad(b.Sub(d.rows, 1), 16, d.shared), d.recordsAt())
 }
 
 // load reads what the batch block says of the row-th row, none where not in.
@@ -279,15 +279,16 @@ func (d *attnDecode) share(total ptx.Reg) {
 	d.each = b.Div(b.Sub(b.Add(total, shares), 1), shares)
 	d.begin = b.Min(b.Mul(b.Ctaid(0), d.each), total)
 	d.end = b.Min(b.Add(d.begin, d.each), total)
-	d.rowNum = b.Var(ptx.U32, 0)
-	b.For(b.Var(ptx.U32, 0), d.rows, 32, func(i ptx.Reg) {
-		row := b.Add(i, d.lane)
-		end := b.Var(ptx.U32, -1)
-		at := b.Mad(row, 16, d.shared)
-		in := b.Setp(ptx.Lt, row, d.rows)
-		b.Under(in, func() { b.LdTo([]ptx.Reg{end}, ptx.Shared, at, d.recordsAt()) })
-		b.AddTo(d.rowNum, b.Popc(b.Ballot(b.Setp(ptx.Le, end, d.begin))))
+	work := b.Setp(ptx.Lt, d.begin, d.end)
+	b.For(d.tid, d.rows, 32*d.Warps, func(row ptx.Reg) {
+		r := newRowRecord(b)
+		d.record(r, row, work)
+		has := b.And(b.Setp(ptx.Gt, r.end, d.begin), b.Setp(ptx.Le, b.Sub(r.end, d.units(r.n)), d.begin))
+		b.Under(has, func() { b.St(ptx.Shared, d.shared, d.countAt(), row) })
 	})
+	b.Bar()
+	d.rowNum = b.Var(ptx.U32, 0)
+	b.Under(work, func() { b.LdTo([]ptx.Reg{d.rowNum}, ptx.Shared, d.shared, d.countAt()) })
 	d.row = newRowRecord(b)
 	d.at = b.Var(ptx.U32, d.begin)
 	d.use = b.Var(ptx.U32, d.ring)
@@ -295,7 +296,7 @@ func (d *attnDecode) share(total ptx.Reg) {
 		page: b.Var(ptx.U32, 0), left: b.Var(ptx.S32, 0), slot: b.Var(ptx.U32, 0), in: b.Reg(ptx.Pred)}
 	d.fill = b.Var(ptx.U32, d.ring)
 	for _, r := range []rowRecord{d.row, d.next.row} {
-		d.record(r, d.rowNum, b.Setp(ptx.Lt, d.begin, d.end))
+		d.record(r, d.rowNum, work)
 	}
 	d.find()
 }
