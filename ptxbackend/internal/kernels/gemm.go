@@ -23,6 +23,9 @@ type GEMM struct {
 	K        int
 	Epilogue GEMMEpilogue
 	Tile     GEMMTile
+	// Paired has the tiles of gate and up take turns in memory, as GEMV wants them.
+	// Each still has its own W, up's a tile after gate's.
+	Paired bool
 }
 
 // GEMMMatrix is a matrix of weights, N rows of K.
@@ -84,6 +87,9 @@ func (g GEMM) Name() string {
 		if m.Bias {
 			s.WriteString("b")
 		}
+	}
+	if g.Paired {
+		s.WriteString("_paired")
 	}
 	t := g.Tile
 	by := "mma"

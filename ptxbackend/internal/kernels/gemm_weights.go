@@ -41,14 +41,18 @@ func (e *gemmEmit) newWeights(p gemmPart) *gemmWeights {
 			t.f = NewFragments(b, m.Format, e.lane)
 			fragments[m.Format] = t.f
 		}
+		tileBytes := l.TileBytes()
+		if e.g.Paired {
+			tileBytes *= 2
+		}
 		if j > 0 && p.of[j] == p.of[j-1] && l.Tiles()%e.g.Tile.RowTiles == 0 && e.g.Epilogue != GEMMSwiGLU {
-			t.place, t.off = w.tiles[0].place, j*l.TileBytes()
+			t.place, t.off = w.tiles[0].place, j*tileBytes
 		} else {
 			last := l.Tiles() - 1 // past it there is nothing to read, or to store
 			if l.Tiles()%e.g.Tile.RowTiles == 0 && e.g.Epilogue != GEMMSwiGLU {
 				last = l.Tiles() - e.g.Tile.RowTiles
 			}
-			first := b.MadWide(b.Min(tile, last), l.TileBytes(), p.args[argOf("w", p.of[j])])
+			first := b.MadWide(b.Min(tile, last), tileBytes, p.args[argOf("w", p.of[j])])
 			t.place, t.own = t.f.Place(ptx.Global, first), true
 		}
 		w.tiles = append(w.tiles, t)
