@@ -232,6 +232,53 @@ func TestAttnSteep(t *testing.T) {
 	})
 }
 
+// TestAttnDecodeAfterAppend appends the batch's keys and values in the launch before,
+// which attention overlaps with: nothing that one writes may be read too early.
+func TestAttnDecodeAfterAppend(t *testing.T) {
+	s := AttnShape{4, 2, 32, 32}
+	eachTarget(t, func(t *testing.T, r *rig) {
+		data := newAttnData(r.rand, s, []run{{79, 1}, {70, 1}, {140, 20}, {300, 1}, {0, 2}}, 1)
+		rows := len(data.batch.Pos)
+		k, v := make([]float32, (rows+1)*s.KVHeads*s.KeyDim), make([]float32, (rows+1)*s.KVHeads*s.ValueDim)
+		nan := uint16(0x7E00)
+		full := *data
+		full.keys, full.values = slices.Clone(data.keys), slices.Clone(data.values)
+		for row, pos := range data.batch.Pos {
+			for h := range s.KVHeads {
+				key := data.slot(data.keys, int(data.batch.Seq[row]), int(pos), h, s.KeyDim)
+				value := data.slot(data.values, int(data.batch.Seq[row]), int(pos), h, s.ValueDim)
+				copy(k[(row*s.KVHeads+h)*s.KeyDim:], fromHalves(key))
+				copy(v[(row*s.KVHeads+h)*s.ValueDim:], fromHalves(value))
+				copy(key, slices.Repeat([]uint16{nan}, s.KeyDim))
+				copy(value, slices.Repeat([]uint16{nan}, s.ValueDim))
+			}
+		}
+		d := data.upload(r, 32)
+		app := RopeAppend{Batch: d.layout, KVHeads: s.KVHeads, KeyDim: s.KeyDim, ValueDim: s.ValueDim}
+		c := AttnDecode{AttnShape: s, MaxRows: 32, Warps: 4, Stages: 3}
+		for _, shares := range []int{2, 9} {
+			launches := []struct {
+				c Config
+				l driver.Launch
+			}{
+				{app, app.Launch(RopeAppendArgs{Batch: d.b, K: r.put(k), V: r.put(v), Keys: d.keys, Values: d.values, Rows: rows + 1})},
+				{c, c.Launch(AttnDecodeArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out, T: d.pack.T,
+					Rows: rows + 1, Shares: shares, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(shares))),
+					Counters: r.put(make([]byte, c.CounterBytes()))})},
+			}
+			for _, x := range launches {
+				f := r.load(x.c).function
+				must(t, f.SetShared(x.l.Shared))
+				x.l.Dependent = r.target.Hopper()
+				must(t, r.stream.Launch(f, &x.l))
+			}
+			must(t, r.stream.Sync())
+			d.attnData = &full
+			d.check(t, r)
+		}
+	})
+}
+
 // TestAttnDecodeManyRows needs more than one round over the rows.
 func TestAttnDecodeManyRows(t *testing.T) {
 	c := AttnDecode{AttnShape: AttnShape{2, 1, 16, 16}, MaxRows: 80, Warps: 4, Stages: 2}
