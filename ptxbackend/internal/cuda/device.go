@@ -39,8 +39,7 @@ type device struct {
 	info   driver.Info
 	handle uintptr // CUdevice
 	ctx    uintptr // CUcontext
-	cubins *cubinCache
-	debug  bool // wait after every launch
+	debug  bool    // wait after every launch
 	lost   atomic.Bool
 	closed atomic.Bool
 
@@ -150,7 +149,6 @@ func (l *library) Open(ordinal int) (driver.Device, error) {
 		memory: map[driver.Ptr]int64{}, modules: map[*module]struct{}{}, streams: map[*stream]struct{}{},
 		graphs: map[*graph]struct{}{}, events: map[*event]struct{}{},
 	}
-	d.cubins = openCubinCache(fmt.Sprintf("%s\n%d\n%s\n%d.%d", l.build, l.version, info.Name, info.Major, info.Minor))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened[d.ctx]++

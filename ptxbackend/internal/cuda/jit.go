@@ -12,42 +12,36 @@ import (
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 )
 
-// Numbers of CUjit_option, and of CUjitInputType.
+// Numbers of CUjit_option.
 const (
 	jitInfoLog      = 3
 	jitInfoLogSize  = 4
 	jitErrorLog     = 5
 	jitErrorLogSize = 6
-	jitTarget       = 9
 	jitVerbose      = 12
-
-	jitInputPTX = 1
-
-	// jitAccelerated makes 90 the target sm_90a (CU_COMPUTE_ACCELERATED_TARGET_BASE).
-	jitAccelerated = 0x10000
 )
 
-// jit is what a compilation reads and writes, outside the Go heap; the image to
-// load follows it.
+// jit is what a compilation reads and writes, outside the Go heap; the text follows
+// it.
 type jit struct {
-	values      [6]uintptr // option values: numbers by value, buffers by address
-	options     [6]uint32
+	values      [5]uintptr // option values: numbers by value, buffers by address
+	options     [5]uint32
 	info, fault [32 << 10]byte // logs
 }
 
-// newJIT returns a jit with an image after it, and all of its memory.
-func newJIT(image []byte) (j *jit, at uintptr, mem []byte, err error) {
+// newJIT returns a jit, where its text is, and all of the memory.
+func newJIT(source string) (j *jit, at uintptr, mem []byte, err error) {
 	head := int(unsafe.Sizeof(jit{}))
-	mem, err = mapMemory(head + len(image) + 1) // text ends with a zero byte
+	mem, err = mapMemory(head + len(source) + 1) // text ends with a zero byte
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	copy(mem[head:], image)
+	copy(mem[head:], source)
 	return (*jit)(unsafe.Pointer(unsafe.SliceData(mem))), address(mem[head:]), mem, nil
 }
 
-// set writes the options and returns their number; target 0 leaves it to the context.
-func (j *jit) set(target uintptr) (n, options, values uintptr) {
+// set writes the options and returns their number and where they are.
+func (j *jit) set(verbose bool) (n, options, values uintptr) {
 	clear(j.info[:])
 	clear(j.fault[:])
 	for i, o := range []struct {
@@ -56,12 +50,12 @@ func (j *jit) set(target uintptr) (n, options, values uintptr) {
 	}{
 		{jitInfoLog, uintptr(unsafe.Pointer(&j.info[0]))}, {jitInfoLogSize, uintptr(len(j.info))},
 		{jitErrorLog, uintptr(unsafe.Pointer(&j.fault[0]))}, {jitErrorLogSize, uintptr(len(j.fault))},
-		{jitVerbose, 1}, {jitTarget, target},
+		{jitVerbose, 1},
 	} {
 		j.options[i], j.values[i] = o.id, o.value
 	}
 	n = uintptr(len(j.options))
-	if target == 0 {
+	if !verbose {
 		n--
 	}
 	return n, uintptr(unsafe.Pointer(&j.options[0])), uintptr(unsafe.Pointer(&j.values[0]))
@@ -77,85 +71,27 @@ func text(b []byte) string {
 	return strings.TrimSpace(s)
 }
 
-// compile turns text into a loaded module: from the cache, else by the driver's
-// compiler and then into the cache, else by the driver's compiler alone.
-func (d *device) compile(c *caller, source string, t ptx.Target, name string) (uintptr, error) {
-	if d.cubins != nil {
-		key := d.cubins.key(source)
-		if cubin := d.cubins.read(key); cubin != nil {
-			if m, err := c.load(cubin); err == nil || errors.Is(err, driver.ErrNoMemory) || errors.Is(err, driver.ErrLost) {
-				return m, c.explainMemory(err, name)
-			}
-			d.cubins.remove(key)
-		}
-		if m, cubin, err := c.link(source, d.jitTarget(t)); err == nil {
-			d.cubins.write(key, cubin)
-			return m, nil
-		}
-		// What the linker does not take, the loader may: it decides.
-	}
-	j, image, mem, err := newJIT([]byte(source))
+// compile turns text into a loaded module. The driver keeps compiled code, so the
+// compiler is asked to talk only after it failed.
+func (c *caller) compile(source string, t ptx.Target, name string) (uintptr, error) {
+	j, image, mem, err := newJIT(source)
 	if err != nil {
 		return 0, err
 	}
 	defer unmapMemory(mem)
-	n, options, values := j.set(0)
-	if err := c.call(fnModuleLoadDataEx, c.out(0), image, n, options, values); err != nil {
+	err = c.load(j, image, false)
+	if e, ok := err.(*driver.Error); ok && e.Code == driver.CodeInvalidPTX {
+		err = c.load(j, image, true)
+	}
+	if err != nil {
 		return 0, c.compileError(err, source, t, name, j.log())
 	}
 	return uintptr(c.f.out[0]), nil
 }
 
-// jitTarget is the CUjit_target of a module: the device's own, with its special
-// instructions where the module uses them.
-func (d *device) jitTarget(t ptx.Target) uintptr {
-	if _, _, exact := archOf(t.Arch); exact {
-		return jitAccelerated + uintptr(10*d.info.Major+d.info.Minor)
-	}
-	return 0
-}
-
-// load loads compiled code.
-func (c *caller) load(cubin []byte) (uintptr, error) {
-	j, image, mem, err := newJIT(cubin)
-	if err != nil {
-		return 0, err
-	}
-	defer unmapMemory(mem)
-	n, options, values := j.set(0)
-	if err := c.call(fnModuleLoadDataEx, c.out(0), image, n, options, values); err != nil {
-		return 0, err
-	}
-	return uintptr(c.f.out[0]), nil
-}
-
-// link compiles text, loads the code and returns it, too: the loader alone keeps
-// it to itself.
-func (c *caller) link(source string, target uintptr) (module uintptr, cubin []byte, err error) {
-	j, image, mem, err := newJIT([]byte(source))
-	if err != nil {
-		return 0, nil, err
-	}
-	defer unmapMemory(mem) // after the linker is destroyed, which writes to it
-	n, options, values := j.set(target)
-	if err := c.call(fnLinkCreate, n, options, values, c.out(0)); err != nil {
-		return 0, nil, err
-	}
-	state := uintptr(c.f.out[0])
-	defer func() { _ = c.call(fnLinkDestroy, state) }() // the code is there by then
-	if err := c.call(fnLinkAddData, state, jitInputPTX, image, uintptr(len(source)+1), 0, 0, 0, 0); err != nil {
-		return 0, nil, err
-	}
-	if err := c.call(fnLinkComplete, state, c.ptr(), c.out(1)); err != nil {
-		return 0, nil, err
-	}
-	size := c.f.out[1]
-	if c.f.ptr == nil || size == 0 || size > maxCubin {
-		return 0, nil, fmt.Errorf("cuda: the linker returned %d bytes of code", size)
-	}
-	cubin = append(cubin, unsafe.Slice((*byte)(c.f.ptr), size)...) // the linker's own goes with it
-	module, err = c.load(cubin)
-	return module, cubin, err
+func (c *caller) load(j *jit, image uintptr, verbose bool) error {
+	n, options, values := j.set(verbose)
+	return c.call(fnModuleLoadDataEx, c.out(0), image, n, options, values)
 }
 
 // explainMemory adds how much memory was free, if that is the reason.

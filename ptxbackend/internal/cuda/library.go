@@ -10,7 +10,8 @@
 //	SANDWARP_CUDA_LIBRARY  the library to open instead
 //	SANDWARP_CUDA_SYNC=1   wait after every launch, and name the kernel that failed
 //	SANDWARP_CUDA_WAIT     spin (the default), yield or block while waiting
-//	SANDWARP_CACHE         folder for compiled kernels and the like; off for none
+//	SANDWARP_CACHE         folder for compiled kernels and the like; off for none.
+//	                       CUDA_CACHE_PATH and CUDA_CACHE_DISABLE go before it
 package cuda
 
 import (
@@ -54,10 +55,6 @@ const (
 	fnModuleLoadDataEx
 	fnModuleUnload
 	fnModuleGetFunction
-	fnLinkCreate
-	fnLinkAddData
-	fnLinkComplete
-	fnLinkDestroy
 	fnFuncGetAttribute
 	fnFuncSetAttribute
 	fnOccupancy
@@ -92,7 +89,6 @@ var symbolNames = [symbols]string{
 	"cuMemGetInfo_v2", "cuMemAlloc_v2", "cuMemFree_v2", "cuMemHostAlloc", "cuMemFreeHost",
 	"cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuMemcpyDtoDAsync_v2", "cuMemsetD8Async",
 	"cuModuleLoadDataEx", "cuModuleUnload", "cuModuleGetFunction",
-	"cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuLinkDestroy",
 	"cuFuncGetAttribute", "cuFuncSetAttribute", "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	"cuLaunchKernel", "cuLaunchKernelEx",
 	"cuStreamCreate", "cuStreamDestroy_v2", "cuStreamSynchronize", "cuStreamWaitEvent",
@@ -155,6 +151,7 @@ func (l *library) start(missing []string) error {
 		return err
 	}
 	defer c.release()
+	keepCompiled()
 	if err := c.call(fnInit, 0); err != nil {
 		return fmt.Errorf("cuda: %w: %w", driver.ErrNoDriver, err)
 	}

@@ -35,7 +35,7 @@ type function struct {
 	resources driver.Resources
 }
 
-// Load compiles a module's text, or finds what was compiled before in the cache.
+// Load compiles a module's text, or has the driver find what it compiled before.
 func (d *device) Load(m *ptx.Module) (driver.Module, error) {
 	c, err := d.caller("cuModuleLoadDataEx")
 	if err != nil {
@@ -49,7 +49,7 @@ func (d *device) Load(m *ptx.Module) (driver.Module, error) {
 	if err := d.runs(m.Target); err != nil {
 		return nil, explain(err, "%s", name)
 	}
-	handle, err := d.compile(c, m.String(), m.Target, name)
+	handle, err := c.compile(m.String(), m.Target, name)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
@@ -75,165 +74,69 @@ func TestCompileErrors(t *testing.T) {
 			[]string{"loading kernel store", "1024.0 MiB of 1024.0 MiB are free"}},
 		{"lost", func(d *double) { d.fail("cuModuleLoadDataEx", 1, driver.CodeLaunchFailed) }, moduleOf(kernel("store")), driver.CodeLaunchFailed, []string{"kernel store"}},
 	} {
-		for _, cache := range []string{"off", ""} {
-			t.Run(c.name+" cache "+cache, func(t *testing.T) {
-				d := newDouble(t)
-				if cache != "" {
-					t.Setenv("SANDWARP_CACHE", cache)
-				} else if c.set != nil && c.code != driver.CodeOutOfMemory {
-					d.fail("cuLinkCreate_v2", 1, c.code)
-				} else if c.code == driver.CodeOutOfMemory {
-					d.fail("cuLinkAddData_v2", 1, c.code)
-				}
-				if c.set != nil {
-					c.set(d)
-				}
-				_, dev := d.open(t)
-				_, err := dev.Load(c.m)
-				want(t, err, c.code, c.words...)
-				if n := d.get("module") + d.get("link"); n != 0 {
-					t.Errorf("%d things are left", n)
-				}
-			})
-		}
+		t.Run(c.name, func(t *testing.T) {
+			d := newDouble(t)
+			if c.set != nil {
+				c.set(d)
+			}
+			_, dev := d.open(t)
+			_, err := dev.Load(c.m)
+			want(t, err, c.code, c.words...)
+			if n := d.get("module"); n != 0 {
+				t.Errorf("%d modules are left", n)
+			}
+		})
 	}
 }
 
-// TestJITOptions checks the arrays as C reads them.
+// TestJITOptions checks the arrays as C reads them, quiet and after a failure.
 func TestJITOptions(t *testing.T) {
 	d := newDouble(t)
-	t.Setenv("SANDWARP_CACHE", "off")
 	_, dev := d.open(t)
 	load(t, dev, "store")
-	d.has(t, "cuModuleLoadDataEx text\noptions 3 4=32768 5 6=32768 12=1\n")
-	if strings.Contains(d.log(), "cuLink") {
-		t.Error("linked without a cache")
-	}
-	t.Setenv("SANDWARP_CACHE", t.TempDir())
-	d2, err := dev.lib.Open(0)
-	must(t, err)
-	must(t, d2.Enter())
-	_, err = d2.Load(&ptx.Module{Target: ptx.SM90a, Kernels: []*ptx.Kernel{kernel("store")}})
-	must(t, err)
-	d.has(t, "cuLinkCreate_v2 6\noptions 3 4=32768 5 6=32768 12=1 9=65626\n", "cuLinkAddData_v2 1", "cuLinkComplete", "cuModuleLoadDataEx cubin", "cuLinkDestroy")
-	must(t, d2.Close())
-	d2.Leave()
-}
-
-// loads loads a module anew and says whether it was compiled.
-func loads(t *testing.T, d *double, name string) (compiled bool) {
-	t.Helper()
-	drv, err := Open()
-	must(t, err)
-	dev, err := drv.Open(0)
-	must(t, err)
-	must(t, dev.Enter())
-	defer dev.Leave()
+	d.has(t, "cuModuleLoadDataEx text\noptions 3 4=32768 5 6=32768\n")
+	bad := kernel("broken")
+	bad.Body = []ptx.Instr{{Op: "bad.u32"}}
 	d.clear()
-	load(t, dev, name)
-	compiled = strings.Contains(d.log(), "cuLinkComplete") || strings.Contains(d.log(), "cuModuleLoadDataEx text")
-	must(t, dev.Close())
-	return compiled
+	if _, err := dev.Load(moduleOf(bad)); err == nil {
+		t.Error("compiled")
+	}
+	d.has(t, "options 3 4=32768 5 6=32768\n", "options 3 4=32768 5 6=32768 12=1\n")
 }
 
-func cached(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(os.Getenv("SANDWARP_CACHE"), "cubin", "*"))
-	must(t, err)
-	return files
-}
-
-func TestCubinCache(t *testing.T) {
-	d := newDouble(t)
-	if !loads(t, d, "store") || loads(t, d, "store") {
-		t.Error("the first time must compile, the second must not")
-	}
-	files := cached(t)
-	if len(files) != 1 || !strings.HasSuffix(files[0], ".cubin") {
-		t.Fatalf("the cache has %v", files)
-	}
-	whole, err := os.ReadFile(files[0])
-	must(t, err)
-	for name, content := range map[string][]byte{
-		"changed": append([]byte("X"), whole[1:]...), "cut": whole[:len(whole)-1], "tiny": whole[:5], "empty": nil,
-	} {
-		must(t, os.WriteFile(files[0], content, 0o600))
-		if !loads(t, d, "store") {
-			t.Errorf("%s: used", name)
-		}
-		if got, _ := os.ReadFile(files[0]); string(got) != string(whole) {
-			t.Errorf("%s: not replaced", name)
-		}
-	}
-	// The driver may refuse what once was right.
-	d.fail("cuModuleLoadDataEx", 1, driver.CodeNoBinaryForGPU)
-	if !loads(t, d, "store") || loads(t, d, "store") {
-		t.Error("refused code must be compiled again, and kept")
-	}
-	for what, v := range map[string]int{"version": 13010, "minor": 1} {
-		d.set(what, v)
-		if !loads(t, d, "store") {
-			t.Errorf("another %s: the code was used", what)
-		}
-	}
-	if !loads(t, d, "idle") {
-		t.Error("another text: the code was used")
-	}
-	if n := len(cached(t)); n != 4 {
-		t.Errorf("%d files", n)
-	}
-}
-
-// TestCubinCacheUnwritable loads where nothing can be kept.
-func TestCubinCacheUnwritable(t *testing.T) {
-	d := newDouble(t)
-	file := filepath.Join(t.TempDir(), "file")
+// TestCompiledCode looks where the driver is told to keep compiled code.
+func TestCompiledCode(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
-	t.Setenv("SANDWARP_CACHE", file) // no folder can be made in it
-	if !loads(t, d, "store") || !loads(t, d, "store") {
-		t.Error("used")
-	}
-}
-
-func TestCubinCacheEviction(t *testing.T) {
-	t.Setenv("SANDWARP_CACHE", t.TempDir())
-	k := openCubinCache("scope")
-	k.most = 1000
-	for i, key := range []string{"aa", "bb", "cc"} {
-		k.write(key, make([]byte, 300))
-		old := time.Now().Add(time.Duration(i-10) * time.Minute)
-		must(t, os.Chtimes(k.path(key), old, old))
-	}
-	if k.read("aa") == nil { // now the last used
-		t.Fatal("not kept")
-	}
-	stale, fresh := filepath.Join(k.dir, "new-1"), filepath.Join(k.dir, "new-2")
-	must(t, os.WriteFile(stale, nil, 0o600))
-	must(t, os.WriteFile(fresh, nil, 0o600))
-	must(t, os.Chtimes(stale, time.Now(), time.Now().Add(-2*staleAfter)))
-	k.write("dd", make([]byte, 300))
-	var got []string
-	for _, f := range cached(t) {
-		got = append(got, filepath.Base(f))
-	}
-	if s := strings.Join(got, " "); s != "aa.cubin cc.cubin dd.cubin new-2" {
-		t.Errorf("left: %s", s)
-	}
-	k.write("ee", make([]byte, 5000)) // larger than all may be: it alone stays
-	if got := len(cached(t)); got != 2 {
-		t.Errorf("%d files are left: %v", got, cached(t))
-	}
-}
-
-func TestCubinCacheFolder(t *testing.T) {
-	t.Setenv("SANDWARP_CACHE", "")
-	t.Setenv("XDG_CACHE_HOME", "/somewhere")
-	if k := openCubinCache(""); k == nil || k.dir != "/somewhere/sandwarp/cubin" {
-		t.Errorf("folder %+v", k)
-	}
-	t.Setenv("SANDWARP_CACHE", "off")
-	if k := openCubinCache(""); k != nil {
-		t.Errorf("off: %+v", k)
+	for _, c := range []struct {
+		name, cache, path, disable, want string
+	}{
+		{"named", dir, "", "", "path " + dir + "/cubin disable -"},
+		{"usual", "", "", "", "path " + dir + "/home/sandwarp/cubin disable -"},
+		{"off", "off", "", "", "path - disable 1"},
+		{"said before", dir, "/elsewhere", "", "path /elsewhere disable -"},
+		{"said before off", dir, "", "1", "path - disable 1"},
+		{"impossible", file, "", "", "path - disable -"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDouble(t)
+			t.Setenv("SANDWARP_CACHE", c.cache)
+			t.Setenv("XDG_CACHE_HOME", dir+"/home")
+			for name, value := range map[string]string{"CUDA_CACHE_PATH": c.path, "CUDA_CACHE_DISABLE": c.disable} {
+				t.Setenv(name, value)
+				if value == "" {
+					must(t, os.Unsetenv(name))
+				}
+			}
+			d.open(t)
+			d.has(t, "cuInit 0 "+c.want)
+			if path, found := strings.CutPrefix(c.want, "path "+dir); found {
+				path, _, _ = strings.Cut(path, " ")
+				if info, err := os.Stat(dir + path); err != nil || info.Mode().Perm() != 0o700 {
+					t.Errorf("the folder: %v, %v", info, err)
+				}
+			}
+		})
 	}
 }
 

@@ -329,3 +329,36 @@ func TestCloseGivesBack(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// BenchmarkStep is what the binding costs a step: the double does next to nothing
+// for a launch of "idle", so most of it is the way there and back.
+func BenchmarkStep(b *testing.B) {
+	d := newDouble(b)
+	_, dev := d.open(b)
+	d.set("logging", 0)
+	f, s := load(b, dev, "idle"), newStream(b, dev)
+	l := &driver.Launch{Params: params(1, 1), Dependent: true}
+	must(b, s.BeginCapture())
+	must(b, s.Launch(f, l))
+	g, err := s.EndCapture()
+	must(b, err)
+	for name, do := range map[string]func() error{
+		"Enter":  func() error { defer dev.Leave(); return dev.Enter() },
+		"Launch": func() error { return s.Launch(f, l) },
+		"Replay": func() error { return s.Replay(g) },
+		"Sync":   s.Sync,
+	} {
+		b.Run(name, func(b *testing.B) { // on another goroutine
+			if name != "Enter" {
+				must(b, dev.Enter())
+				defer dev.Leave()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := do(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

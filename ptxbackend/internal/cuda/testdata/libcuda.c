@@ -30,8 +30,8 @@ typedef struct {
 _Static_assert(sizeof(Attribute) == 72, "CUlaunchAttribute");
 _Static_assert(sizeof(Config) == 56, "CUlaunchConfig");
 
-enum kind { NONE, CONTEXT, STREAM, EVENT, MODULE, FUNCTION, GRAPH, EXEC, MEMORY, HOST, LINK, KINDS };
-static const char *kinds[KINDS] = {"", "context", "stream", "event", "module", "function", "graph", "exec", "memory", "host", "link"};
+enum kind { NONE, CONTEXT, STREAM, EVENT, MODULE, FUNCTION, GRAPH, EXEC, MEMORY, HOST, KINDS };
+static const char *kinds[KINDS] = {"", "context", "stream", "event", "module", "function", "graph", "exec", "memory", "host"};
 
 typedef struct { int type; char *dst; const char *src; size_t n; int value; handle of; uint64_t params[8]; } op;
 enum { COPY, FILL, STORE, FAULT, RECORD };
@@ -46,7 +46,7 @@ struct thing {
 	double happened;    // event
 	char *base; size_t size; // memory
 	char name[256]; int sizes[64], params, maxShared; // function
-	char *text; handle functions[32]; int n; // module, link
+	handle functions[32]; int n; // module
 	handle module;
 };
 
@@ -167,7 +167,10 @@ CUresult cuGetErrorName(CUresult e, const char **s) {
 	*s = NULL;
 	return 1;
 }
-CUresult cuInit(unsigned int flags) { BEGIN("%u", flags) LEAVE(flags ? 1 : 0); }
+CUresult cuInit(unsigned int flags) {
+	const char *path = getenv("CUDA_CACHE_PATH"), *disable = getenv("CUDA_CACHE_DISABLE");
+	BEGIN("%u path %s disable %s", flags, path ? path : "-", disable ? disable : "-") LEAVE(flags ? 1 : 0);
+}
 CUresult cuDriverGetVersion(int *v) { BEGIN("%s", "") *v = version; LEAVE(0); }
 CUresult cuDeviceGetCount(int *n) { BEGIN("%s", "") *n = devices; LEAVE(0); }
 CUresult cuDeviceGet(CUdevice *d, int i) { BEGIN("%d", i) if (i < 0 || i >= devices) LEAVE(101); *d = i + 40; LEAVE(0); }
@@ -272,7 +275,7 @@ CUresult cuMemsetD8Async(CUdeviceptr d, unsigned char v, size_t n, handle s) {
 	LEAVE(enqueue(s, (op){.type = FILL, .dst = (char *)d, .value = v, .n = n}));
 }
 
-// Options as cuModuleLoadDataEx and cuLinkCreate have them.
+// Options as cuModuleLoadDataEx has them.
 static char *errlog; static size_t errsize; static void **errsizeat;
 static int options(unsigned int n, unsigned int *o, void **v) {
 	errlog = NULL;
@@ -280,7 +283,7 @@ static int options(unsigned int n, unsigned int *o, void **v) {
 	for (unsigned int i = 0; i < n; i++) {
 		say(" %u", o[i]);
 		if (o[i] == 5) errlog = v[i];
-		if (o[i] == 4 || o[i] == 12 || o[i] == 9) say("=%u", (unsigned)(uintptr_t)v[i]);
+		if (o[i] == 4 || o[i] == 12) say("=%u", (unsigned)(uintptr_t)v[i]);
 		if (o[i] == 6) errsize = (unsigned)(uintptr_t)v[i], errsizeat = &v[i], say("=%u", (unsigned)errsize);
 		if (o[i] == 3) snprintf(v[i], 64, "ptxas info    : Compiling");
 	}
@@ -321,10 +324,10 @@ static CUresult parse(handle m, const char *t) {
 	return 0;
 }
 CUresult cuModuleLoadDataEx(handle *m, const void *image, unsigned int n, unsigned int *o, void **v) {
-	BEGIN("%s", memcmp(image, "CUBIN\n", 6) ? "text" : "cubin") CURRENT
+	BEGIN("%s", "text") CURRENT
 	if (!options(n, o, v)) LEAVE(1);
 	*m = make(MODULE);
-	CUresult r = parse(*m, memcmp(image, "CUBIN\n", 6) ? image : (char *)image + 6);
+	CUresult r = parse(*m, image);
 	if (r) (*m)->alive = 0, *m = NULL;
 	LEAVE(r);
 }
@@ -340,19 +343,6 @@ CUresult cuModuleGetFunction(handle *f, handle m, const char *name) {
 		if (!strcmp(m->functions[i]->name, name)) { *f = m->functions[i]; LEAVE(0); }
 	LEAVE(500);
 }
-CUresult cuLinkCreate_v2(unsigned int n, unsigned int *o, void **v, handle *s) { BEGIN("%u", n) CURRENT if (!options(n, o, v)) LEAVE(1); *s = make(LINK); LEAVE(0); }
-CUresult cuLinkAddData_v2(handle s, int type, void *data, size_t n, const char *name, unsigned int opts, unsigned int *o, void **v) {
-	BEGIN("%d", type) CURRENT NEED(s, LINK);
-	if (type != 1 || ((char *)data)[n - 1] != 0 || strlen(data) != n - 1 || name || opts || o || v) LEAVE(1);
-	struct thing probe = {0};
-	int before = nthings;
-	CUresult r = parse(&probe, data);
-	while (nthings > before) free(things[--nthings]);
-	if (!r && asprintf(&s->text, "CUBIN\n%s", (char *)data) < 0) abort();
-	LEAVE(r);
-}
-CUresult cuLinkComplete(handle s, void **cubin, size_t *n) { BEGIN("%s", "") CURRENT NEED(s, LINK); *cubin = s->text, *n = strlen(s->text) + 1; LEAVE(0); }
-CUresult cuLinkDestroy(handle s) { BEGIN("%s", "") CURRENT NEED(s, LINK); if (s->text) memset(s->text, 'x', strlen(s->text)), free(s->text); s->alive = 0; LEAVE(0); }
 CUresult cuFuncGetAttribute(int *v, int a, handle f) { BEGIN("%d", a) CURRENT NEED(f, FUNCTION); *v = a == 4 ? 32 : a == 1 ? 1024 : a == 3 ? 8 : -1; LEAVE(0); }
 CUresult cuFuncSetAttribute(handle f, int a, int v) { BEGIN("%d %d", a, v) CURRENT NEED(f, FUNCTION); if (a != 8 || v < 0 || v > 232448 - 1024) LEAVE(1); f->maxShared = v; LEAVE(0); }
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, handle f, int threads, size_t shared) { BEGIN("%d %zu", threads, shared) CURRENT NEED(f, FUNCTION); *n = 2048 / threads; LEAVE(0); }
