@@ -1,0 +1,279 @@
+package kernels
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
+
+// Output is what a GEMV does with its products.
+type Output uint8
+
+// The outputs. Products are x * W^T, (T, N) float32, with the bias added if there
+// is one.
+const (
+	StoreProducts Output = iota // as they are
+	AddResidual                 // plus a residual (T, N) float32, which may be the output
+	SiLUMulPack                 // silu(gate) * up, a Pack with T and K = N/2: see GEMV.Mats
+)
+
+// GEMV multiplies few rows by 1 to 3 matrices at the speed at which the matrices
+// come from memory. The warps of a block take turns at the units of a matrix (see
+// Layout), each through a ring of its own in shared memory, and multiply them by
+// the input, which is all in shared memory; at the end of a tile the block adds the
+// warps' sums up. The units of a matrix are dealt out evenly to the blocks, in
+// their order in memory. Where that cuts a tile in pieces, the blocks leave their
+// sums in Work, and the last to come to a tile adds them up, always in the same
+// order. The first units are on their way before the step before is complete.
+type GEMV struct {
+	// Mats share K. For SiLUMulPack there is one, the tiles of gate and up in
+	// turn: N is twice the width of each, which is whole tiles.
+	Mats []Layout
+	T    int // rows, of the input's Pack too
+	// Norm has the input be float32 rows (T, K), to be normalised like RMSNorm
+	// does; with Select row LogitRow[i] of them is row i.
+	Norm, Select bool
+	Batch        BatchLayout
+	Bias         bool
+	Out          Output
+	// Shared is the most bytes of shared memory a block may take, 0 for 96 KiB.
+	Shared int
+	// Warps of a block and units in each warp's ring, 0 for what seems best.
+	Warps, Stages int
+}
+
+// GEMVMat are the operands of one matrix.
+type GEMVMat struct {
+	Weights, Bias, Out driver.Ptr
+	Scale              float32 // Layout.Scale; of gate
+	ScaleUp            float32 // of up, for SiLUMulPack
+}
+
+// GEMVArgs are the operands; what the kernel leaves out is 0.
+type GEMVArgs struct {
+	X, NormWeights, Batch, Residual driver.Ptr
+	Eps                             float32
+	Mats                            []GEMVMat
+	// Work has WorkBytes, Counters CounterBytes of zeroes, which it leaves as
+	// zeroes; kernels that follow each other in a stream may share both.
+	Work, Counters driver.Ptr
+}
+
+// WorkBytes and CounterBytes are what a launch on sms multiprocessors needs of them.
+func (c GEMV) WorkBytes(sms int) int64 { return int64(2*sms) * int64(c.taskValues()) * 4 }
+
+// CounterBytes: see WorkBytes.
+func (c GEMV) CounterBytes() int64 {
+	n := 0
+	for _, m := range c.Mats {
+		n += m.Tiles()
+	}
+	return int64(4 * n)
+}
+
+// subtiles is how many tiles belong together.
+func (c GEMV) subtiles() int {
+	if c.Out == SiLUMulPack {
+		return 2
+	}
+	return 1
+}
+
+// perThread is how many sums of a tile a thread has.
+func (c GEMV) perThread() int { return (16*c.T + c.threads() - 1) / c.threads() }
+
+// taskValues is how many sums a block leaves in Work.
+func (c GEMV) taskValues() int { return c.subtiles() * c.perThread() * c.threads() }
+
+func (c GEMV) threads() int { return 32 * c.warps() }
+
+func (c GEMV) budget() int {
+	if c.Shared > 0 {
+		return c.Shared
+	}
+	return 96 << 10
+}
+
+func (c GEMV) warps() int {
+	switch {
+	case c.Warps > 0:
+		return c.Warps
+	case c.fixedBytes(16)+16*2*c.largestUnit() <= c.budget():
+		return 16
+	}
+	return 8
+}
+
+// kTiles is the number of 64-column tiles of the input in shared memory.
+func (c GEMV) kTiles() int {
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, m.Units()*m.Format.Parts())
+	}
+	return n
+}
+
+func (c GEMV) largestUnit() int {
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, m.Format.UnitBytes())
+	}
+	return n
+}
+
+// fixedBytes is the shared memory besides the rings: the input, two buffers of sums
+// and some words.
+func (c GEMV) fixedBytes(warps int) int {
+	return c.kTiles()*c.T*128 + 2*warps*16*c.T*4 + gemvWords
+}
+
+const (
+	gemvWords  = 256       // for block-wide sums and flags
+	gemvFlight = 72 << 10  // bytes under way on a multiprocessor that keep memory busy
+	gemvLean   = 112 << 10 // of shared memory, which leaves room for the next kernel's blocks
+)
+
+// stages is the length of a ring of units of bytes.
+func (c GEMV) stages(bytes int) int {
+	if c.Stages > 0 {
+		return c.Stages
+	}
+	w := c.warps()
+	room := min(c.budget(), gemvLean) - c.fixedBytes(w)
+	n := min(8, (gemvFlight+w*bytes-1)/(w*bytes), room/(w*bytes))
+	return max(2, n)
+}
+
+func (c GEMV) ringBytes() int {
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, c.stages(m.Format.UnitBytes())*c.warps()*m.Format.UnitBytes())
+	}
+	return n
+}
+
+// SharedBytes is the dynamic shared memory of a launch.
+func (c GEMV) SharedBytes() int { return c.fixedBytes(c.warps()) + c.ringBytes() }
+
+// Fits reports whether the input and the rings fit the shared memory.
+func (c GEMV) Fits() bool { return c.SharedBytes() <= c.budget() }
+
+func (c GEMV) check() error {
+	switch {
+	case len(c.Mats) < 1 || len(c.Mats) > 3:
+		return fmt.Errorf("%d matrices", len(c.Mats))
+	case c.T < 1 || c.T > 64 || c.T&(c.T-1) != 0:
+		return fmt.Errorf("T is %d", c.T)
+	case c.Norm && (c.Mats[0].K%4 != 0 || c.T > 4):
+		return fmt.Errorf("it norms up to 4 rows of whole vectors of 4, not %d of %d", c.T, c.Mats[0].K)
+	case c.Select && !c.Norm:
+		return errors.New("only a norm selects rows")
+	case c.Out == SiLUMulPack && (len(c.Mats) != 1 || c.Mats[0].N%32 != 0):
+		return errors.New("gate and up are one matrix of pairs of whole tiles")
+	case !c.Fits():
+		return fmt.Errorf("%d bytes of shared memory, at most %d are there", c.SharedBytes(), c.budget())
+	}
+	for _, m := range c.Mats {
+		if m.K != c.Mats[0].K {
+			return errors.New("the matrices differ in K")
+		}
+	}
+	return nil
+}
+
+// Name implements Config.
+func (c GEMV) Name() string {
+	var s strings.Builder
+	s.WriteString("gemv")
+	for _, m := range c.Mats {
+		fmt.Fprintf(&s, "_%v_%d", m.Format, m.N)
+	}
+	fmt.Fprintf(&s, "_k%d_t%d", c.Mats[0].K, c.T)
+	s.WriteString([]string{"", "_add", "_silu"}[c.Out])
+	if c.Norm {
+		s.WriteString("_norm")
+	}
+	if c.Select {
+		fmt.Fprintf(&s, "_select%d", c.Batch.LogitRow())
+	}
+	if c.Bias {
+		s.WriteString("_bias")
+	}
+	fmt.Fprintf(&s, "_w%d", c.warps())
+	for _, m := range c.Mats {
+		fmt.Fprintf(&s, "_%d", c.stages(m.Format.UnitBytes()))
+	}
+	return s.String()
+}
+
+var (
+	gemvSignature = signature{address("x"), address("normweights"), address("batch"), address("residual"), address("work"),
+		address("counters"), number("eps")}
+	gemvMatSignature = signature{address("w"), address("bias"), address("out"), number("scale"), number("scaleup"),
+		count("first"), count("grains"), count("grain")}
+)
+
+func (c GEMV) signature() signature {
+	s := append(signature{}, gemvSignature...)
+	for i := range c.Mats {
+		for _, p := range gemvMatSignature {
+			p.Name += fmt.Sprint(i)
+			s = append(s, p)
+		}
+	}
+	return append(s, count("blocks"))
+}
+
+// Launch runs c with a block for each of sms multiprocessors.
+func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
+	sms = max(sms, len(c.Mats))
+	values := []any{a.X, a.NormWeights, a.Batch, a.Residual, a.Work, a.Counters, a.Eps}
+	first, left := 0, int64(0)
+	for _, m := range c.Mats {
+		left += m.Bytes()
+	}
+	for i, m := range c.Mats {
+		blocks := sms - first
+		if rest := len(c.Mats) - 1 - i; rest > 0 { // in proportion to what is read
+			blocks = max(1, min(blocks-rest, int((int64(blocks)*m.Bytes()+left/2)/left)))
+		}
+		left -= m.Bytes()
+		grain := c.grain(m, blocks)
+		p := a.Mats[i]
+		values = append(values, p.Weights, p.Bias, p.Out, p.Scale, p.ScaleUp, uint32(first),
+			uint32(m.Tiles()*m.Units()/grain), uint32(grain))
+		first += blocks
+	}
+	return driver.Launch{
+		Grid:      [3]uint32{uint32(sms)},
+		Block:     [3]uint32{uint32(c.threads())},
+		Shared:    c.SharedBytes(),
+		Params:    pack(c.signature(), append(values, uint32(sms))...),
+		Dependent: true,
+	}
+}
+
+// grain is how many units are dealt out together: whole tiles where that leaves no
+// block much more than its share, else single units.
+func (c GEMV) grain(m Layout, blocks int) int {
+	task := c.subtiles() * m.Units()
+	tasks := m.Tiles() / c.subtiles()
+	most := (tasks + blocks - 1) / blocks
+	if most*blocks*32 <= tasks*33 || int64(m.Tiles())*int64(m.Units())*int64(blocks) >= 1<<31 {
+		return task
+	}
+	return 1
+}
+
+// Build implements Config.
+func (c GEMV) Build(t ptx.Target) (*ptx.Kernel, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("kernels: gemv of %v: %w", c.Mats, err)
+	}
+	g := &gemv{GEMV: c, b: ptx.New(c.Name(), t)}
+	g.build()
+	return g.b.Kernel()
+}

@@ -1,0 +1,104 @@
+package kernels
+
+import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+
+// ring is a warp's ring of units in shared memory: units from+warp, +warps, ... of
+// the matrix pass through it in turn. Every turn is one group of asynchronous
+// copies, so that the oldest is complete when all but stages-1 groups are.
+type ring struct {
+	g         *gemv
+	f         *Fragments
+	unit, to  ptx.Reg // the next to multiply; the end
+	slot, end ptx.Reg // where that is; the ring's end
+	length    int     // bytes
+	source    ptx.Reg // of unit 0, and this lane's 16 bytes
+	input     ptx.Reg // this lane's row of ldmatrix, for the first tile of 64 columns
+}
+
+// columns is the number of groups of 8 batch rows.
+func (r *ring) columns() int { return (r.g.T + 7) / 8 }
+
+func (g *gemv) newRing(from, to ptx.Reg) *ring {
+	b, bytes := g.b, g.layout.Format.UnitBytes()
+	r := &ring{g: g, f: NewFragments(b, g.layout.Format, g.lane), to: to, length: g.stages(bytes) * bytes}
+	r.unit = b.Var(ptx.U32, b.Add(from, g.warp))
+	r.slot = b.Var(ptx.U32, b.Mad(g.warp, r.length, g.ring))
+	r.end = b.Add(r.slot, r.length)
+	r.source = b.Add(g.weights, b.MulWide(g.lane, 16))
+	// Lane l gives row l%8 of columns 8*(l/8).. to ldmatrix; rows repeat where there
+	// are fewer than 8.
+	row := b.And(g.lane, min(8, g.T)-1)
+	r.input = b.Add(g.inputs, b.Mad(row, 128, b.Shl(b.Xor(b.Shr(g.lane, 3), row), 4)))
+	return r
+}
+
+// fill begins the copies of the first units.
+func (r *ring) fill() {
+	g, bytes := r.g, r.g.layout.Format.UnitBytes()
+	for i := range g.stages(bytes) {
+		r.copyUnit(i*g.warps(), i*bytes)
+	}
+}
+
+// copyUnit begins to copy the unit ahead of the next to multiply to the slot off
+// bytes on, if there is such a unit, and closes the group.
+func (r *ring) copyUnit(ahead, off int) {
+	g, b, bytes := r.g, r.g.b, r.g.layout.Format.UnitBytes()
+	u := b.Add(r.unit, ahead)
+	b.If(b.Setp(ptx.Lt, u, r.to), func() {
+		src := b.MadWide(u, bytes, r.source)
+		dst := b.Mad(g.lane, 16, r.slot)
+		at := 0
+		for ; at+512 <= bytes; at += 512 {
+			b.CpAsync(dst, off+at, src, at)
+		}
+		if at < bytes {
+			b.Under(b.Setp(ptx.Lt, g.lane, (bytes-at)/16), func() { b.CpAsync(dst, off+at, src, at) })
+		}
+	})
+	b.CpAsyncCommit()
+}
+
+// multiply adds the products of the warp's units before end to acc; start is the
+// tile's first unit.
+func (r *ring) multiply(acc []ptx.Reg, start, end ptx.Reg) {
+	g, b := r.g, r.g.b
+	format := g.layout.Format
+	stages := g.stages(format.UnitBytes())
+	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, r.unit, end) }, func() {
+		b.CpAsyncWait(stages - 1)
+		b.WarpSync() // other lanes' copies too
+		u := r.f.Unit(r.f.Place(ptx.Shared, r.slot), 0)
+		parts := make([]*Part, format.Parts())
+		for i := range parts {
+			parts[i] = u.Part(i)
+		}
+		input := b.Mad(b.Sub(r.unit, start), format.Parts()*g.T*128, r.input)
+		b.WarpSync() // all have read the slot
+		r.copyUnit(stages*g.warps(), 0)
+		b.AddTo(r.unit, g.warps())
+		b.AddTo(r.slot, format.UnitBytes())
+		b.Set(r.slot, b.Selp(b.Sub(r.slot, r.length), r.slot, b.Setp(ptx.Ge, r.slot, r.end)))
+		other := b.Xor(input, 64)
+		for i, p := range parts {
+			for half, from := range []ptx.Reg{input, other} {
+				r.steps(acc, p, half, from, i*g.T*128)
+			}
+		}
+	})
+}
+
+// steps multiplies 32 columns of a part, the input's being at from + off.
+func (r *ring) steps(acc []ptx.Reg, p *Part, half int, from ptx.Reg, off int) {
+	b := r.g.b
+	y := make([][]ptx.Reg, r.columns())
+	for j := range y {
+		y[j] = b.Ldmatrix(4, false, from, off+1024*j)
+	}
+	for s := range 2 {
+		x := p.Step(2*half + s)
+		for j := range y {
+			b.Mma(ptx.F16, acc[4*j:4*j+4], x, y[j][2*s:2*s+2], acc[4*j:4*j+4])
+		}
+	}
+}

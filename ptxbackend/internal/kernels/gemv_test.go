@@ -1,0 +1,272 @@
+package kernels
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/internal/tensor"
+)
+
+// gemvCase is a GEMV with random operands and what should come out.
+type gemvCase struct {
+	GEMV
+	types  []tensor.DType
+	values [][]float32 // weights of each matrix, (N, K); of gate and up one after the other
+	args   GEMVArgs
+	x      []float64 // (T, K), as the kernel multiplies them
+	bias   [][]float32
+	add    []float32
+}
+
+// newGEMVCase uploads random operands. types are those of the matrices, n their
+// rows; SiLUMulPack has one matrix of two times n[0] rows.
+func newGEMVCase(r *rig, c GEMV, types []tensor.DType, n []int, k int) *gemvCase {
+	g := &gemvCase{GEMV: c, types: types}
+	for i, dt := range types {
+		rows := n[i]
+		if c.Out == SiLUMulPack {
+			n[i] = (n[i] + 15) / 16 * 16
+			rows = 2 * n[i]
+		}
+		g.Mats = append(g.Mats, Layout{FormatOf(dt), rows, k})
+		g.args.Mats = append(g.args.Mats, g.matrix(r, i, n[i], k))
+	}
+	g.Batch = BatchLayout{MaxRows: 8, MaxLogit: 8}
+	g.input(r, k)
+	if c.Out == AddResidual {
+		g.add = normal(r.rand, c.T*n[0], 1)
+		g.args.Residual = r.put(g.add)
+	}
+	g.args.Work = r.alloc(int(g.WorkBytes(emulatedSMs)))
+	g.args.Counters = r.put(make([]byte, g.CounterBytes()))
+	return g
+}
+
+// emulatedSMs is how many blocks GEMVs are tested with.
+const emulatedSMs = 7
+
+// codeRange is about how many times its scale a weight of a format is.
+var codeRange = [numFormats]float64{1, 128, 8, 16, 63 * 15, 63 * 31, 128 * 32, 6}
+
+func (g *gemvCase) matrix(r *rig, i, n, k int) (m GEMVMat) {
+	l, dt := g.Mats[i], g.types[i]
+	data := make([]byte, l.Bytes())
+	outBytes := 4 * g.T * n
+	if g.Out == SiLUMulPack {
+		half := Layout{l.Format, n, k}
+		for j := range 2 {
+			src, w := weights(r.rand, dt, n, k, 0.02/codeRange[l.Format])
+			exp := Exponent(dt, Peak(dt, src))
+			half.Repack(data[j*l.TileBytes():], 2, dt, exp, src, n)
+			g.values = append(g.values, w)
+			if j == 0 {
+				m.Scale = half.Scale(exp)
+			} else {
+				m.ScaleUp = half.Scale(exp)
+			}
+		}
+		outBytes = int(Pack{g.T, n}.Bytes(g.T))
+	} else {
+		src, w := weights(r.rand, dt, n, k, 0.02/codeRange[l.Format])
+		data, m.Scale = repacked(l, dt, src)
+		g.values = append(g.values, w)
+	}
+	m.Weights, m.Out = r.put(data), r.alloc(outBytes)
+	if g.Bias {
+		g.bias = append(g.bias, normal(r.rand, n, 1))
+		m.Bias = r.put(g.bias[i])
+	}
+	return m
+}
+
+// input makes x and, where it is to be normalised, what that gives.
+func (g *gemvCase) input(r *rig, k int) {
+	if !g.Norm {
+		x := rounded(normal(r.rand, g.T*k, 1))
+		g.args.X = r.put(packHost(Pack{g.T, k}, r.rand, g.T, x))
+		g.x = wide(x)
+		return
+	}
+	rows := g.T
+	logit := make([]int32, g.T)
+	if g.Select {
+		rows = 8
+		for i := range logit {
+			logit[i] = int32(r.rand.IntN(rows))
+		}
+	}
+	x, w := normal(r.rand, rows*k, 3), normal(r.rand, k, 1)
+	g.args.X, g.args.NormWeights, g.args.Eps = r.put(x), r.put(w), 1e-6
+	seq := backend.Batch{Tokens: make([]int32, rows), Pos: make([]int32, rows), Seq: make([]int32, rows),
+		Tables: [][]int32{{0}}, LogitRows: logit}
+	g.args.Batch = r.put(makeBatch(g.Batch, &seq))
+	for i := range g.T {
+		from := i
+		if g.Select {
+			from = int(logit[i])
+		}
+		sum := 0.0
+		for _, v := range x[from*k:][:k] {
+			sum += float64(v) * float64(v)
+		}
+		for j, v := range x[from*k:][:k] {
+			g.x = append(g.x, float64(v)/math.Sqrt(sum/float64(k)+1e-6)*float64(w[j]))
+		}
+	}
+}
+
+// products is x * W^T of values[i], and the sum of the products' magnitudes.
+func (g *gemvCase) products(i int) (y, size []float64) {
+	k := g.Mats[0].K
+	n := len(g.values[i]) / k
+	y, size = make([]float64, g.T*n), make([]float64, g.T*n)
+	for row := range g.T {
+		for col := range n {
+			for j, w := range g.values[i][col*k:][:k] {
+				p := float64(w) * g.x[row*k+j]
+				y[row*n+col] += p
+				size[row*n+col] += math.Abs(p)
+			}
+		}
+	}
+	return y, size
+}
+
+// check launches and compares. A product is off by the rounding of weights (three
+// roundings of 2^-11 at worst: scale, minimum, weight, whose magnitudes are up to
+// twice the weight's) and of inputs that are normalised (one), and by the sums'.
+func (g *gemvCase) check(r *rig) {
+	r.t.Helper()
+	r.launch(g.GEMV, g.Launch(emulatedSMs, g.args))
+	rel := 4 * 0x1p-11
+	bound := func(size, extra float64) float64 { return rel*size + 1e-5*extra + 1e-6 }
+	if g.Out == SiLUMulPack {
+		n := g.Mats[0].N / 2
+		gate, gs := g.products(0)
+		up, us := g.products(1)
+		got := r.packed(g.args.Mats[0].Out, Pack{g.T, n}, g.T)
+		for i := range gate {
+			want := gate[i] / (1 + math.Exp(-gate[i])) * up[i]
+			tol := bound(gs[i]*math.Abs(up[i])*1.1+us[i]*math.Abs(gate[i]), 1) + 0x1p-10*math.Abs(want) + 0x1p-24
+			if !(math.Abs(float64(got[i])-want) <= tol) {
+				r.t.Fatalf("%s: (%d, %d) is %v, want %v +- %v", g.Name(), i/n, i%n, got[i], want, tol)
+			}
+		}
+		g.countersAreZero(r)
+		return
+	}
+	for m, l := range g.Mats {
+		want, size := g.products(m)
+		got := r.f32(g.args.Mats[m].Out, g.T*l.N)
+		for i := range want {
+			if g.Bias {
+				want[i] += float64(g.bias[m][i%l.N])
+			}
+			if g.Out == AddResidual {
+				want[i] += float64(g.add[i])
+			}
+			if tol := bound(size[i], math.Abs(want[i])); !(math.Abs(float64(got[i])-want[i]) <= tol) {
+				r.t.Fatalf("%s: matrix %d (%d, %d) is %v, want %v +- %v", g.Name(), m, i/l.N, i%l.N, got[i], want[i], tol)
+			}
+		}
+		nearRMS(r.t, g.Name(), got, want, 1.5e-3)
+	}
+	g.countersAreZero(r)
+}
+
+func (g *gemvCase) countersAreZero(r *rig) {
+	r.t.Helper()
+	for i, v := range r.get(g.args.Counters, int(g.CounterBytes())) {
+		if v != 0 {
+			r.t.Fatalf("%s: byte %d of the counters is left at %d", g.Name(), i, v)
+		}
+	}
+}
+
+func TestGEMV(t *testing.T) {
+	eachTarget(t, func(t *testing.T, r *rig) {
+		for _, f := range Formats() {
+			dt := formats[f].dtype
+			block := dt.BlockElems()
+			for _, c := range []GEMV{
+				{T: 1}, {T: 2, Bias: true}, {T: 4, Out: AddResidual}, {T: 8, Out: SiLUMulPack, Warps: 4},
+				{T: 1, Norm: true, Bias: true, Out: AddResidual, Warps: 4, Stages: 3},
+				{T: 2, Norm: true, Select: true, Warps: 2}, {T: 1, Norm: true, Out: SiLUMulPack},
+			} {
+				k := max(32, block) * (1 + r.rand.IntN(1+1024/max(32, block)))
+				newGEMVCase(r, c, []tensor.DType{dt}, []int{1 + r.rand.IntN(200)}, k).check(r)
+			}
+		}
+	})
+}
+
+func TestGEMVOfSeveralMatrices(t *testing.T) {
+	eachTarget(t, func(t *testing.T, r *rig) {
+		for _, types := range [][]tensor.DType{
+			{tensor.Q4_K, tensor.Q4_K, tensor.Q6_K}, {tensor.BF16, tensor.BF16, tensor.BF16},
+			{tensor.Q8_0, tensor.Q4_0, tensor.Q8_0}, {tensor.MXFP4, tensor.F32},
+		} {
+			n := []int{100, 32, 40}[:len(types)]
+			for _, c := range []GEMV{{T: 1, Norm: true, Bias: true}, {T: 8}} {
+				newGEMVCase(r, c, types, n, 512).check(r)
+			}
+		}
+	})
+}
+
+// Results do not depend on which block comes last to a tile.
+func TestGEMVRepeats(t *testing.T) {
+	eachTarget(t, func(t *testing.T, r *rig) {
+		g := newGEMVCase(r, GEMV{T: 2}, []tensor.DType{tensor.Q4_0}, []int{50}, 2048)
+		var first []float32
+		for i := range 4 {
+			g.check(r)
+			got := r.f32(g.args.Mats[0].Out, 2*50)
+			if i == 0 {
+				first = got
+			}
+			for j := range got {
+				if got[j] != first[j] {
+					t.Fatalf("run %d: [%d] is %v, was %v", i, j, got[j], first[j])
+				}
+			}
+		}
+	})
+}
+
+func TestGEMVRefuses(t *testing.T) {
+	l := Layout{FormatQ4_K, 64, 4096}
+	for _, c := range []GEMV{
+		{T: 1}, {Mats: []Layout{l}, T: 3}, {Mats: []Layout{l}, T: 64}, {Mats: []Layout{l}, T: 8, Norm: true},
+		{Mats: []Layout{l}, T: 1, Select: true}, {Mats: []Layout{l, {FormatQ4_K, 64, 2048}}, T: 1},
+		{Mats: []Layout{l, l}, T: 1, Out: SiLUMulPack},
+	} {
+		if _, err := c.Build(targetsOf(c)[0]); err == nil {
+			t.Errorf("%v was built", c)
+		}
+	}
+}
+
+// Blocks get their share of a matrix, all units and none twice.
+func TestGEMVShares(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 200 {
+		c := GEMV{T: 1, Mats: []Layout{{FormatQ4_0, 16 * (1 + r.IntN(400)), 64 * (1 + r.IntN(300))}}}
+		sms := 1 + r.IntN(200)
+		grain := c.grain(c.Mats[0], sms)
+		units := c.Mats[0].Tiles() * c.Mats[0].Units()
+		if units%grain != 0 {
+			t.Fatalf("%d units in grains of %d", units, grain)
+		}
+		most := 0
+		for i := range sms {
+			from, to := i*(units/grain)/sms*grain, (i+1)*(units/grain)/sms*grain
+			most = max(most, to-from)
+		}
+		if mean := float64(units) / float64(sms); float64(most) > 1.04*mean+1 {
+			t.Errorf("%v on %d: %d units at most, %.1f in the mean, grain %d", c.Mats[0], sms, most, mean, grain)
+		}
+	}
+}
