@@ -43,13 +43,25 @@ type device struct {
 	lost   atomic.Bool
 	closed atomic.Bool
 
-	mu      sync.Mutex // guards what follows, all that Close gives back
+	mu sync.Mutex // guards made
+	made
+}
+
+// made is all that Close gives back.
+type made struct {
 	memory  map[driver.Ptr]int64
 	host    []hostBlock // by address
 	modules map[*module]struct{}
 	streams map[*stream]struct{}
 	graphs  map[*graph]struct{}
 	events  map[*event]struct{}
+}
+
+func newMade() made {
+	return made{
+		memory: map[driver.Ptr]int64{}, modules: map[*module]struct{}{}, streams: map[*stream]struct{}{},
+		graphs: map[*graph]struct{}{}, events: map[*event]struct{}{},
+	}
 }
 
 // Devices lists the GPUs the driver shows (CUDA_VISIBLE_DEVICES chooses).
@@ -145,9 +157,7 @@ func (l *library) Open(ordinal int) (driver.Device, error) {
 	}
 	d := &device{
 		lib: l, info: info, handle: handle, ctx: uintptr(c.f.out[0]),
-		debug:  os.Getenv("SANDWARP_CUDA_SYNC") == "1",
-		memory: map[driver.Ptr]int64{}, modules: map[*module]struct{}{}, streams: map[*stream]struct{}{},
-		graphs: map[*graph]struct{}{}, events: map[*event]struct{}{},
+		debug: os.Getenv("SANDWARP_CUDA_SYNC") == "1", made: newMade(),
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -212,25 +222,25 @@ func (d *device) Close() error {
 // destroyAll empties the lists of what was made.
 func (d *device) destroyAll(c *caller) (errs []error) {
 	d.mu.Lock()
-	graphs, events, streams, modules, memory, host := d.graphs, d.events, d.streams, d.modules, d.memory, d.host
-	d.graphs, d.events, d.streams, d.modules, d.memory, d.host = nil, nil, nil, nil, nil, nil
+	all := d.made
+	d.made = newMade()
 	d.mu.Unlock()
-	for g := range graphs {
+	for g := range all.graphs {
 		errs = append(errs, g.destroy(c))
 	}
-	for e := range events {
+	for e := range all.events {
 		errs = append(errs, e.destroy(c))
 	}
-	for s := range streams {
+	for s := range all.streams {
 		errs = append(errs, s.destroy())
 	}
-	for m := range modules {
+	for m := range all.modules {
 		errs = append(errs, m.destroy(c))
 	}
-	for p := range memory {
+	for p := range all.memory {
 		errs = append(errs, c.call(fnMemFree, uintptr(p)))
 	}
-	for _, b := range host {
+	for _, b := range all.host {
 		errs = append(errs, c.call(fnMemFreeHost, b.addr))
 	}
 	return errs
