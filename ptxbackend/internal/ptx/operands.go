@@ -180,8 +180,8 @@ func (o *operands) dest(a Arg, t Type, atLeast bool) {
 func (o *operands) source(a Arg, t Type, atLeast bool) {
 	switch a.Kind {
 	case ArgReg:
-		if a.Not && (t != Pred || !o.inverts()) {
-			o.fail("! is for predicates of setp and votes")
+		if a.Not && t != Pred {
+			o.fail("! is for predicates")
 		}
 		o.register(o.in, a.Reg, t, atLeast)
 		o.form.uses = append(o.form.uses, a.Reg)
@@ -192,21 +192,13 @@ func (o *operands) source(a Arg, t Type, atLeast bool) {
 	}
 }
 
-// inverts reports whether an instruction takes inverted predicates.
-func (o *operands) inverts() bool {
-	switch o.form.parts[0] {
-	case "setp", "vote", "bar", "barrier":
-		return true
-	}
-	return false
-}
-
 // immediate checks that a number can be one of type t.
 func (o *operands) immediate(a Arg, t Type) {
 	isFloat := a.Type == F32 || a.Type == F64
 	switch {
-	case t == Pred:
-		o.fail("a predicate is a register here")
+	case t == Pred && isFloat:
+		o.fail("a predicate is not set from a number of type %v", a.Type)
+	case t == Pred: // 0 or not
 	case t == F32 || t == F64:
 		if !isFloat {
 			o.fail("a number of type %v where %v is wanted", a.Type, t)
@@ -328,10 +320,6 @@ func (o *operands) mov() {
 			o.fail("the address of %s does not fit %v", s.Sym, t)
 		}
 	case ArgImm:
-		if t == Pred {
-			o.inRange(s, U32)
-			return
-		}
 		o.immediate(s, t)
 	default:
 		o.source(s, t, false)
@@ -384,7 +372,6 @@ func (o *operands) wgmma() {
 		return
 	}
 	o.vector(role{kind: "D", count: count}, o.args[0], d)
-	o.vector(role{kind: "l", count: count}, o.args[0], d)
 	if inRegs {
 		o.vector(role{kind: "l", count: 4}, o.args[1], B32)
 	} else {
@@ -416,9 +403,8 @@ func (o *operands) address(space Space, a Arg) {
 	if a.Off != int64(int32(a.Off)) {
 		o.fail("an offset of %d", a.Off)
 	}
-	bytes := o.accessBytes()
 	if a.Sym != "" {
-		o.symbolic(space, a, bytes)
+		o.symbolic(space, a)
 		return
 	}
 	t := U64
@@ -432,31 +418,32 @@ func (o *operands) address(space Space, a Arg) {
 	o.form.uses = append(o.form.uses, a.Reg)
 }
 
-// accessBytes is how many bytes an instruction reads or writes at an address, and
-// has it aligned to.
-func (o *operands) accessBytes() int {
+// access is how many bytes an instruction reads or writes at an address, and what
+// the address has to be a multiple of.
+func (o *operands) access() (bytes, align int) {
 	switch p := o.form.parts; p[0] {
 	case "ld", "st", "atom", "red":
-		return o.form.vec * o.form.types[len(o.form.types)-1].Bytes()
+		bytes = o.form.vec * o.form.types[len(o.form.types)-1].Bytes()
 	case "mbarrier":
-		return 8
+		bytes = 8
 	case "ldmatrix", "stmatrix":
-		return 16
+		bytes = 16
 	case "cp":
 		switch {
-		case p[2] == "bulk":
-			return 16
+		case p[2] == "bulk": // the mbarrier it reports to is looked at as if it were a copy's
+			return 0, 8
 		case p[2] == "mbarrier":
-			return 8
+			bytes = 8
 		case len(o.in.Args) > 2:
-			return int(o.in.Args[2].Imm)
+			bytes = int(o.in.Args[2].Imm)
 		}
 	}
-	return 1
+	return bytes, max(bytes, 1)
 }
 
 // symbolic checks an address of a parameter or a variable.
-func (o *operands) symbolic(space Space, a Arg, bytes int) {
+func (o *operands) symbolic(space Space, a Arg) {
+	bytes, align := o.access()
 	if space == ParamSpace {
 		i, ok := o.params[a.Sym]
 		if !ok {
@@ -464,7 +451,7 @@ func (o *operands) symbolic(space Space, a Arg, bytes int) {
 			return
 		}
 		p := o.k.Params[i]
-		o.within(a.Sym, a.Off, bytes, p.Bytes(), max(p.Align, p.Type.Bytes()))
+		o.within(a.Sym, a.Off, bytes, align, p.Bytes(), max(p.Align, p.Type.Bytes()))
 		return
 	}
 	x, ok := o.vars[a.Sym]
@@ -472,17 +459,17 @@ func (o *operands) symbolic(space Space, a Arg, bytes int) {
 		o.fail("%s is no variable in %v memory", a.Sym, spaceName(space))
 		return
 	}
-	o.within(a.Sym, a.Off, bytes, x.Bytes, x.Align)
+	o.within(a.Sym, a.Off, bytes, align, x.Bytes, x.Align)
 }
 
-// within checks an access at an offset from a variable of size bytes, 0 for
-// unknown, that is aligned to align.
-func (o *operands) within(name string, off int64, bytes, size, align int) {
+// within checks an access of bytes, which have to be aligned to align, at an offset
+// from a variable of size bytes, 0 for unknown, that is aligned to have.
+func (o *operands) within(name string, off int64, bytes, align, size, have int) {
 	if off < 0 || size > 0 && off+int64(bytes) > int64(size) {
 		o.fail("bytes %d to %d of %s, which has %d", off, off+int64(bytes), name, size)
 	}
-	if bytes > 0 && align%bytes != 0 && bytes <= 16 || bytes > 0 && off%int64(bytes) != 0 {
-		o.fail("%d bytes at %s+%d, aligned to %d, are misaligned", bytes, name, off, align)
+	if have%align != 0 || off%int64(align) != 0 {
+		o.fail("an address that has to be a multiple of %d is %s+%d, aligned to %d", align, name, off, have)
 	}
 }
 

@@ -19,7 +19,7 @@ func everything(t testing.TB, target Target) *Module {
 	i := b.Mad(b.Ctaid(0), b.Ntid(0), b.Tid(0))
 	w := b.Shr(i, 5)
 	f := b.Ld(Global, F32, b.MadWide(i, 4, p), -4, NC, NoAllocate, Prefetch)
-	b.If(b.Setp(Lt, i, n), func() { f = b.Mul(f, a) }, func() { b.AddTo(f, 1.5) })
+	b.If(b.Setp(Lt, i, n), func() { b.Set(f, b.Mul(f, a)) }, func() { b.AddTo(f, 1.5) })
 	x := b.LdV(Shared, B32, 4, sh, 16)
 	h := b.CvtPair(F16x2, f, b.Neg(b.Abs(f)))
 	h = b.Mad(h, b.Var(F16x2, 0x3C003C00), h)

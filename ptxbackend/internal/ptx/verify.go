@@ -99,6 +99,7 @@ func (v *verifier) checkTarget() {
 
 func (v *verifier) kernel(k *Kernel) {
 	v.k = k
+	before := len(v.errs)
 	v.vars, v.params, v.labels = map[string]*Var{}, map[string]int{}, map[string]int{}
 	v.declarations()
 	v.forms = make([]*form, len(k.Body))
@@ -107,7 +108,9 @@ func (v *verifier) kernel(k *Kernel) {
 			v.forms[i] = v.instruction(in)
 		}
 	}
-	v.flow()
+	if len(v.errs) == before {
+		v.flow()
+	}
 	v.k = nil
 }
 
