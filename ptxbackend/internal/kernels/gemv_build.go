@@ -18,7 +18,7 @@ type gemv struct {
 
 func (g *gemv) build() {
 	b := g.b
-	b.Threads(g.threads(), 0)
+	b.Threads(g.threads(), 2) // room for a block of the next kernel
 	p := g.signature().load(b)
 	g.x, g.normWeights, g.batch, g.residual, g.work, g.counters, g.eps = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
 	b.GridLaunch()

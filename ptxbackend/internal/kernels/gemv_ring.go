@@ -69,24 +69,37 @@ func (r *ring) multiply(acc []ptx.Reg, start, end ptx.Reg) {
 		b.CpAsyncWait(stages - 1)
 		b.WarpSync() // other lanes' copies too
 		u := r.f.Unit(r.f.Place(ptx.Shared, r.slot), 0)
-		parts := make([]*Part, format.Parts())
-		for i := range parts {
-			parts[i] = u.Part(i)
-		}
 		input := b.Mad(b.Sub(r.unit, start), format.Parts()*g.T*128, r.input)
-		b.WarpSync() // all have read the slot
-		r.copyUnit(stages*g.warps(), 0)
-		b.AddTo(r.unit, g.warps())
-		b.AddTo(r.slot, format.UnitBytes())
-		b.Set(r.slot, b.Selp(b.Sub(r.slot, r.length), r.slot, b.Setp(ptx.Ge, r.slot, r.end)))
 		other := b.Xor(input, 64)
-		for i, p := range parts {
+		var parts []*Part
+		for i := range format.Parts() {
+			for ; len(parts) < min(format.Parts(), i+r.ahead()); parts = append(parts, u.Part(len(parts))) {
+			}
+			if len(parts) == format.Parts() && r.next(i) {
+				b.WarpSync() // all have read the slot
+				r.copyUnit(stages*g.warps(), 0)
+				b.AddTo(r.unit, g.warps())
+				b.AddTo(r.slot, format.UnitBytes())
+				b.Set(r.slot, b.Selp(b.Sub(r.slot, r.length), r.slot, b.Setp(ptx.Ge, r.slot, r.end)))
+			}
 			for half, from := range []ptx.Reg{input, other} {
-				r.steps(acc, p, half, from, i*g.T*128)
+				r.steps(acc, parts[i], half, from, i*g.T*128)
 			}
 		}
 	})
 }
+
+// ahead is how many parts are in registers at once: all, so that the slot can be
+// filled again, unless that takes too many.
+func (r *ring) ahead() int {
+	if formats[r.g.layout.Format].high > 4 {
+		return 2
+	}
+	return r.g.layout.Format.Parts()
+}
+
+// next reports whether part i is the one before which all parts have been loaded.
+func (r *ring) next(i int) bool { return i == max(0, r.g.layout.Format.Parts()-r.ahead()) }
 
 // steps multiplies 32 columns of a part, the input's being at from + off.
 func (r *ring) steps(acc []ptx.Reg, p *Part, half int, from ptx.Reg, off int) {

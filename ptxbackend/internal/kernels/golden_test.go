@@ -19,7 +19,7 @@ import (
 func TestGolden(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range Representatives() {
-		targets := targetsOf(c)
+		targets := TargetsOf(c)
 		target := targets[len(targets)-1]
 		seen[c.Name()+"."+target.Arch+".ptx"] = true
 		ptxtest.Golden(t, "testdata", ptxtest.Build(t, c, target))
@@ -42,7 +42,7 @@ func TestTexts(t *testing.T) {
 	var lines []string
 	seen := map[string]bool{}
 	for _, c := range All() {
-		for _, target := range targetsOf(c) {
+		for _, target := range TargetsOf(c) {
 			name := c.Name() + " " + target.Arch
 			if seen[name] {
 				t.Errorf("two kernels are called %s", name)
@@ -76,7 +76,7 @@ func TestBuildIsDeterministic(t *testing.T) {
 	for _, c := range All() {
 		var text [2]string
 		for i := range text {
-			text[i] = ptxtest.Build(t, c, targetsOf(c)[0]).String()
+			text[i] = ptxtest.Build(t, c, TargetsOf(c)[0]).String()
 		}
 		if text[0] != text[1] {
 			t.Errorf("%s: two builds differ", c.Name())
@@ -89,7 +89,7 @@ func TestBuildIsDeterministic(t *testing.T) {
 // before it writes at all.
 func TestKernelsWaitForTheGridBefore(t *testing.T) {
 	for _, c := range All() {
-		if !slices.Contains(targetsOf(c), ptx.SM90a) {
+		if !slices.Contains(TargetsOf(c), ptx.SM90a) {
 			continue
 		}
 		k, err := c.Build(ptx.SM90a)

@@ -70,7 +70,7 @@ func All() []Config {
 func Modules() ([]*ptx.Module, error) {
 	var modules []*ptx.Module
 	for _, c := range All() {
-		for _, target := range targetsOf(c) {
+		for _, target := range TargetsOf(c) {
 			k, err := c.Build(target)
 			if err != nil {
 				return nil, err
@@ -84,8 +84,8 @@ func Modules() ([]*ptx.Module, error) {
 // hopper is what Fit asks of an H200.
 var hopper = driver.Info{SharedPerBlock: 227 << 10, SharedPerSM: 228 << 10}
 
-// targetsOf are the targets c is built for: all, but for a kernel that says which.
-func targetsOf(c Config) []ptx.Target {
+// TargetsOf are the targets c is built for: all, but for a kernel that says which.
+func TargetsOf(c Config) []ptx.Target {
 	if some, ok := c.(interface{ Targets() []ptx.Target }); ok {
 		return some.Targets()
 	}

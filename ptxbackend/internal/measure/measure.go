@@ -17,6 +17,7 @@ type Bench struct {
 	Dev    driver.Device
 	Stream driver.Stream
 	Target ptx.Target
+	Rounds int // of each measurement, of which the median counts; three more warm up
 	held   []driver.Ptr
 	began  [2]driver.Event
 	rand   *rand.Rand
@@ -25,7 +26,7 @@ type Bench struct {
 
 // New makes a Bench of a device, which stays the caller's.
 func New(dev driver.Device, target ptx.Target) (_ *Bench, err error) {
-	b := &Bench{Dev: dev, Target: target, rounds: 4000, rand: rand.New(rand.NewPCG(1, 2))}
+	b := &Bench{Dev: dev, Target: target, Rounds: 20, rounds: 4000, rand: rand.New(rand.NewPCG(1, 2))}
 	if err = dev.Enter(); err != nil {
 		return nil, err
 	}
@@ -132,7 +133,7 @@ func (b *Bench) Time(n int, f driver.Function, launch func(i int) driver.Launch)
 
 func (b *Bench) Replay(g driver.Graph, n int) (float64, error) {
 	var all []float64
-	for round := range 23 {
+	for round := range b.Rounds + 3 {
 		if err := b.Stream.Record(b.began[0]); err != nil {
 			return 0, err
 		}

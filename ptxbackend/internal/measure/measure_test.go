@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.rounds = 2
+		b.rounds, b.Rounds = 2, 1
 		l, err := b.Limits()
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,103 @@
+// Command gpubench measures the kernels on the GPU of this machine, each as a share
+// of what the device itself can do, measured in the same run: `make gpu-bench`. With
+// -verified it writes down which kernel texts have been checked on this device:
+// `make gpu-check` does so when everything has passed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/cuda"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/measure"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
+
+func main() {
+	verified := flag.String("verified", "", "write the hashes of all kernel texts to this `file` instead of measuring")
+	checks := flag.String("checks", "", "with -verified: what the kernels have passed, separated by commas")
+	flag.Parse()
+	if err := run(*verified, *checks); err != nil {
+		fmt.Fprintln(os.Stderr, "gpubench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(verified, checks string) error {
+	b, err := open()
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if verified != "" {
+		return b.writeVerified(verified, checks)
+	}
+	return b.all()
+}
+
+// all measures everything.
+func (b *bench) all() error {
+	i := b.Dev.Info()
+	fmt.Printf("%s, %d multiprocessors, %d MiB, L2 %d MiB, kernels %s\n\n", i.Name, i.SMs, i.Memory>>20, i.L2>>20, b.Target.Arch)
+	for _, section := range []func() error{b.limit, b.gemv, b.gemm, b.attention} {
+		if err := section(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bench is an open device and what it can do.
+type bench struct {
+	*measure.Bench
+	about  string // of the driver
+	limits measure.Limits
+}
+
+func open() (*bench, error) {
+	drv, err := cuda.Open()
+	if err != nil {
+		return nil, err
+	}
+	list, err := drv.Devices()
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("the driver lists no device")
+	}
+	target := ptx.SM80
+	if list[0].Major == 9 && list[0].Minor == 0 {
+		target = ptx.SM90a
+	}
+	dev, err := drv.Open(0)
+	if err != nil {
+		return nil, err
+	}
+	version, isa := drv.Version()
+	return on(dev, target, fmt.Sprintf("CUDA %d.%d, PTX %d.%d", version/1000, version%1000/10, isa/10, isa%10))
+}
+
+// on makes a bench of an open device, which it closes with itself.
+func on(dev driver.Device, target ptx.Target, about string) (*bench, error) {
+	m, err := measure.New(dev, target)
+	return &bench{Bench: m, about: about}, err
+}
+
+func (b *bench) close() {
+	b.Close()
+	b.Dev.Close()
+}
+
+// limit measures the device itself.
+func (b *bench) limit() (err error) {
+	if b.limits, err = b.Limits(); err != nil {
+		return err
+	}
+	l := b.limits
+	fmt.Printf("device copy        %7.0f GB/s (read and written)\nread-only stream   %7.0f GB/s\n", l.Copy/1e9, l.Read/1e9)
+	fmt.Printf("mma.sync peak      %7.0f TFLOP/s\nwgmma peak         %7.0f TFLOP/s\n\n", l.Mma/1e12, l.Wgmma/1e12)
+	return nil
+}
