@@ -465,7 +465,10 @@ func (o *operands) symbolic(space Space, a Arg) {
 // within checks an access of bytes, which have to be aligned to align, at an offset
 // from a variable of size bytes, 0 for unknown, that is aligned to have.
 func (o *operands) within(name string, off int64, bytes, align, size, have int) {
-	if off < 0 || size > 0 && off+int64(bytes) > int64(size) {
+	switch {
+	case off < 0:
+		o.fail("byte %d of %s", off, name)
+	case size > 0 && off+int64(bytes) > int64(size):
 		o.fail("bytes %d to %d of %s, which has %d", off, off+int64(bytes), name, size)
 	}
 	if have%align != 0 || off%int64(align) != 0 {

@@ -171,7 +171,7 @@ $loop:	setp.lt.u32 %p1, %r3, 0x10;
 	add.s32 %r12, %r3, -1;
 	and.b32 %r4, %r3, 4294967295U;
 	st.shared.f32 [tile + 4], %f1;
-	mov.b32 %r5, dyn;
+	mov.b32 %r5, dyn; add.u32 %r5, %r5, 16;
 	ld.shared.b32 %r6, [ %r5 + -4 ];
 	ld.shared.b32 %r6, [%r5-8];
 	ld.const.f32 %f3, [half+4];

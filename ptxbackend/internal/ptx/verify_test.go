@@ -78,6 +78,7 @@ var verifyCases = []struct {
 	{"80", "mov.b64 %d1, {%r1, %h1};", "is of type b16 where b32 is wanted"},
 	{"80", "mov.b32 %r1, {%r2, %r3, %r4};", "there is no such packing"},
 	{"80", "mov.u32 %r1, nowhere;", "nowhere is no variable of the kernel"},
+	{"80", "mov.u32 %r1, dyn; st.shared.u32 [%r1+-4], 1;", "byte -4 of dyn"},
 	{"80", "mov.u32 %r1, table;", "the address of table does not fit u32"},
 	{"80", "bra nowhere;", `"nowhere" is no label of the kernel`},
 	{"80", "setp.eq.u32 %p1, 1, 2; mov.pred %p2, !%p1; and.pred %p2, !%p1, %p2; or.pred %p2, %p2, 1; selp.b32 %r1, 1, 2, !%p1;", ""},
