@@ -105,14 +105,14 @@ func (c Elem) Build(t ptx.Target) (*ptx.Kernel, error) {
 	out, x, y, batch := p[0], p[1], p[2], p[3]
 	n := c.vector()
 	b.GridLaunch()
-	b.GridWait()
 	row := b.Ctaid(1)
+	from := row
+	if c.Select {
+		from = selectedRow(b, c.Batch, batch, row)
+	}
+	b.GridWait()
 	col := b.Mul(b.Mad(b.Ctaid(0), elemThreads, b.Tid(0)), n)
 	b.If(b.Setp(ptx.Lt, col, c.columns()), func() {
-		from := row
-		if c.Select {
-			from = selectedRow(b, c.Batch, batch, row)
-		}
 		sx, sy := c.strides()
 		v := zeroes(b, n)
 		b.If(b.Setp(ptx.Lt, col, c.Cols), func() {

@@ -51,7 +51,7 @@ func (c Embed) Build(t ptx.Target) (*ptx.Kernel, error) {
 	b.GridWait()
 	row, lane := b.Ctaid(1), b.Lane()
 	unit := b.Mad(b.Ctaid(0), embedWarps, b.Shr(b.Tid(0), 5))
-	token := b.Ld(ptx.Global, ptx.U32, rowAddress(b, batch, row, 4), c.Batch.Token())
+	token := b.Ld(ptx.Global, ptx.U32, rowAddress(b, batch, row, 4), c.Batch.Token(), ptx.NC)
 	mine := b.Setp(ptx.Eq, b.Shr(lane, 2), b.And(token, 7))
 	upper := b.Setp(ptx.Ne, b.And(token, 8), 0)
 	b.If(b.And(mine, b.Setp(ptx.Lt, unit, l.Units())), func() {

@@ -76,14 +76,14 @@ func (c RMSNorm) Build(t ptx.Target) (*ptx.Kernel, error) {
 	out, x, weights, batch, eps := p[0], p[1], p[2], p[3], p[4]
 	scratch := b.Shared("sums", 4, 128)
 	row, tid := b.Ctaid(0), b.Tid(0)
-	cols, w := c.loadWeights(b, tid, weights)
 	b.GridLaunch()
-	b.GridWait()
-
+	cols, w := c.loadWeights(b, tid, weights)
 	from := row
 	if c.Select {
 		from = selectedRow(b, c.Batch, batch, row)
 	}
+	b.GridWait()
+
 	v := c.loadRow(b, cols, rowAddress(b, x, from, 4*c.Cols))
 	sum := b.Var(ptx.F32, 0)
 	for _, part := range v {

@@ -74,61 +74,60 @@ func (c RopeAppend) Launch(a RopeAppendArgs) driver.Launch {
 	}
 }
 
-// Build implements Config.
+// Build implements Config. What the batch block, the weights and the table of
+// frequencies say was there before the step began, so it is read, and the angles are
+// worked out, while the products are still on their way.
 func (c RopeAppend) Build(t ptx.Target) (*ptx.Kernel, error) {
 	b := ptx.New(c.Name(), t)
 	b.Threads(32*ropeWarps, 0)
 	p := ropeSignature.load(b)
-	batch, q, k, v, qOut, keys, values, qNorm, kNorm := p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
-	rot := Rotation{Dims: c.Dims, NEOX: c.NEOX, Freqs: p[9], MScale: p[11]}
+	batch, q, k, v, qOut, keys, values := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
 	eps := p[10]
 	b.GridLaunch()
-	b.GridWait()
 	row := b.Ctaid(1)
 	warp := b.Mad(b.Ctaid(0), ropeWarps, b.Shr(b.Tid(0), 5))
-	pos := b.Ld(ptx.Global, ptx.S32, rowAddress(b, batch, row, 4), c.Batch.Pos())
-	rot.Pos = pos
+	at := c.place(b, batch, row)
+	cols := newHeadColumns(b, c.KeyDim, c.Dims, c.NEOX)
+	qNorm, kNorm := cols.loadIf(b, c.QNorm, p[7]), cols.loadIf(b, c.KNorm, p[8])
+	turns := cols.turns(b, at.pos, p[9], p[11])
+	b.GridWait()
+
 	head := func(src ptx.Reg, stride, dim int, h ptx.Reg) ptx.Reg {
 		return b.MadWide(h, 4*dim, rowAddress(b, src, row, 4*stride))
 	}
-	within := func(from, n int, f func(h ptx.Reg)) {
-		if n == 0 {
-			return
-		}
-		h := b.Sub(warp, from)
-		b.If(b.Setp(ptx.Lt, h, n), func() { f(h) }) // unsigned: below from it is huge
-	}
 	qs, ks, vs := c.strides()
-	within(0, c.Heads, func(h ptx.Reg) {
-		x := LoadHead(b, ptx.Global, c.KeyDim, rot, head(q, qs, c.KeyDim, h))
-		if c.QNorm {
-			x.Norm(b, qNorm, eps)
-		}
-		x.Rotate(b, rot)
+	withHead(b, warp, 0, c.Heads, func(h ptx.Reg) {
+		x := cols.load(b, head(q, qs, c.KeyDim, h))
+		cols.norm(b, x, qNorm, eps)
+		rotate(b, x, turns)
+		elem := ptx.F16
 		if c.Q32 {
-			x.Store(b, ptx.F32, b.MadWide(h, 4*c.KeyDim, rowAddress(b, qOut, row, 4*c.Heads*c.KeyDim)))
-			return
+			elem = ptx.F32
 		}
-		x.Store(b, ptx.F16, b.MadWide(h, 2*c.KeyDim, rowAddress(b, qOut, row, 2*c.Heads*c.KeyDim)))
+		n := c.KeyDim * elem.Bytes()
+		cols.store(b, x, elem, b.MadWide(h, n, rowAddress(b, qOut, row, c.Heads*n)))
 	})
-	used := b.Setp(ptx.Ge, pos, 0)
-	within(c.Heads, c.KVHeads, func(h ptx.Reg) {
-		x := LoadHead(b, ptx.Global, c.KeyDim, rot, head(k, ks, c.KeyDim, h))
-		if c.KNorm {
-			x.Norm(b, kNorm, eps)
-		}
-		x.Rotate(b, rot)
-		b.If(used, func() {
-			x.Store(b, ptx.F16, PageAddress(b, c.Batch, batch, row, pos, keys, h, c.KVHeads, c.KeyDim))
-		})
+	withHead(b, warp, c.Heads, c.KVHeads, func(h ptx.Reg) {
+		x := cols.load(b, head(k, ks, c.KeyDim, h))
+		cols.norm(b, x, kNorm, eps)
+		rotate(b, x, turns)
+		b.If(at.used, func() { cols.store(b, x, ptx.F16, at.slot(b, keys, h, c.KVHeads, c.KeyDim)) })
 	})
-	within(c.Heads+c.KVHeads, c.KVHeads, func(h ptx.Reg) {
-		x := LoadHead(b, ptx.Global, c.ValueDim, Rotation{}, head(v, vs, c.ValueDim, h))
-		b.If(used, func() {
-			x.Store(b, ptx.F16, PageAddress(b, c.Batch, batch, row, pos, values, h, c.KVHeads, c.ValueDim))
-		})
+	withHead(b, warp, c.Heads+c.KVHeads, c.KVHeads, func(h ptx.Reg) {
+		cols := newHeadColumns(b, c.ValueDim, 0, false)
+		x := cols.load(b, head(v, vs, c.ValueDim, h))
+		b.If(at.used, func() { cols.store(b, x, ptx.F16, at.slot(b, values, h, c.KVHeads, c.ValueDim)) })
 	})
 	return b.Kernel()
+}
+
+// withHead executes f for the warps from first to first+n-1, h counting from 0.
+func withHead(b *ptx.Builder, warp ptx.Reg, first, n int, f func(h ptx.Reg)) {
+	if n == 0 {
+		return
+	}
+	h := b.Sub(warp, first)
+	b.If(b.Setp(ptx.Lt, h, n), func() { f(h) }) // unsigned: of a warp before first it is huge
 }
 
 func (c RopeAppend) strides() (q, k, v int) {
@@ -145,27 +144,35 @@ func (c RopeAppend) strides() (q, k, v int) {
 	return q, k, v
 }
 
-// PageAddress is where position pos (S32, not negative) of row's sequence keeps
-// head h of a layer with heads heads of dim halves, in the layer's pages.
-func PageAddress(b *ptx.Builder, l BatchLayout, batch, row, pos, pages, h ptx.Reg, heads, dim int) ptx.Reg {
-	at := b.As(ptx.U32, pos)
-	start := b.Ld(ptx.Global, ptx.U32, rowAddress(b, batch, row, 4), l.TableStart())
-	entry := b.Add(start, b.Div(at, backend.PageTokens))
-	page := b.Ld(ptx.Global, ptx.U32, b.MadWide(entry, 4, batch), 0)
-	slot := b.Mad(h, backend.PageTokens, b.Rem(at, backend.PageTokens))
-	return b.MadWide(slot, 2*dim, b.MadWide(page, 2*heads*backend.PageTokens*dim, pages))
+// rowPlace is where a row's keys and values go.
+type rowPlace struct {
+	pos, used    ptx.Reg // S32; whether it is not negative
+	page, inPage ptx.Reg
 }
 
-// Rotation is what turns a head's pairs of columns.
-type Rotation struct {
-	Dims   int
-	NEOX   bool
-	Freqs  ptx.Reg // U64, the address of a RopeTable
-	Pos    ptx.Reg // S32
-	MScale ptx.Reg // F32
+// place reads a row's position and page.
+func (c RopeAppend) place(b *ptx.Builder, batch, row ptx.Reg) rowPlace {
+	entry := rowAddress(b, batch, row, 4)
+	p := rowPlace{pos: b.Ld(ptx.Global, ptx.S32, entry, c.Batch.Pos(), ptx.NC), page: b.Var(ptx.U32, 0)}
+	p.used = b.Setp(ptx.Ge, p.pos, 0)
+	if c.KVHeads == 0 {
+		return p
+	}
+	at := b.As(ptx.U32, p.pos)
+	p.inPage = b.Rem(at, backend.PageTokens)
+	start := b.Ld(ptx.Global, ptx.U32, entry, c.Batch.TableStart(), ptx.NC)
+	table := b.MadWide(b.Add(start, b.Div(at, backend.PageTokens)), 4, batch)
+	b.Under(p.used, func() { b.LdTo([]ptx.Reg{p.page}, ptx.Global, table, 0, ptx.NC) })
+	return p
 }
 
-// RopeTable is the table of frequencies the kernels read: for each the turns (not
+// slot is where head h of heads of dim halves goes in pages.
+func (p rowPlace) slot(b *ptx.Builder, pages, h ptx.Reg, heads, dim int) ptx.Reg {
+	at := b.Mad(h, backend.PageTokens, p.inPage)
+	return b.MadWide(at, 2*dim, b.MadWide(p.page, 2*heads*backend.PageTokens*dim, pages))
+}
+
+// RopeTable is the table of frequencies the kernel reads: for each the turns (not
 // radians) per position in two float32, the second what the first lacks. Whole
 // turns are left out: they change nothing at whole positions.
 func RopeTable(freqs []float64) []float32 {
@@ -177,146 +184,4 @@ func RopeTable(freqs []float64) []float32 {
 		t = append(t, hi, float32(turns-float64(hi)))
 	}
 	return t
-}
-
-// Head is a head's columns in the registers of a warp. Lane l has, in turn, the
-// pairs l, l+32, ... that rotate together, and of the columns that do not rotate
-// every 32nd.
-type Head struct {
-	dim   int
-	slots []headSlot
-}
-
-// headSlot is one column of a lane: the lane's number times scale plus first, where
-// in (if not zero) says that there is one.
-type headSlot struct {
-	col ptx.Reg // U32
-	in  ptx.Reg // Pred
-	x   ptx.Reg // F32
-	// freq is lane 0's frequency where this column turns with the next slot's, else -1.
-	freq int
-}
-
-// headSlots lays dim columns out over the lanes: the two columns of a pair are
-// adjacent slots.
-func headSlots(b *ptx.Builder, dim int, rot Rotation) Head {
-	lane := b.Lane()
-	h := Head{dim: dim}
-	add := func(first, scale, left, freq int) {
-		s := headSlot{col: b.Mad(lane, scale, first), x: b.Var(ptx.F32, 0), freq: freq}
-		if left < 32 {
-			s.in = b.Setp(ptx.Lt, lane, left)
-		}
-		h.slots = append(h.slots, s)
-	}
-	pairs := rot.Dims / 2
-	for i := 0; i < pairs; i += 32 {
-		if rot.NEOX {
-			add(i, 1, pairs-i, i)
-			add(i+pairs, 1, pairs-i, -1)
-		} else {
-			add(2*i, 2, pairs-i, i)
-			add(2*i+1, 2, pairs-i, -1)
-		}
-	}
-	for i := 2 * pairs; i < dim; i += 32 {
-		add(i, 1, dim-i, -1)
-	}
-	return h
-}
-
-// under executes f for the lanes that have slot s.
-func (s headSlot) under(b *ptx.Builder, f func()) {
-	if s.in.IsZero() {
-		f()
-		return
-	}
-	b.Under(s.in, f)
-}
-
-// LoadHead has a whole warp load a head of dim float32 at src, for rot to turn.
-func LoadHead(b *ptx.Builder, space ptx.Space, dim int, rot Rotation, src ptx.Reg) Head {
-	h := headSlots(b, dim, rot)
-	for _, s := range h.slots {
-		addr := columnAddress(b, src, s.col, 4)
-		s.under(b, func() { b.LdTo([]ptx.Reg{s.x}, space, addr, 0) })
-	}
-	return h
-}
-
-// columnAddress is base, of shared memory or another, plus col*bytes.
-func columnAddress(b *ptx.Builder, base, col ptx.Reg, bytes int) ptx.Reg {
-	if base.Type == ptx.U32 {
-		return b.Mad(col, bytes, base)
-	}
-	return b.MadWide(col, bytes, base)
-}
-
-// Norm divides the head by the root of its mean square and multiplies it by the
-// weights (dim) float32 in global memory.
-func (h Head) Norm(b *ptx.Builder, weights, eps ptx.Reg) {
-	sum := b.Var(ptx.F32, 0)
-	for _, s := range h.slots {
-		b.MadTo(sum, s.x, s.x, sum)
-	}
-	scale := b.Rsqrt(b.Mad(b.WarpReduce("add", sum), 1/float64(h.dim), eps))
-	for _, s := range h.slots {
-		w := b.Var(ptx.F32, 0)
-		addr := b.MadWide(s.col, 4, weights)
-		s.under(b, func() { b.LdTo([]ptx.Reg{w}, ptx.Global, addr, 0, ptx.NC) })
-		b.Set(s.x, b.Mul(b.Mul(s.x, scale), w))
-	}
-}
-
-// Rotate turns the pairs.
-func (h Head) Rotate(b *ptx.Builder, rot Rotation) {
-	lane := b.Lane()
-	for i, s := range h.slots {
-		if s.freq < 0 {
-			continue
-		}
-		f := []ptx.Reg{b.Var(ptx.F32, 0), b.Var(ptx.F32, 0)}
-		addr := b.MadWide(b.Add(lane, s.freq), 8, rot.Freqs)
-		s.under(b, func() { b.LdTo(f, ptx.Global, addr, 0, ptx.NC) })
-		sin, cos := SinCosTurns(b, b.Cvt(ptx.F32, rot.Pos), f[0], f[1])
-		sin, cos = b.Mul(sin, rot.MScale), b.Mul(cos, rot.MScale)
-		x, y := s.x, h.slots[i+1].x
-		u := b.Mad(b.Neg(y), sin, b.Mul(x, cos))
-		v := b.Mad(x, sin, b.Mul(y, cos))
-		b.Set(x, u)
-		b.Set(y, v)
-	}
-}
-
-// SinCosTurns is the sine and cosine of pos (F32, a whole number up to 2^22) times
-// hi+lo turns, |hi| <= 1/2 as in a RopeTable.
-//
-// The product is needed to a small part of one turn though it may be of hundreds of
-// thousands. p = pos*hi is rounded, e = fma(pos, hi, -p) is exactly what that lost.
-// p minus the nearest whole number (adding and subtracting 1.5 * 2^23 rounds to it,
-// |p| being less than 2^22) is exact. Then e + pos*lo comes on top, and lo's own
-// rounding error is 2^-50: the fraction of a turn is right to about 2^-25, the angle
-// in [-pi, pi] to 2^-22, where sin.approx and cos.approx are off by at most 2^-20.9.
-// The error is below 2^-20 whatever the position.
-func SinCosTurns(b *ptx.Builder, pos, hi, lo ptx.Reg) (sin, cos ptx.Reg) {
-	const half = 1.5 * (1 << 23)
-	p := b.Mul(pos, hi)
-	e := b.Mad(pos, hi, b.Neg(p))
-	whole := b.Sub(b.Add(p, half), half)
-	turn := b.Add(b.Sub(p, whole), b.Mad(pos, lo, e))
-	angle := b.Mul(turn, 2*math.Pi)
-	return b.Sin(angle), b.Cos(angle)
-}
-
-// Store writes the head as dim elements of type F32 or F16 at dst in global memory,
-// saturating halves.
-func (h Head) Store(b *ptx.Builder, t ptx.Type, dst ptx.Reg) {
-	for _, s := range h.slots {
-		x := s.x
-		if t == ptx.F16 {
-			x = b.Cvt(ptx.F16, saturate(b, x))
-		}
-		addr := b.MadWide(s.col, t.Bytes(), dst)
-		s.under(b, func() { b.St(ptx.Global, addr, 0, x) })
-	}
 }

@@ -24,9 +24,10 @@ func rowAddress(b *ptx.Builder, base, row ptx.Reg, stride int) ptx.Reg {
 	return b.MadWide(row, stride, base)
 }
 
-// selectedRow is LogitRow[i] of the batch block.
+// selectedRow is LogitRow[i] of the batch block, which is there before a step's first
+// kernel begins.
 func selectedRow(b *ptx.Builder, l BatchLayout, batch, i ptx.Reg) ptx.Reg {
-	return b.Ld(ptx.Global, ptx.U32, rowAddress(b, batch, i, 4), l.LogitRow())
+	return b.Ld(ptx.Global, ptx.U32, rowAddress(b, batch, i, 4), l.LogitRow(), ptx.NC)
 }
 
 // blockReduce combines x of all threads of the block, threads of them, by op
