@@ -16,7 +16,7 @@ func (b *bench) gemm() error {
 	fmt.Printf("products of many rows                                   TFLOP/s  of peak  tile\n")
 	for _, f := range []kernels.Format{kernels.FormatF16, kernels.FormatQ8_0, kernels.FormatQ4_K, kernels.FormatQ6_K} {
 		for _, s := range gemmShapes {
-			g := kernels.GEMM{Mats: []kernels.GEMMMatrix{{Format: f, N: s[1]}}, K: s[2]}
+			g := kernels.GEMM{Mats: []kernels.Layout{{Format: f, N: s[1], K: s[2]}}}
 			for _, v := range g.Variants(b.Target) {
 				if err := b.oneGEMM(v, s[0]); err != nil {
 					return err
@@ -30,16 +30,16 @@ func (b *bench) gemm() error {
 
 func (b *bench) oneGEMM(g kernels.GEMM, rows int) error {
 	defer b.Free()
-	f, n := g.Mats[0].Format, g.Mats[0].N
-	l := kernels.Layout{Format: f, N: n, K: g.K}
+	l := g.Mats[0]
+	f, n := l.Format, l.N
 	var p [3]driver.Ptr
 	var err error
-	for i, bytes := range []int64{l.Bytes(), kernels.Pack{T: 128, K: g.K}.Bytes(rows + 255), int64(rows) * int64(n) * 4} {
+	for i, bytes := range []int64{l.Bytes(), kernels.Pack{T: 128, K: l.K}.Bytes(rows + 255), int64(rows) * int64(n) * 4} {
 		if p[i], err = b.Alloc(bytes); err != nil {
 			return err
 		}
 	}
-	args := kernels.GEMMArgs{X: p[1], Rows: rows, Mats: []kernels.GEMMMatrixArgs{{W: p[0], Scale: 1, Out: p[2], Stride: n}}}
+	args := kernels.GEMMArgs{X: p[1], Rows: rows, Mats: []kernels.GEMVMat{{Weights: p[0], Scale: 1, Out: p[2]}}}
 	launch := g.Launch(b.Dev.Info().SMs, args)
 	fn, err := b.Build(g, launch.Shared)
 	if err != nil {
@@ -49,7 +49,7 @@ func (b *bench) oneGEMM(g kernels.GEMM, rows int) error {
 	if err != nil {
 		return err
 	}
-	rate := 2 * float64(rows) * float64(n) * float64(g.K) / s
-	fmt.Printf("%-5v %5d x %5d x %5d %28.0f  %6.2f  %+v\n", f, rows, n, g.K, rate/1e12, rate/b.limits.Matrix(), g.Tile)
+	rate := 2 * float64(rows) * float64(n) * float64(l.K) / s
+	fmt.Printf("%-5v %5d x %5d x %5d %28.0f  %6.2f  %+v\n", f, rows, n, l.K, rate/1e12, rate/b.limits.Matrix(), g.Tile)
 	return nil
 }

@@ -1,6 +1,10 @@
 package kernels
 
-import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+import (
+	"fmt"
+
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
 
 // gemmEmit writes one kernel.
 type gemmEmit struct {
@@ -22,7 +26,7 @@ func (g GEMM) Build(target ptx.Target) (*ptx.Kernel, error) {
 		return nil, err
 	}
 	b := ptx.New(g.Name(), target)
-	e := &gemmEmit{b: b, g: g, kTiles: (g.K + 63) / 64, args: map[string]ptx.Reg{}}
+	e := &gemmEmit{b: b, g: g, kTiles: (g.Mats[0].K + 63) / 64, args: map[string]ptx.Reg{}}
 	paths := g.paths()
 	e.rowBlocks = paths[len(paths)-1].end
 	s := g.signature()
@@ -50,12 +54,11 @@ func (e *gemmEmit) thread() {
 // gemmPart is a block's part of the product.
 type gemmPart struct {
 	path  gemmPath
-	token ptx.Reg   // token block
-	tiles []ptx.Reg // the warp's tiles of 16 rows, each counted within its matrix
-	of    []int     // the matrix each is of, as far as the code depends on it
-	block ptx.Reg   // row block within the matrix
-	args  map[string]ptx.Reg
-	n     int // rows of the matrix
+	mat   Layout
+	token ptx.Reg            // token block
+	block ptx.Reg            // row block within the matrix
+	tiles []ptx.Reg          // the warp's tiles of 16 rows, within the matrix
+	args  map[string]ptx.Reg // of the matrix: w, scale, out, scaleup, bias
 }
 
 // eachPath executes f's code for the path that row block row belongs to.
@@ -76,55 +79,29 @@ func (e *gemmEmit) eachPath(row, token ptx.Reg, f func(gemmPart)) {
 // part works out what a warp does for row block row of path p.
 func (e *gemmEmit) part(p gemmPath, row, token ptx.Reg) gemmPart {
 	b, t := e.b, e.g.Tile
-	part := gemmPart{path: p, token: token, n: e.g.Mats[p.mats[0]].N}
-	part.block, part.args = e.matrix(p, row)
-	if e.g.Epilogue == GEMMSwiGLU {
-		half := t.RowTiles / 2
-		first := b.Mad(part.block, t.Warps*half, b.Mul(e.warp, half))
-		for j := range t.RowTiles {
-			part.tiles = append(part.tiles, b.Add(first, j%half))
-			part.of = append(part.of, j/half)
+	part := gemmPart{path: p, mat: e.g.Mats[p.mats[0]], token: token, args: map[string]ptx.Reg{}}
+	start := b.Var(ptx.U32, p.first[0])
+	for i, m := range p.mats {
+		past := ptx.Reg{}
+		if i > 0 {
+			past = b.Setp(ptx.Ge, row, p.first[i])
+			start = b.Selp(p.first[i], start, past)
 		}
-		return part
+		for _, a := range e.g.matSignature() {
+			arg := e.args[a.Name+fmt.Sprint(m)]
+			if i > 0 {
+				arg = b.Selp(arg, part.args[a.Name], past)
+			}
+			part.args[a.Name] = arg
+		}
 	}
-	first := b.Mad(part.block, t.Warps*t.RowTiles, b.Mul(e.warp, t.RowTiles))
+	part.block = b.Sub(row, start)
+	first := b.Mul(b.Mad(part.block, t.Warps, e.warp), t.RowTiles)
 	for j := range t.RowTiles {
 		part.tiles = append(part.tiles, b.Add(first, j))
-		part.of = append(part.of, p.mats[0])
 	}
 	return part
 }
-
-// matrix selects the parameters of the matrix that row block row of path p belongs
-// to, and counts the block within it. Parameters are under the names of the path's
-// first matrix.
-func (e *gemmEmit) matrix(p gemmPath, row ptx.Reg) (ptx.Reg, map[string]ptx.Reg) {
-	b := e.b
-	if len(p.mats) == 1 {
-		if p.first[0] == 0 {
-			return row, e.args
-		}
-		return b.Sub(row, p.first[0]), e.args
-	}
-	args, start := map[string]ptx.Reg{}, b.Var(ptx.U32, p.first[0])
-	for _, name := range []string{"w", "scale", "bias", "out", "stride"} {
-		if r, ok := e.args[argOf(name, p.mats[0])]; ok {
-			args[argOf(name, p.mats[0])] = r
-		}
-	}
-	for i, m := range p.mats[1:] {
-		past := b.Setp(ptx.Ge, row, p.first[i+1])
-		start = b.Selp(p.first[i+1], start, past)
-		for _, name := range []string{"w", "scale", "bias", "out", "stride"} {
-			if r, ok := e.args[argOf(name, m)]; ok {
-				args[argOf(name, p.mats[0])] = b.Selp(r, args[argOf(name, p.mats[0])], past)
-			}
-		}
-	}
-	return b.Sub(row, start), args
-}
-
-func argOf(name string, matrix int) string { return name + string(rune('0'+matrix)) }
 
 // columns executes step's code for every tile of 64 columns, in rounds of w.unroll
 // tiles: kt is the number of the round's first tile, a register or, past the last

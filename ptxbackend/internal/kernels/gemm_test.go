@@ -11,6 +11,7 @@ import (
 // gemmCase is a product with everything it works on, on the host.
 type gemmCase struct {
 	g     GEMM
+	mats  []Layout // gate and up apart
 	rows  int
 	x     []float64 // (rows, K), halves
 	w     [][]float32
@@ -18,7 +19,6 @@ type gemmCase struct {
 	scale []float32
 	bias  [][]float32
 	in    []float32
-	gap   int // elements between the rows of in and of the outputs
 }
 
 // twin is what GEMM computes, in float64: y (rows, N) of each matrix, with its bias,
@@ -26,8 +26,8 @@ type gemmCase struct {
 // halves once, those of the K formats with their scales and minima before that (see
 // TestFragments); the sums are float32. Nothing else is not exact.
 func (c *gemmCase) twin() (y, bound [][]float64) {
-	k := c.g.K
-	for i, m := range c.g.Mats {
+	k := c.g.Mats[0].K
+	for i, m := range c.mats {
 		rel, abs := 0x1p-11, 0x1p-25
 		switch m.Format {
 		case FormatF16:
@@ -48,7 +48,7 @@ func (c *gemmCase) twin() (y, bound [][]float64) {
 					products += math.Abs(p)
 					size += math.Abs(x[j])
 				}
-				if m.Bias {
+				if c.g.Bias {
 					sum += float64(c.bias[i][n])
 				}
 				out[r*m.N+n] = sum
@@ -61,62 +61,69 @@ func (c *gemmCase) twin() (y, bound [][]float64) {
 }
 
 func newGEMMCase(r *rig, g GEMM, rows int) *gemmCase {
-	c := &gemmCase{g: g, rows: rows, x: wide(rounded(normal(r.rand, rows*g.K, 1)))}
-	for _, m := range g.Mats {
-		l, t := Layout{m.Format, m.N, g.K}, formats[m.Format].dtype
+	k := g.Mats[0].K
+	c := &gemmCase{g: g, mats: g.Mats, rows: rows, x: wide(rounded(normal(r.rand, rows*k, 1)))}
+	if m := g.Mats[0]; g.Out == SiLUMulPack {
+		m.N /= 2
+		c.mats = []Layout{m, m}
+	}
+	for _, l := range c.mats {
+		t := formats[l.Format].dtype
 		size := 0.02 // of the scales; makes weights of about 0.1
-		if m.Format.Parts() > 1 {
+		if l.Format.Parts() > 1 {
 			size = 0.001
 		}
-		src, w := weights(r.rand, t, m.N, g.K, size)
+		src, w := weights(r.rand, t, l.N, k, size)
 		data, scale := repacked(l, t, src)
 		c.w, c.data, c.scale = append(c.w, w), append(c.data, data), append(c.scale, scale)
-		c.bias = append(c.bias, normal(r.rand, m.N, 1))
+		c.bias = append(c.bias, normal(r.rand, l.N, 1))
 	}
-	c.gap = 8 * r.rand.IntN(3)
-	c.in = normal(r.rand, rows*(g.Mats[0].N+c.gap), 1)
+	c.in = normal(r.rand, rows*c.stride(0), 1)
 	return c
+}
+
+func (c *gemmCase) stride(i int) int {
+	if c.g.Stride > 0 {
+		return c.g.Stride
+	}
+	return c.g.Mats[i].N
 }
 
 // run uploads, launches and checks the case.
 func (c *gemmCase) run(t *testing.T, r *rig) {
 	t.Helper()
 	g := c.g
-	p := Pack{T: 128, K: g.K}
-	args := GEMMArgs{X: r.put(packHost(p, r.rand, c.rows, narrow(c.x))), Rows: c.rows}
-	for i, m := range g.Mats {
-		a := GEMMMatrixArgs{W: r.put(c.data[i]), Scale: c.scale[i], Stride: m.N + c.gap}
-		if m.Bias {
-			a.Bias = r.put(c.bias[i])
-		}
-		if g.Epilogue != GEMMSwiGLU {
-			a.Out = r.alloc(4 * c.rows * a.Stride)
-		}
-		args.Mats = append(args.Mats, a)
-	}
+	args := GEMMArgs{X: r.put(packHost(Pack{T: 128, K: g.Mats[0].K}, r.rand, c.rows, narrow(c.x))), Rows: c.rows}
 	y, bound := c.twin()
-	if g.Epilogue == GEMMSwiGLU {
-		c.runSwiGLU(t, r, args, y, bound)
+	if g.Out == SiLUMulPack {
+		c.runSiLUMul(t, r, args, y, bound)
 		return
 	}
-	if g.Epilogue == GEMMResidual {
-		args.In = r.put(c.in)
+	for i := range g.Mats {
+		m := GEMVMat{Weights: r.put(c.data[i]), Scale: c.scale[i], Out: r.alloc(4 * c.rows * c.stride(i))}
+		if g.Bias {
+			m.Bias = r.put(c.bias[i])
+		}
+		args.Mats = append(args.Mats, m)
+	}
+	if g.Out == AddResidual {
+		args.Residual = r.put(c.in)
 	}
 	r.launch(g, g.Launch(3, args))
 	for i, m := range g.Mats {
-		got := r.f32(args.Mats[i].Out, c.rows*args.Mats[i].Stride)
-		c.check(t, fmt.Sprintf("y%d", i), got, y[i], bound[i], m.N)
+		got := r.f32(args.Mats[i].Out, c.rows*c.stride(i))
+		c.check(t, fmt.Sprintf("y%d", i), got, y[i], bound[i], m.N, c.stride(i))
 	}
 }
 
-// check compares rows of stride N+c.gap and fails where something was written
+// check compares rows stride apart and fails where something was written
 // between them.
-func (c *gemmCase) check(t *testing.T, what string, got []float32, want, bound []float64, n int) {
+func (c *gemmCase) check(t *testing.T, what string, got []float32, want, bound []float64, n, stride int) {
 	t.Helper()
 	var e, s float64
 	for r := range c.rows {
-		for col := range n + c.gap {
-			v := float64(got[r*(n+c.gap)+col])
+		for col := range stride {
+			v := float64(got[r*stride+col])
 			if col >= n {
 				if !math.IsNaN(v) {
 					t.Fatalf("%s: row %d is written past its end, column %d of %d: %v", what, r, col, n, v)
@@ -124,8 +131,8 @@ func (c *gemmCase) check(t *testing.T, what string, got []float32, want, bound [
 				continue
 			}
 			w, off := want[r*n+col], bound[r*n+col]
-			if c.g.Epilogue == GEMMResidual {
-				x := float64(c.in[r*(n+c.gap)+col])
+			if c.g.Out == AddResidual {
+				x := float64(c.in[r*stride+col])
 				w += x
 				off += (math.Abs(x) + math.Abs(w)) * 0x1p-23
 			}
@@ -141,15 +148,21 @@ func (c *gemmCase) check(t *testing.T, what string, got []float32, want, bound [
 	}
 }
 
-// runSwiGLU checks the Pack against silu(gate)*up. Its derivatives are below
+// runSiLUMul checks the Pack against silu(gate)*up. Its derivatives are below
 // 1.1*|up| and |silu(gate)|; a half has 11 bits.
-func (c *gemmCase) runSwiGLU(t *testing.T, r *rig, args GEMMArgs, y, bound [][]float64) {
+func (c *gemmCase) runSiLUMul(t *testing.T, r *rig, args GEMMArgs, y, bound [][]float64) {
 	t.Helper()
-	n := c.g.Mats[0].N
+	l := c.mats[0]
+	n, tile := l.N, l.TileBytes()
+	both := make([]byte, 0, 2*len(c.data[0]))
+	for at := 0; at < len(c.data[0]); at += tile {
+		both = append(append(both, c.data[0][at:at+tile]...), c.data[1][at:at+tile]...)
+	}
 	p := Pack{T: 128, K: n}
-	args.Out = r.alloc(int(p.Bytes(c.rows)))
+	out := r.alloc(int(p.Bytes(c.rows)))
+	args.Mats = []GEMVMat{{Weights: r.put(both), Scale: c.scale[0], ScaleUp: c.scale[1], Out: out}}
 	r.launch(c.g, c.g.Launch(3, args))
-	got := r.packed(args.Out, p, c.rows)
+	got := r.packed(out, p, c.rows)
 	for i := range got {
 		gate, up := y[0][i], y[1][i]
 		silu := gate / (1 + math.Exp(-gate))
@@ -170,15 +183,7 @@ func narrow(x []float64) []float32 {
 	return y
 }
 
-// gemmBest are the tiles of each kind that are tried first.
-func gemmBest(target ptx.Target) (tiles []GEMMTile) {
-	for _, t := range GEMMTiles(target) {
-		if t.Wgmma == target.Hopper() {
-			tiles = append(tiles, t)
-		}
-	}
-	return tiles
-}
+func gemmBest(target ptx.Target) GEMMTile { return GEMMTiles(target)[0] }
 
 // somewhat is a random number of rows or columns about n, more often than not
 // around a whole number of tiles.
@@ -189,17 +194,21 @@ func somewhat(r *rig, n int) int {
 	return 1 + r.rand.IntN(2*n)
 }
 
-// All formats with all epilogues, ragged.
+// All formats with all outputs, ragged.
 func TestGEMM(t *testing.T) {
 	eachTarget(t, func(t *testing.T, r *rig) {
 		for _, f := range Formats() {
-			for e := range GEMMSwiGLU + 1 {
-				t.Run(fmt.Sprintf("%v_%d", f, e), func(t *testing.T) {
-					m := GEMMMatrix{Format: f, N: somewhat(r, 100), Bias: r.rand.IntN(2) == 0}
-					g := GEMM{K: 256 * (1 + r.rand.IntN(3)), Mats: []GEMMMatrix{m}, Epilogue: e, Tile: gemmBest(r.target)[0]}
-					if e == GEMMSwiGLU {
-						g.Mats = append(g.Mats, m)
+			for _, out := range []Output{StoreProducts, AddResidual, SiLUMulPack} {
+				t.Run(fmt.Sprintf("%v_%d", f, out), func(t *testing.T) {
+					m := Layout{f, somewhat(r, 100), 256 * (1 + r.rand.IntN(3))}
+					g := GEMM{Bias: r.rand.IntN(2) == 0, Out: out, Tile: gemmBest(r.target)}
+					if r.rand.IntN(2) == 0 {
+						g.Stride = m.N + 8*r.rand.IntN(3)
 					}
+					if out == SiLUMulPack {
+						m.N, g.Bias = 2*m.N, false
+					}
+					g.Mats = []Layout{m}
 					newGEMMCase(r, g, somewhat(r, 150)).run(t, r)
 				})
 			}
@@ -211,13 +220,13 @@ func TestGEMM(t *testing.T) {
 // or all different.
 func TestGEMMOfThree(t *testing.T) {
 	eachTarget(t, func(t *testing.T, r *rig) {
-		for i, mats := range [][]GEMMMatrix{
-			{{FormatQ4_K, 150, true}, {FormatQ4_K, 32, true}, {FormatQ6_K, 32, true}},
-			{{FormatQ4_0, 50, false}, {FormatF16, 33, true}, {FormatQ4_0, 50, false}},
-			{{FormatQ8_0, 300, false}, {FormatQ8_0, 300, false}, {FormatQ8_0, 300, false}},
+		for i, mats := range [][]Layout{
+			{{FormatQ4_K, 150, 512}, {FormatQ4_K, 32, 512}, {FormatQ6_K, 32, 512}},
+			{{FormatQ4_0, 50, 160}, {FormatF16, 33, 160}, {FormatQ4_0, 50, 160}},
+			{{FormatQ8_0, 300, 96}, {FormatQ8_0, 300, 96}, {FormatQ8_0, 300, 96}},
 		} {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				newGEMMCase(r, GEMM{K: 512, Mats: mats, Tile: gemmBest(r.target)[0]}, 130+i).run(t, r)
+				newGEMMCase(r, GEMM{Mats: mats, Bias: i != 2, Tile: gemmBest(r.target)}, 130+i).run(t, r)
 			})
 		}
 	})
@@ -227,26 +236,18 @@ func TestGEMMOfThree(t *testing.T) {
 func TestGEMMTiles(t *testing.T) {
 	eachTarget(t, func(t *testing.T, r *rig) {
 		for i, tile := range GEMMTiles(r.target) {
-			for _, k := range []int{32, 64, 224, 576} {
+			for j, k := range []int{32, 64, 224, 576} {
 				t.Run(fmt.Sprintf("%d_%d", i, k), func(t *testing.T) {
-					f := []Format{FormatQ8_0, FormatQ5_0, FormatF16, FormatMXFP4}[(k/32+i)%4]
-					m := GEMMMatrix{Format: f, N: 16*tile.Warps*tile.RowTiles + somewhat(r, 48)}
-					g := GEMM{K: k, Mats: []GEMMMatrix{m, m}, Epilogue: GEMMSwiGLU, Tile: tile}
-					if g.check(r.target) != nil {
-						g.Epilogue, g.Mats = GEMMStore, g.Mats[:1]
+					f := []Format{FormatQ8_0, FormatQ5_0, FormatF16, FormatMXFP4}[(i+j)%4]
+					m := Layout{f, 16*tile.Warps*tile.RowTiles + somewhat(r, 48), k}
+					g := GEMM{Mats: []Layout{m}, Out: SiLUMulPack, Tile: tile}
+					if g.Mats[0].N += m.N % 2; g.check(r.target) != nil {
+						g.Out = StoreProducts
 					}
 					newGEMMCase(r, g, tile.Tokens+somewhat(r, 64)).run(t, r)
 				})
 			}
 		}
-	})
-}
-
-// Gate and up of different formats, as mixed files have them.
-func TestGEMMOfMixedFormats(t *testing.T) {
-	eachTarget(t, func(t *testing.T, r *rig) {
-		mats := []GEMMMatrix{{FormatQ4_K, 80, false}, {FormatQ8_0, 80, false}}
-		newGEMMCase(r, GEMM{K: 768, Mats: mats, Epilogue: GEMMSwiGLU, Tile: gemmBest(r.target)[0]}, 70).run(t, r)
 	})
 }
 

@@ -29,31 +29,22 @@ type gemmRowTile struct {
 var gemmHints = []ptx.Hint{ptx.NC, ptx.NoAllocate}
 
 func (e *gemmEmit) newWeights(p gemmPart) *gemmWeights {
-	w := &gemmWeights{e: e, unroll: 2}
-	b := e.b
-	fragments := map[Format]*Fragments{}
+	w := &gemmWeights{e: e, unroll: max(2, p.mat.Format.Parts())}
+	tiles, each := e.g.tiles(p.mat), e.g.Tile.RowTiles
+	f := NewFragments(e.b, p.mat.Format, e.lane)
+	// Past the last tile there is nothing to read, nor to store: it is read again.
+	at := func(tile ptx.Reg, last int) Place {
+		return f.Place(ptx.Global, e.b.MadWide(e.b.Min(tile, last), p.mat.TileBytes(), p.args["w"]))
+	}
 	for j, tile := range p.tiles {
-		m := e.g.Mats[p.of[j]]
-		l := Layout{Format: m.Format, N: m.N, K: e.g.K}
-		w.unroll = max(w.unroll, m.Format.Parts())
-		t := &gemmRowTile{}
-		if t.f = fragments[m.Format]; t.f == nil {
-			t.f = NewFragments(b, m.Format, e.lane)
-			fragments[m.Format] = t.f
-		}
-		tileBytes := l.TileBytes()
-		if e.g.Paired {
-			tileBytes *= 2
-		}
-		if j > 0 && p.of[j] == p.of[j-1] && l.Tiles()%e.g.Tile.RowTiles == 0 && e.g.Epilogue != GEMMSwiGLU {
-			t.place, t.off = w.tiles[0].place, j*tileBytes
-		} else {
-			last := l.Tiles() - 1 // past it there is nothing to read, or to store
-			if l.Tiles()%e.g.Tile.RowTiles == 0 && e.g.Epilogue != GEMMSwiGLU {
-				last = l.Tiles() - e.g.Tile.RowTiles
-			}
-			first := b.MadWide(b.Min(tile, last), tileBytes, p.args[argOf("w", p.of[j])])
-			t.place, t.own = t.f.Place(ptx.Global, first), true
+		t := &gemmRowTile{f: f}
+		switch {
+		case tiles%each != 0:
+			t.place, t.own = at(tile, tiles-1), true
+		case j == 0: // the others follow in memory
+			t.place, t.own = at(tile, tiles-each), true
+		default:
+			t.place, t.off = w.tiles[0].place, j*p.mat.TileBytes()
 		}
 		w.tiles = append(w.tiles, t)
 	}

@@ -229,9 +229,9 @@ func (e *gemmEmit) release(held ptx.Reg) {
 	b.Under(p, func() { b.MbarArrive(held, 8) })
 }
 
-// sharedBytes is the dynamic shared memory: the ring; with wgmma also room for the
-// results of SwiGLU, since the ring is filled again already, and the barriers.
-func (g GEMM) sharedBytes() int {
+// SharedBytes is the dynamic shared memory: the ring; with wgmma also room for the
+// results of SiLUMulPack, since the ring is filled again already, and the barriers.
+func (g GEMM) SharedBytes() int {
 	if g.Tile.Wgmma {
 		return g.barriersAt() + 16*g.Tile.Stages
 	}
@@ -242,7 +242,7 @@ func (g GEMM) sharedBytes() int {
 func (g GEMM) notesAt() int { return max(g.Tile.Stages*g.Tile.stageBytes(), g.stagingBytes()) }
 
 func (g GEMM) stagingBytes() int {
-	if g.Epilogue != GEMMSwiGLU {
+	if g.Out != SiLUMulPack {
 		return 0
 	}
 	return g.Tile.Warps * g.Tile.RowTiles / 8 * g.Tile.stageBytes()
@@ -250,7 +250,7 @@ func (g GEMM) stagingBytes() int {
 
 func (g GEMM) barriersAt() int { return g.Tile.Stages*g.Tile.stageBytes() + g.stagingBytes() }
 
-// staging is where the results of SwiGLU are laid out.
+// staging is where the results of SiLUMulPack are laid out.
 func (e *gemmEmit) staging() ptx.Reg {
 	if e.g.Tile.Wgmma {
 		return e.b.Add(e.shared, e.g.Tile.Stages*e.g.Tile.stageBytes())

@@ -25,9 +25,9 @@ func Representatives() []Config {
 		AttnDecode{AttnShape: heads, MaxRows: 64}.Fit(hopper),
 		AttnPrefill{AttnShape: small}.Fit(hopper),
 		AttnGeneral{heads},
-		GEMM{Mats: []GEMMMatrix{{Format: FormatQ4_0, N: width, Bias: true}}, K: width,
+		GEMM{Mats: []Layout{{FormatQ4_0, width, width}}, Bias: true,
 			Tile: GEMMTile{Warps: 4, RowTiles: 1, Tokens: 64, Stages: 4, Blocks: 3}},
-		GEMM{Mats: []GEMMMatrix{{Format: FormatQ4_0, N: width}}, K: ff, Epilogue: GEMMResidual,
+		GEMM{Mats: []Layout{{FormatQ4_0, width, ff}}, Out: AddResidual,
 			Tile: GEMMTile{Wgmma: true, Warps: 4, RowTiles: 2, Tokens: 64, Stages: 8, Blocks: 2}},
 		top.Slices(),
 		top.Merge(),
@@ -56,11 +56,11 @@ func All() []Config {
 		if f != FormatF16 {
 			all = append(all, Embed{Layout: Layout{f, vocab, width}, Batch: batch})
 		}
-		one, two := GEMMMatrix{Format: f, N: width}, GEMMMatrix{Format: f, N: ff}
+		one, two := Layout{f, width, width}, Layout{f, 2 * ff, width}
 		for _, target := range []ptx.Target{ptx.SM80, ptx.SM90a} {
 			tile := GEMMTiles(target)[0]
-			all = append(all, GEMM{Mats: []GEMMMatrix{one}, K: width, Epilogue: GEMMResidual, Tile: tile},
-				GEMM{Mats: []GEMMMatrix{two, two}, K: width, Epilogue: GEMMSwiGLU, Tile: tile})
+			all = append(all, GEMM{Mats: []Layout{one}, Out: AddResidual, Tile: tile},
+				GEMM{Mats: []Layout{two}, Out: SiLUMulPack, Tile: tile})
 		}
 	}
 	return all
