@@ -16,7 +16,7 @@ import (
 // multiprocessors read the same amount, and a recorded launch serves every step.
 //
 // A row within one block is finished there. Of a row cut in two or more, each block
-// writes its sums to the workspace; the last to do so (it counts them) merges all.
+// writes its sums to the workspace; the last to do so (they are counted) merges them.
 //
 // What lies in the batch block, and keys and values at positions that no row of the
 // batch writes, is read before the launches this one depends on are complete: both
@@ -64,7 +64,9 @@ func (c AttnDecode) Fit(d driver.Info) AttnDecode {
 
 // Shares is how many shares (Grid x) to cut the positions of rows rows into, so that
 // sms multiprocessors have two blocks each.
-func (c AttnDecode) Shares(sms int) int { return max(1, 2*sms/c.tiles()) }
+func (c AttnDecode) Shares(sms int) int { return min(max(1, 2*sms/c.tiles()), maxShares) }
+
+const maxShares = 512
 
 // heads is how many query heads a block has at most, tiles how many blocks it takes
 // for all.
@@ -79,13 +81,14 @@ func (c AttnDecode) chunks() int { return (c.group() + 15) / 16 }
 func (c AttnDecode) partBytes() int { return (c.heads()*(c.ValueDim+2)*4 + 15) &^ 15 }
 
 // WorkBytes is the size of the workspace: each block has at most the end of a row
-// begun elsewhere and the beginning of one that goes on.
+// begun elsewhere and the beginning of one that goes on, and a place for what it and
+// its neighbours add up to.
 func (c AttnDecode) WorkBytes(shares int) int64 {
-	return int64(shares) * 2 * int64(c.tiles()) * int64(c.partBytes())
+	return int64(shares) * 4 * int64(c.tiles()) * int64(c.partBytes())
 }
 
 // CounterBytes is the size of the counters.
-func (c AttnDecode) CounterBytes() int { return 4 * c.MaxRows * c.tiles() }
+func (c AttnDecode) CounterBytes() int { return 4 * (2*maxShares + c.MaxRows) * c.tiles() }
 
 // Shared memory: the stages of each warp, then (warps, 16, 2) maxima and sums, the
 // warps' sums of some columns, a record for each row, and the count of the last to come.

@@ -104,7 +104,7 @@ func (d *attnDecode) eachItem(n int, f func(head, four ptx.Reg)) {
 }
 
 // takeSums adds up 4 columns, the c-th from column col, over the warps and writes them.
-func (d *attnDecode) takeSums(head, c ptx.Reg, col int, part, whole ptx.Reg) {
+func (d *attnDecode) takeSums(head, c ptx.Reg, col int, part attnPart, whole ptx.Reg) {
 	b := d.b
 	at := b.Add(b.Mad(head, d.sumsStride(), d.shared), b.Shl(c, 4))
 	sum := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt())
@@ -119,7 +119,7 @@ func (d *attnDecode) takeSums(head, c ptx.Reg, col int, part, whole ptx.Reg) {
 		_, l := d.stats(head)
 		d.store(head, four, sum, l)
 	}, func() {
-		at := b.MadWide(b.Mad(head, d.ValueDim/4, four), 16, part)
+		at := b.MadWide(b.Mad(head, d.ValueDim/4, four), 16, part.at)
 		b.StV(ptx.Global, at, 0, sum)
 	})
 }
@@ -151,71 +151,126 @@ func (d *attnDecode) clearColumns() {
 	})
 }
 
-// part is the workspace of block x's second (1) or only (0) unfinished row.
-func (d *attnDecode) part(x, second ptx.Reg) ptx.Reg {
-	b := d.b
-	n := b.Mad(b.Mad(x, 2, second), d.tiles(), d.headTile)
-	return b.MadWide(n, d.partBytes(), d.work)
+// A row cut in n parts is merged in two steps: the last of each mergeParts neighbours
+// to arrive adds those up, the last to have done so adds up the results. One block
+// would wait for memory once for every few parts, and read them all itself.
+const mergeParts = 8
+
+// attnPart is what a block or a group of them has of a row.
+type attnPart struct {
+	num ptx.Reg // U32: among all blocks' first and second unfinished rows
+	at  ptx.Reg // U64
 }
 
-func (d *attnDecode) putPartStats(part ptx.Reg) {
+// part is the workspace of block x's second (1) or only (0) unfinished row.
+func (d *attnDecode) part(x, second ptx.Reg) attnPart {
+	b := d.b
+	num := b.Mad(b.Mad(x, 2, second), d.tiles(), d.headTile)
+	return attnPart{num, b.MadWide(num, d.partBytes(), d.work)}
+}
+
+// rowPart is part i of the row that begins in block x0.
+func (d *attnDecode) rowPart(x0, i ptx.Reg) attnPart {
+	b := d.b
+	return d.part(b.Add(x0, i), b.Selp(b.Var(ptx.U32, 1), 0, b.Setp(ptx.Eq, i, 0)))
+}
+
+// groupPart is where the sum of the parts from i on goes.
+func (d *attnDecode) groupPart(x0, i ptx.Reg) attnPart {
+	b := d.b
+	p := d.rowPart(x0, i)
+	all := b.Mul(b.Mul(b.Nctaid(0), 2), d.tiles())
+	return attnPart{p.num, b.MadWide(all, d.partBytes(), p.at)}
+}
+
+func (d *attnDecode) putPartStats(part attnPart) {
 	b := d.b
 	b.If(b.Setp(ptx.Lt, d.tid, d.heads), func() {
 		m, l := d.stats(d.tid)
-		b.StV(ptx.Global, b.MadWide(d.tid, 8, part), 4*d.AttnDecode.heads()*d.ValueDim, []ptx.Reg{m, l})
+		b.StV(ptx.Global, b.MadWide(d.tid, 8, part.at), d.partStats(), []ptx.Reg{m, l})
 	})
 }
 
-// arrive counts this block's part of the row and, if it is the last, merges them. The
-// counter wraps around to zero, where the next launch finds it.
+// partStats is where a part's maxima and sums of weights begin.
+func (c AttnDecode) partStats() int { return 4 * c.heads() * c.ValueDim }
+
+// arrive comes after a part of the row that begins with unit first is written.
 func (d *attnDecode) arrive(first ptx.Reg) {
+	b := d.b
+	x0 := b.Div(first, d.each)
+	n := b.Add(b.Sub(b.Div(b.Sub(d.row.end, 1), d.each), x0), 1)
+	group := b.And(b.Sub(b.Ctaid(0), x0), -mergeParts)
+	members := b.Min(b.Sub(n, group), mergeParts)
+	one := b.Setp(ptx.Le, n, mergeParts)
+	d.ifLast(d.rowPart(x0, group).num, members, func() {
+		d.eachItem(d.ValueDim, func(head, four ptx.Reg) {
+			sum, m, l := d.merge(head, four, members, func(i ptx.Reg) attnPart { return d.rowPart(x0, b.Add(group, i)) })
+			b.If(one, func() { d.store(head, four, sum, l) }, func() {
+				part := d.groupPart(x0, group)
+				b.StV(ptx.Global, b.MadWide(b.Mad(head, d.ValueDim/4, four), 16, part.at), 0, sum)
+				b.StV(ptx.Global, b.MadWide(head, 8, part.at), d.partStats(), []ptx.Reg{m, l})
+			})
+		})
+		b.If(one, func() { d.clearColumns() }, func() { d.arriveGroup(x0, n) })
+	})
+}
+
+// arriveGroup comes after the sum of a group of the row's n parts is written.
+func (d *attnDecode) arriveGroup(x0, n ptx.Reg) {
+	b := d.b
+	groups := b.Div(b.Add(n, mergeParts-1), mergeParts)
+	num := b.Add(b.Mad(d.rowNum, d.tiles(), d.headTile), 2*maxShares*d.tiles())
+	d.ifLast(num, groups, func() {
+		d.eachItem(d.ValueDim, func(head, four ptx.Reg) {
+			sum, _, l := d.merge(head, four, groups, func(i ptx.Reg) attnPart { return d.groupPart(x0, b.Mul(i, mergeParts)) })
+			d.store(head, four, sum, l)
+		})
+		d.clearColumns()
+	})
+}
+
+// ifLast executes f if n blocks have come here with counter num, this one among them,
+// and what all of them wrote can be seen. The counter wraps around to zero, where the
+// next launch finds it.
+func (d *attnDecode) ifLast(num, n ptx.Reg, f func()) {
 	b := d.b
 	b.Fence("gpu")
 	b.Bar()
-	x0 := b.Div(first, d.each)
-	n := b.Add(b.Sub(b.Div(b.Sub(d.row.end, 1), d.each), x0), 1)
 	b.If(b.Setp(ptx.Eq, d.tid, 0), func() {
-		counter := b.MadWide(b.Mad(d.rowNum, d.tiles(), d.headTile), 4, d.counters)
-		came := b.Atom(ptx.Global, "acq_rel", "inc", counter, 0, b.Sub(n, 1))
+		came := b.Atom(ptx.Global, "acq_rel", "inc", b.MadWide(num, 4, d.counters), 0, b.Sub(n, 1))
 		b.St(ptx.Shared, d.shared, d.countAt(), came)
 	})
 	b.Bar()
 	came := b.Ld(ptx.Shared, ptx.U32, d.shared, d.countAt())
 	b.If(b.Setp(ptx.Eq, b.Add(came, 1), n), func() {
 		b.Fence("gpu")
-		d.eachItem(d.ValueDim, func(head, four ptx.Reg) { d.merge(head, four, x0, n) })
-		d.clearColumns()
+		f()
 	})
 }
 
-// mergeAtOnce is how many parts a thread reads before it needs the first.
-const mergeAtOnce = 4
-
-// merge adds up 4 columns of a head over the row's n parts, the first in block x0.
-func (d *attnDecode) merge(head, four, x0, n ptx.Reg) {
+// merge adds up 4 columns of a head over n parts; m is their maximum, l the sum of
+// weights relative to it.
+func (d *attnDecode) merge(head, four, n ptx.Reg, part func(i ptx.Reg) attnPart) (sum []ptx.Reg, m, l ptx.Reg) {
 	b := d.b
-	sum := b.Regs(ptx.F32, 4)
-	m, l := b.Var(ptx.F32, math.Inf(-1)), b.Var(ptx.F32, 0)
+	sum = b.Regs(ptx.F32, 4)
+	m, l = b.Var(ptx.F32, math.Inf(-1)), b.Var(ptx.F32, 0)
 	for _, s := range sum {
 		b.Set(s, 0)
 	}
-	sums := b.Mul(b.Mad(head, d.ValueDim/4, four), 16)
-	stats := b.Mad(head, 8, 4*d.AttnDecode.heads()*d.ValueDim)
-	b.For(b.Var(ptx.U32, 0), n, mergeAtOnce, func(i ptx.Reg) {
+	sums, stats := b.Mad(head, d.ValueDim/4, four), head
+	b.For(b.Var(ptx.U32, 0), n, mergeParts, func(i ptx.Reg) {
 		var parts, ms [][]ptx.Reg
 		top := m
-		for j := range mergeAtOnce {
+		for j := range mergeParts {
 			k := b.Add(i, j)
-			in := b.Min(k, b.Sub(n, 1))
-			second := b.Selp(b.Var(ptx.U32, 1), 0, b.Setp(ptx.Eq, in, 0))
-			part := d.part(b.Add(x0, in), second)
-			parts = append(parts, b.LdV(ptx.Global, ptx.F32, 4, b.Add(part, b.Cvt(ptx.U64, sums)), 0, ptx.Relaxed))
-			s := b.LdV(ptx.Global, ptx.F32, 2, b.Add(part, b.Cvt(ptx.U64, stats)), 0, ptx.Relaxed)
+			p := part(b.Min(k, b.Sub(n, 1)))
+			parts = append(parts, b.LdV(ptx.Global, ptx.F32, 4, b.MadWide(sums, 16, p.at), 0, ptx.Relaxed))
+			s := b.LdV(ptx.Global, ptx.F32, 2, b.MadWide(stats, 8, p.at), d.partStats(), ptx.Relaxed)
 			s[0] = b.Selp(s[0], math.Inf(-1), b.Setp(ptx.Lt, k, n))
 			ms, top = append(ms, s), b.Max(top, s[0])
 		}
 		by := b.Ex2(b.Sub(m, top))
-		for _, s := range append(sum, l) {
+		for _, s := range append(sum[:4:4], l) {
 			mulTo(b, s, by)
 		}
 		for j := range parts {
@@ -227,5 +282,5 @@ func (d *attnDecode) merge(head, four, x0, n ptx.Reg) {
 		}
 		b.Set(m, top)
 	})
-	d.store(head, four, sum, l)
+	return sum, m, l
 }

@@ -232,6 +232,24 @@ func TestAttnSteep(t *testing.T) {
 	})
 }
 
+// TestAttnDecodeLong has rows cut in so many parts that merging takes two steps.
+func TestAttnDecodeLong(t *testing.T) {
+	for _, c := range []AttnDecode{
+		{AttnShape: AttnShape{6, 2, 32, 24}, Warps: 4, Stages: 3},
+		{AttnShape: AttnShape{20, 1, 16, 32}, Warps: 2, Stages: 2},
+	} {
+		c.MaxRows = 4
+		t.Run(c.Name(), func(t *testing.T) {
+			eachTarget(t, func(t *testing.T, r *rig) {
+				d := newAttnData(r.rand, c.AttnShape, []run{{1100, 1}, {70, 1}, {600, 2}}, 0).upload(r, 4)
+				for _, shares := range []int{30, 43, 64} {
+					testAttnDecode(t, r, c, d, shares)
+				}
+			})
+		})
+	}
+}
+
 // TestAttnDecodeAfterAppend appends the batch's keys and values in the launch before,
 // which attention overlaps with: nothing that one writes may be read too early.
 func TestAttnDecodeAfterAppend(t *testing.T) {
