@@ -1,0 +1,141 @@
+// Package ptxbackend runs plans on NVIDIA GPUs, with kernels it writes itself in
+// PTX and hands to the driver: no toolkit, no cgo.
+//
+// Importing it registers the backend "ptx". Weights are repacked at upload into the
+// order in which the GPU's matrix instructions want them. An Executable turns the
+// plan into lists of launches. What changes from step to step lies in a block of
+// device memory, so that the list for a small batch is recorded once, as a graph,
+// and replayed:
+//
+//	Run -> batch block to the device -> replay graph (or launch one by one) -> logits back
+//
+// The kernels are in internal/kernels, the driver in internal/cuda; internal/emu
+// executes the same kernels on the processor, for tests.
+package ptxbackend
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/sandwarp/sandwarp/internal/backend"
+	"github.com/sandwarp/sandwarp/internal/plan"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/cuda"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
+
+func init() { backend.Register("ptx", New) }
+
+// New opens the GPU, device 0 or the one the environment variable
+// SANDWARP_CUDA_DEVICE names by its number. Its error wraps backend.ErrNoDevice
+// where there is none that can be used.
+func New() (backend.Backend, error) {
+	ordinal := 0
+	if s := os.Getenv("SANDWARP_CUDA_DEVICE"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("ptxbackend: SANDWARP_CUDA_DEVICE=%q: want the number of a device, 0 is the first", s)
+		}
+		ordinal = n
+	}
+	drv, err := cuda.Open()
+	if err != nil {
+		return nil, failure("open the driver", err)
+	}
+	return openOn(drv, ordinal)
+}
+
+// openOn opens a device of drv.
+func openOn(drv driver.Driver, ordinal int) (backend.Backend, error) {
+	infos, err := drv.Devices()
+	if err != nil {
+		return nil, failure("list the devices", err)
+	}
+	if ordinal >= len(infos) {
+		return nil, fmt.Errorf("ptxbackend: device %d of %d: %w", ordinal, len(infos), backend.ErrNoDevice)
+	}
+	if i := infos[ordinal]; i.Major < 8 {
+		return nil, fmt.Errorf("ptxbackend: %s has compute capability %d.%d, 8.0 is needed: %w", i.Name, i.Major, i.Minor, backend.ErrNoDevice)
+	}
+	dev, err := drv.Open(ordinal)
+	if err != nil {
+		return nil, failure("open device "+strconv.Itoa(ordinal), err)
+	}
+	g := newGPU(dev, targetOf(dev.Info()))
+	g.eager = true
+	return g, nil
+}
+
+// targetOf chooses what kernels are written for. What is written for sm_90a runs on
+// nothing else.
+func targetOf(i driver.Info) ptx.Target {
+	if i.Major == 9 && i.Minor == 0 {
+		return ptx.SM90a
+	}
+	return ptx.SM80
+}
+
+// gpu is the backend: one device.
+type gpu struct {
+	dev    driver.Device
+	target ptx.Target
+	code   *code
+	// eager has Compile make all kernels at once, so that no step waits for the
+	// compiler.
+	eager bool
+	lost  atomic.Bool // the device returned an error after which nothing works
+}
+
+// newGPU takes dev over.
+func newGPU(dev driver.Device, t ptx.Target) *gpu {
+	g := &gpu{dev: dev, target: t}
+	g.code = newCode(g)
+	return g
+}
+
+func (*gpu) Name() string { return "ptx" }
+
+// Load repacks and uploads the weights; see load.go.
+func (g *gpu) Load(ctx context.Context, p *plan.Plan, w [][]byte, o backend.LoadOptions) (backend.Weights, error) {
+	if len(w) != len(p.Weights) {
+		return nil, fmt.Errorf("ptxbackend: %d weights given, the plan has %d", len(w), len(p.Weights))
+	}
+	for i, d := range p.Weights {
+		if len(w[i]) != d.Bytes() {
+			return nil, fmt.Errorf("ptxbackend: weight %v has %d bytes of data, want %d", d, len(w[i]), d.Bytes())
+		}
+	}
+	return load(ctx, g, p, w, o.Progress)
+}
+
+// Compile makes an Executable with its own stream, arena and KV pages. The cache is
+// half precision whatever Limits.KVF32 says; Limits.Threads means nothing here.
+func (g *gpu) Compile(p *plan.Plan, w backend.Weights, lim backend.Limits) (backend.Executable, error) {
+	l, ok := w.(*weights)
+	if !ok || l.gpu != g {
+		return nil, fmt.Errorf("ptxbackend: weights of type %T were loaded by another backend", w)
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	return compile(g, p, l, lim)
+}
+
+// Close unloads the kernels and gives the device back.
+func (g *gpu) Close() error {
+	if g.dev == nil {
+		return nil
+	}
+	err := g.code.close()
+	if e := g.dev.Close(); err == nil {
+		err = e
+	}
+	g.dev = nil
+	return g.ignoreIfLost(err)
+}
+
+// Supports reports true for every large step there is.
+func (*gpu) Supports(_ *plan.Plan, s *plan.Step) bool { return emitters[s.Kind] != nil }
