@@ -166,7 +166,7 @@ func kernel(name string) *ptx.Kernel {
 	return &ptx.Kernel{
 		Name:   name,
 		Params: []ptx.Param{{Name: "dst", Type: ptx.U64}, {Name: "value", Type: ptx.U32}, {Name: "tail", Type: ptx.U8, Count: 5, Align: 8}},
-		Body:   []ptx.Instr{{Op: "ret"}},
+		Body:   []ptx.Instr{{Op: "griddepcontrol.wait"}, {Op: "ret"}},
 	}
 }
 
@@ -230,12 +230,5 @@ func want(t *testing.T, err error, code int, words ...string) {
 		if !strings.Contains(err.Error(), w) {
 			t.Errorf("%q does not say %q", err, w)
 		}
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -63,7 +63,8 @@ func (s *stream) function(fn driver.Function, l *driver.Launch) (*function, erro
 	return f, nil
 }
 
-// prepare writes the launch into the stream's frame.
+// prepare writes the launch into the stream's frame. A kernel that does not wait for
+// the one before it, as none written for sm_80 does, is never let overlap with it.
 func (s *stream) prepare(f *function, l *driver.Launch) {
 	fr := s.c.f
 	copy(fr.params[:], l.Params)
@@ -72,7 +73,7 @@ func (s *stream) prepare(f *function, l *driver.Launch) {
 		fr.args[i] = base + uintptr(off)
 	}
 	fr.config = launchConfig{grid: atLeastOne(l.Grid), block: atLeastOne(l.Block), shared: uint32(l.Shared), stream: s.handle}
-	if l.Dependent && s.dependent() {
+	if l.Dependent && f.waits && s.dependent() {
 		fr.attr = launchAttribute{id: attrProgrammatic, value: [16]uint32{1}}
 		fr.config.attrs = uintptr(unsafe.Pointer(&fr.attr))
 		fr.config.numAttrs = 1

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -32,6 +33,7 @@ type function struct {
 	name      string
 	offsets   []int
 	size      int
+	waits     bool // for the grids before it, with griddepcontrol.wait
 	resources driver.Resources
 }
 
@@ -130,7 +132,7 @@ func (m *module) Function(k *ptx.Kernel) (driver.Function, error) {
 	if err := c.call(fnModuleGetFunction, c.out(0), m.handle, c.cstring(k.Name)); err != nil {
 		return nil, explain(err, "kernel %s of %s", k.Name, m.name)
 	}
-	f := &function{m: m, handle: uintptr(c.f.out[0]), name: k.Name, offsets: offsets, size: size}
+	f := &function{m: m, handle: uintptr(c.f.out[0]), name: k.Name, offsets: offsets, size: size, waits: waits(k)}
 	for _, a := range []struct {
 		id uintptr
 		to *int
@@ -141,6 +143,11 @@ func (m *module) Function(k *ptx.Kernel) (driver.Function, error) {
 		*a.to = int(int32(c.f.out[0]))
 	}
 	return f, nil
+}
+
+// waits reports whether a kernel may overlap with the one before it.
+func waits(k *ptx.Kernel) bool {
+	return slices.ContainsFunc(k.Body, func(i ptx.Instr) bool { return i.Op == "griddepcontrol.wait" })
 }
 
 // Unload gives the module back; twice is fine.

@@ -44,6 +44,18 @@ func TestLaunch(t *testing.T) {
 			}
 		})
 	}
+	t.Run("does not wait", func(t *testing.T) {
+		d := newDouble(t)
+		_, dev := d.open(t)
+		k := kernel("idle")
+		k.Body = k.Body[1:]
+		m, err := dev.Load(moduleOf(k))
+		must(t, err)
+		f, err := m.Function(k)
+		must(t, err)
+		must(t, newStream(t, dev).Launch(f, l))
+		d.has(t, "cuLaunchKernelEx idle ", "attrs 0\n"+hex)
+	})
 	t.Run("without cuLaunchKernelEx", func(t *testing.T) {
 		d := newDouble(t, "-DOLD")
 		d.set("version", 11040)
