@@ -29,6 +29,7 @@ type executable struct {
 	marks  [2]driver.Event // of progress in a large batch
 	memory memory
 
+	hidden     hidden
 	block      *block
 	blockAt    driver.Ptr
 	values     []value        // by value number - 1
@@ -90,7 +91,7 @@ func (e *executable) open() (err error) {
 			return e.gpu.fail("make an event", err)
 		}
 	}
-	for _, take := range []func() error{e.takeValues, e.takeScratch, e.takeCache, e.takeBlock, e.takeOutput, e.takeRopes} {
+	for _, take := range []func() error{e.takeValues, e.takeScratch, e.takeCache, e.takeBlock, e.takeOutput, e.takeRopes, e.takeHidden} {
 		if err := take(); err != nil {
 			return err
 		}

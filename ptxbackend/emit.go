@@ -30,6 +30,7 @@ func init() { // a literal would refer to itself
 		plan.SelectRows: (*emitter).selectRows, plan.Logits: (*emitter).logits,
 		plan.NormQKVRopeAppend: (*emitter).qkv, plan.OutResidual: (*emitter).residual, plan.NormGateUpAct: (*emitter).gateUp,
 		plan.DownResidual: (*emitter).residual, plan.LMHead: (*emitter).lmHead,
+		plan.Receive: (*emitter).nothing, plan.Send: (*emitter).nothing,
 	}
 }
 
@@ -90,6 +91,9 @@ func (m *emitter) value(v plan.Value) value { return m.e.values[v-1] }
 
 // batch is the batch block's address for kernels that select rows.
 func (m *emitter) batch() driver.Ptr { return m.e.blockAt + driver.Ptr(4*m.first) }
+
+// nothing is Receive and Send, which are copies before and after the launches.
+func (m *emitter) nothing(*plan.Step) {}
 
 func (m *emitter) embed(s *plan.Step) {
 	w := m.e.weights.mat(s.W[plan.WEmbed])

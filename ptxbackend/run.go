@@ -26,6 +26,9 @@ func (e *executable) Run(ctx context.Context, b *backend.Batch, logits [][]float
 	defer e.gpu.dev.Leave()
 	err := e.step(ctx, b, 0)
 	if err == nil {
+		err = e.hidden.download(e.stream, b)
+	}
+	if err == nil {
 		err = e.downloadLogits(0, logits)
 	}
 	return e.finish(ctx, b, err)
@@ -90,6 +93,9 @@ func (e *executable) enter(ctx context.Context, b *backend.Batch) error {
 	if err := b.Validate(e.lim, e.plan.Vocab); err != nil {
 		return err
 	}
+	if err := e.hidden.admit(b); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -134,6 +140,9 @@ func (e *executable) step(ctx context.Context, b *backend.Batch, top int) error 
 		return err
 	}
 	if err := e.stream.CopyIn(e.blockAt, e.block.host[:bytes]); err != nil {
+		return err
+	}
+	if err := e.hidden.upload(e.stream, b); err != nil {
 		return err
 	}
 	if len(b.Tokens) <= smallRows && len(b.LogitRows) <= headRows {
