@@ -74,92 +74,44 @@ func (c GEMV) CounterBytes() int64 {
 	return int64(4 * n)
 }
 
-// subtiles is how many tiles belong together.
+// A task is what one output is made of: a tile, or one of gate and one of up, or,
+// where the input streams, a tile for each warp.
+
+// tasks is how many a matrix has.
+func (c GEMV) tasks(m Layout) int {
+	n := c.subtiles()
+	if c.streams() {
+		n = c.warps()
+	}
+	return (m.Tiles() + n - 1) / n
+}
+
+// taskUnits is how many units of a task are dealt out.
+func (c GEMV) taskUnits(m Layout) int { return c.subtiles() * m.Units() }
+
+// subtiles is how many tiles of a task follow each other.
 func (c GEMV) subtiles() int {
-	if c.Out == SiLUMulPack {
+	if c.Out == SiLUMulPack && !c.streams() {
 		return 2
 	}
 	return 1
 }
 
-// perThread is how many sums of a tile a thread has.
-func (c GEMV) perThread() int { return (16*c.T + c.threads() - 1) / c.threads() }
+// columns is the number of groups of 8 batch rows, the n of mma.
+func (c GEMV) columns() int { return (c.T + 7) / 8 }
+
+// perThread is how many sums of a tile a thread has in the end.
+func (c GEMV) perThread() int {
+	if c.streams() {
+		return 4 * c.columns()
+	}
+	return (16*c.T + c.threads() - 1) / c.threads()
+}
 
 // taskValues is how many sums a block leaves in Work.
 func (c GEMV) taskValues() int { return c.subtiles() * c.perThread() * c.threads() }
 
 func (c GEMV) threads() int { return 32 * c.warps() }
-
-func (c GEMV) budget() int {
-	if c.Shared > 0 {
-		return c.Shared
-	}
-	return 96 << 10
-}
-
-func (c GEMV) warps() int {
-	switch {
-	case c.Warps > 0:
-		return c.Warps
-	case c.fixedBytes(16)+16*2*c.largestUnit() <= c.budget():
-		return 16
-	}
-	return 8
-}
-
-// kTiles is the number of 64-column tiles of the input in shared memory.
-func (c GEMV) kTiles() int {
-	n := 0
-	for _, m := range c.Mats {
-		n = max(n, m.Units()*m.Format.Parts())
-	}
-	return n
-}
-
-func (c GEMV) largestUnit() int {
-	n := 0
-	for _, m := range c.Mats {
-		n = max(n, m.Format.UnitBytes())
-	}
-	return n
-}
-
-// fixedBytes is the shared memory besides the rings: the input, two buffers of sums
-// and some words.
-func (c GEMV) fixedBytes(warps int) int {
-	return c.kTiles()*c.T*128 + 2*warps*16*c.T*4 + gemvWords
-}
-
-const (
-	gemvWords  = 256       // for block-wide sums and flags
-	gemvFlight = 72 << 10  // bytes under way on a multiprocessor that keep memory busy
-	gemvLean   = 112 << 10 // of shared memory, which leaves room for the next kernel's blocks
-)
-
-// stages is the length of a ring of units of bytes.
-func (c GEMV) stages(bytes int) int {
-	if c.Stages > 0 {
-		return c.Stages
-	}
-	w := c.warps()
-	room := min(c.budget(), gemvLean) - c.fixedBytes(w)
-	n := min(8, (gemvFlight+w*bytes-1)/(w*bytes), room/(w*bytes))
-	return max(2, n)
-}
-
-func (c GEMV) ringBytes() int {
-	n := 0
-	for _, m := range c.Mats {
-		n = max(n, c.stages(m.Format.UnitBytes())*c.warps()*m.Format.UnitBytes())
-	}
-	return n
-}
-
-// SharedBytes is the dynamic shared memory of a launch.
-func (c GEMV) SharedBytes() int { return c.fixedBytes(c.warps()) + c.ringBytes() }
-
-// Fits reports whether the input and the rings fit the shared memory.
-func (c GEMV) Fits() bool { return c.SharedBytes() <= c.budget() }
 
 func (c GEMV) check() error {
 	switch {
@@ -167,8 +119,8 @@ func (c GEMV) check() error {
 		return fmt.Errorf("%d matrices", len(c.Mats))
 	case c.T < 1 || c.T > 64 || c.T&(c.T-1) != 0:
 		return fmt.Errorf("T is %d", c.T)
-	case c.Norm && (c.Mats[0].K%4 != 0 || c.T > 4):
-		return fmt.Errorf("it norms up to 4 rows of whole vectors of 4, not %d of %d", c.T, c.Mats[0].K)
+	case c.Norm && (c.Mats[0].K%4 != 0 || c.T > 4 || c.streams()):
+		return fmt.Errorf("it norms up to 4 rows that fit shared memory, of whole vectors of 4, not %d of %d", c.T, c.Mats[0].K)
 	case c.Select && !c.Norm:
 		return errors.New("only a norm selects rows")
 	case c.Out == SiLUMulPack && (len(c.Mats) != 1 || c.Mats[0].N%32 != 0):
@@ -202,9 +154,12 @@ func (c GEMV) Name() string {
 	if c.Bias {
 		s.WriteString("_bias")
 	}
+	if c.streams() {
+		s.WriteString("_stream")
+	}
 	fmt.Fprintf(&s, "_w%d", c.warps())
 	for _, m := range c.Mats {
-		fmt.Fprintf(&s, "_%d", c.stages(m.Format.UnitBytes()))
+		fmt.Fprintf(&s, "_%d", c.stages(m.Format))
 	}
 	return s.String()
 }
@@ -241,17 +196,18 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 			blocks = max(1, min(blocks-rest, int((int64(blocks)*m.Bytes()+left/2)/left)))
 		}
 		left -= m.Bytes()
+		blocks = min(blocks, c.tasks(m)*c.taskUnits(m)) // a task's blocks all have some of it
 		grain := c.grain(m, blocks)
 		p := a.Mats[i]
 		values = append(values, p.Weights, p.Bias, p.Out, p.Scale, p.ScaleUp, uint32(first),
-			uint32(m.Tiles()*m.Units()/grain), uint32(grain))
+			uint32(c.tasks(m)*c.taskUnits(m)/grain), uint32(grain))
 		first += blocks
 	}
 	return driver.Launch{
-		Grid:      [3]uint32{uint32(sms)},
+		Grid:      [3]uint32{uint32(first)},
 		Block:     [3]uint32{uint32(c.threads())},
 		Shared:    c.SharedBytes(),
-		Params:    pack(c.signature(), append(values, uint32(sms))...),
+		Params:    pack(c.signature(), append(values, uint32(first))...),
 		Dependent: true,
 	}
 }
@@ -259,10 +215,9 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 // grain is how many units are dealt out together: whole tiles where that leaves no
 // block much more than its share, else single units.
 func (c GEMV) grain(m Layout, blocks int) int {
-	task := c.subtiles() * m.Units()
-	tasks := m.Tiles() / c.subtiles()
+	task, tasks := c.taskUnits(m), c.tasks(m)
 	most := (tasks + blocks - 1) / blocks
-	if most*blocks*32 <= tasks*33 || int64(m.Tiles())*int64(m.Units())*int64(blocks) >= 1<<31 {
+	if most*blocks*32 <= tasks*33 || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
 		return task
 	}
 	return 1

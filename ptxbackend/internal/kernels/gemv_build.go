@@ -1,6 +1,10 @@
 package kernels
 
-import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+import (
+	"slices"
+
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
 
 // gemv is a GEMV being written. Its registers:
 type gemv struct {
@@ -26,8 +30,8 @@ func (g *gemv) build() {
 	g.warp = b.Shr(g.tid, 5)
 	shared := b.DynamicShared("shared", 128)
 	g.inputs = shared
-	g.sums = b.Add(shared, g.kTiles()*g.T*128)
-	g.words = b.Add(g.sums, 2*g.warps()*16*g.T*4)
+	g.sums = b.Add(shared, g.inputBytes())
+	g.words = b.Add(g.sums, g.sumBytes(g.warps()))
 	g.ring = b.Add(g.words, gemvWords)
 	g.chooseMatrix(p[7:len(p)-1], p[len(p)-1])
 }
@@ -72,43 +76,39 @@ func (g *gemv) chooseMatrix(p []ptx.Reg, all ptx.Reg) {
 
 // formats writes the body once for each format among the matrices.
 func (g *gemv) formats(which ptx.Reg) {
-	b := g.b
 	var kinds []Layout
-	of := map[Format]int{}
 	for _, m := range g.Mats {
-		if _, ok := of[m.Format]; !ok {
-			of[m.Format] = len(kinds)
+		if !slices.ContainsFunc(kinds, func(k Layout) bool { return k.Format == m.Format }) {
 			kinds = append(kinds, m)
 		}
 	}
-	done := b.NewLabel()
-	for i, l := range kinds {
-		g.layout = l
-		if i == len(kinds)-1 {
-			g.body()
-			break
-		}
-		mine := b.Setp(ptx.Eq, which, firstOf(g.Mats, l.Format, 0))
-		for j := range g.Mats {
-			if g.Mats[j].Format == l.Format && j != firstOf(g.Mats, l.Format, 0) {
-				mine = b.Or(mine, b.Setp(ptx.Eq, which, j))
-			}
-		}
-		b.If(mine, func() {
-			g.body()
-			b.Bra(done)
-		})
-	}
-	b.Label(done)
+	g.choose(which, kinds)
 }
 
-func firstOf(mats []Layout, f Format, from int) int {
-	for i := from; i < len(mats); i++ {
-		if mats[i].Format == f {
-			return i
-		}
+// choose writes the body for the matrices of the format of kinds[0], or else the
+// rest.
+func (g *gemv) choose(which ptx.Reg, kinds []Layout) {
+	b := g.b
+	if len(kinds) == 1 {
+		g.layout = kinds[0]
+		g.body()
+		return
 	}
-	return -1
+	var mine ptx.Reg
+	for i, m := range g.Mats {
+		if m.Format != kinds[0].Format {
+			continue
+		}
+		p := b.Setp(ptx.Eq, which, i)
+		if !mine.IsZero() {
+			p = b.Or(mine, p)
+		}
+		mine = p
+	}
+	b.If(mine, func() {
+		g.layout = kinds[0]
+		g.body()
+	}, func() { g.choose(which, kinds[1:]) })
 }
 
 // begin is the first unit of block i, counted from first.
@@ -121,6 +121,10 @@ func (g *gemv) body() {
 	b := g.b
 	block := b.Sub(g.cta, g.first)
 	from, to := g.begin(block), g.begin(b.Add(block, 1))
+	if g.streams() {
+		g.newStream(from, to).run(block)
+		return
+	}
 	r := g.newRing(from, to)
 	r.fill()
 	b.GridWait()
@@ -135,13 +139,16 @@ func (g *gemv) tiles(r *ring, block, from, to ptx.Reg) {
 	tile := b.Div(from, units)
 	start := b.Var(ptx.U32, b.Mul(tile, units))
 	tile = b.Var(ptx.U32, tile)
-	acc := zeroes(b, 4*r.columns())
+	acc := zeroes(b, 4*g.columns()*r.chains())
 	values := [2][]ptx.Reg{zeroes(b, g.perThread()), zeroes(b, g.perThread())}
 	parity := b.Var(ptx.U32, 0)
 	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, start, to) }, func() {
 		end := b.Add(start, units)
 		r.multiply(acc, start, b.Min(end, to))
-		sum := g.addWarps(acc, parity)
+		sum := g.addWarps(r.joined(acc), parity)
+		for _, a := range acc {
+			b.Set(a, 0)
+		}
 		for i := range sum {
 			if g.subtiles() == 2 {
 				b.Set(values[0][i], values[1][i])
@@ -154,7 +161,7 @@ func (g *gemv) tiles(r *ring, block, from, to ptx.Reg) {
 	})
 }
 
-// addWarps adds up the warps' sums of a tile and clears them. Thread i gets the
+// addWarps adds up the warps' sums of a tile. Thread i gets the
 // sums of rows i%16 and batch rows i/16, and so on in steps of the block's threads.
 func (g *gemv) addWarps(acc []ptx.Reg, parity ptx.Reg) []ptx.Reg {
 	b, tile := g.b, 16*g.T*4
@@ -174,9 +181,6 @@ func (g *gemv) addWarps(acc []ptx.Reg, parity ptx.Reg) []ptx.Reg {
 		store()
 	} else {
 		b.If(b.Setp(ptx.Lt, col, g.T), store)
-	}
-	for _, a := range acc {
-		b.Set(a, 0)
 	}
 	b.Bar()
 	sum := zeroes(b, g.perThread())

@@ -29,7 +29,7 @@ func (g *gemv) finish(block, tile, from, to, end ptx.Reg, values [][]ptx.Reg) {
 
 func (g *gemv) finishTask(block, task, from, to ptx.Reg, values [][]ptx.Reg) {
 	b, skip := g.b, g.b.NewLabel()
-	units := g.layout.Units() * g.subtiles()
+	units := g.taskUnits(g.layout)
 	begin := b.Mul(task, units)
 	whole := b.And(b.Setp(ptx.Ge, begin, from), b.Setp(ptx.Le, b.Add(begin, units), to))
 	b.If(b.Not(whole), func() { g.gather(block, task, from, values, skip) })
@@ -41,7 +41,7 @@ func (g *gemv) finishTask(block, task, from, to ptx.Reg, values [][]ptx.Reg) {
 // the last of the task's blocks: then it adds up the sums of all.
 func (g *gemv) gather(block, task, from ptx.Reg, values [][]ptx.Reg, skip string) {
 	b := g.b
-	units := g.layout.Units() * g.subtiles()
+	units := g.taskUnits(g.layout)
 	begin := b.Mul(task, units)
 	// A block's first task has slot 0, its other one slot 1.
 	slot := b.Selp(b.Var(ptx.U32, 0), 1, b.Setp(ptx.Eq, b.Div(from, units), task))
@@ -99,6 +99,10 @@ func (g *gemv) eachValue(values [][]ptx.Reg, f func(v ptx.Reg, off int)) {
 // write scales a task's sums and writes the output.
 func (g *gemv) write(task ptx.Reg, values [][]ptx.Reg) {
 	b := g.b
+	if g.streams() {
+		g.writeFragments(task, values[0])
+		return
+	}
 	for i := range values[0] {
 		e := b.Add(g.tid, i*g.threads())
 		b.If(b.Setp(ptx.Lt, e, 16*g.T), func() {

@@ -15,27 +15,29 @@ type ring struct {
 	input     ptx.Reg // this lane's row of ldmatrix, for the first tile of 64 columns
 }
 
-// columns is the number of groups of 8 batch rows.
-func (r *ring) columns() int { return (r.g.T + 7) / 8 }
-
 func (g *gemv) newRing(from, to ptx.Reg) *ring {
 	b, bytes := g.b, g.layout.Format.UnitBytes()
-	r := &ring{g: g, f: NewFragments(b, g.layout.Format, g.lane), to: to, length: g.stages(bytes) * bytes}
+	r := &ring{g: g, f: NewFragments(b, g.layout.Format, g.lane), to: to, length: g.stages(g.layout.Format) * bytes}
 	r.unit = b.Var(ptx.U32, b.Add(from, g.warp))
 	r.slot = b.Var(ptx.U32, b.Mad(g.warp, r.length, g.ring))
 	r.end = b.Add(r.slot, r.length)
 	r.source = b.Add(g.weights, b.MulWide(g.lane, 16))
-	// Lane l gives row l%8 of columns 8*(l/8).. to ldmatrix; rows repeat where there
-	// are fewer than 8.
-	row := b.And(g.lane, min(8, g.T)-1)
-	r.input = b.Add(g.inputs, b.Mad(row, 128, b.Shl(b.Xor(b.Shr(g.lane, 3), row), 4)))
+	r.input = g.matrixRow(g.inputs)
 	return r
+}
+
+// matrixRow is the address lane l gives to ldmatrix: row l%8, columns 8*(l/8).. of
+// the input's tile at base. Rows repeat where there are fewer than 8.
+func (g *gemv) matrixRow(base ptx.Reg) ptx.Reg {
+	b := g.b
+	row := b.And(g.lane, min(8, g.T)-1)
+	return b.Add(base, b.Mad(row, 128, b.Shl(b.Xor(b.Shr(g.lane, 3), row), 4)))
 }
 
 // fill begins the copies of the first units.
 func (r *ring) fill() {
 	g, bytes := r.g, r.g.layout.Format.UnitBytes()
-	for i := range g.stages(bytes) {
+	for i := range g.stages(g.layout.Format) {
 		r.copyUnit(i*g.warps(), i*bytes)
 	}
 }
@@ -46,17 +48,20 @@ func (r *ring) copyUnit(ahead, off int) {
 	g, b, bytes := r.g, r.g.b, r.g.layout.Format.UnitBytes()
 	u := b.Add(r.unit, ahead)
 	b.If(b.Setp(ptx.Lt, u, r.to), func() {
-		src := b.MadWide(u, bytes, r.source)
-		dst := b.Mad(g.lane, 16, r.slot)
-		at := 0
-		for ; at+512 <= bytes; at += 512 {
-			b.CpAsync(dst, off+at, src, at)
-		}
-		if at < bytes {
-			b.Under(b.Setp(ptx.Lt, g.lane, (bytes-at)/16), func() { b.CpAsync(dst, off+at, src, at) })
-		}
+		g.copyLane(b.Mad(g.lane, 16, r.slot), off, b.MadWide(u, bytes, r.source))
 	})
 	b.CpAsyncCommit()
+}
+
+// copyLane begins to copy this lane's pieces of a unit.
+func (g *gemv) copyLane(dst ptx.Reg, off int, src ptx.Reg) {
+	b, bytes, at := g.b, g.layout.Format.UnitBytes(), 0
+	for ; at+512 <= bytes; at += 512 {
+		b.CpAsync(dst, off+at, src, at)
+	}
+	if at < bytes {
+		b.Under(b.Setp(ptx.Lt, g.lane, (bytes-at)/16), func() { b.CpAsync(dst, off+at, src, at) })
+	}
 }
 
 // multiply adds the products of the warp's units before end to acc; start is the
@@ -64,7 +69,7 @@ func (r *ring) copyUnit(ahead, off int) {
 func (r *ring) multiply(acc []ptx.Reg, start, end ptx.Reg) {
 	g, b := r.g, r.g.b
 	format := g.layout.Format
-	stages := g.stages(format.UnitBytes())
+	stages := g.stages(format)
 	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, r.unit, end) }, func() {
 		b.CpAsyncWait(stages - 1)
 		b.WarpSync() // other lanes' copies too
@@ -83,7 +88,7 @@ func (r *ring) multiply(acc []ptx.Reg, start, end ptx.Reg) {
 				b.Set(r.slot, b.Selp(b.Sub(r.slot, r.length), r.slot, b.Setp(ptx.Ge, r.slot, r.end)))
 			}
 			for half, from := range []ptx.Reg{input, other} {
-				r.steps(acc, parts[i], half, from, i*g.T*128)
+				g.steps(acc, parts[i], half, from, i*g.T*128)
 			}
 		}
 	})
@@ -101,17 +106,34 @@ func (r *ring) ahead() int {
 // next reports whether part i is the one before which all parts have been loaded.
 func (r *ring) next(i int) bool { return i == max(0, r.g.layout.Format.Parts()-r.ahead()) }
 
+// chains is how many sums take turns at a tile's products, so that one mma need
+// not wait for the one before.
+func (r *ring) chains() int { return max(1, 2/r.g.columns()) }
+
+// joined are the sums of the chains.
+func (r *ring) joined(acc []ptx.Reg) []ptx.Reg {
+	if r.chains() == 1 {
+		return acc
+	}
+	sum := make([]ptx.Reg, len(acc)/2)
+	for i := range sum {
+		sum[i] = r.g.b.Add(acc[i], acc[len(sum)+i])
+	}
+	return sum
+}
+
 // steps multiplies 32 columns of a part, the input's being at from + off.
-func (r *ring) steps(acc []ptx.Reg, p *Part, half int, from ptx.Reg, off int) {
-	b := r.g.b
-	y := make([][]ptx.Reg, r.columns())
+func (g *gemv) steps(acc []ptx.Reg, p *Part, half int, from ptx.Reg, off int) {
+	b := g.b
+	y := make([][]ptx.Reg, g.columns())
 	for j := range y {
 		y[j] = b.Ldmatrix(4, false, from, off+1024*j)
 	}
 	for s := range 2 {
 		x := p.Step(2*half + s)
 		for j := range y {
-			b.Mma(ptx.F16, acc[4*j:4*j+4], x, y[j][2*s:2*s+2], acc[4*j:4*j+4])
+			a := acc[(4*j+4*len(y)*s)%len(acc):][:4]
+			b.Mma(ptx.F16, a, x, y[j][2*s:2*s+2], a)
 		}
 	}
 }

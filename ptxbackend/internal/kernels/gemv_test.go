@@ -195,6 +195,8 @@ func TestGEMV(t *testing.T) {
 				{T: 1}, {T: 2, Bias: true}, {T: 4, Out: AddResidual}, {T: 8, Out: SiLUMulPack, Warps: 4},
 				{T: 1, Norm: true, Bias: true, Out: AddResidual, Warps: 4, Stages: 3},
 				{T: 2, Norm: true, Select: true, Warps: 2}, {T: 1, Norm: true, Out: SiLUMulPack},
+				{T: 16, Bias: true, Shared: 227 << 10}, {T: 32, Out: AddResidual, Warps: 4, Stages: 3, Shared: 227 << 10},
+				{T: 64, Out: SiLUMulPack, Shared: 227 << 10}, {T: 2, Out: SiLUMulPack, Warps: 2, Stages: 3, Shared: 24 << 10},
 			} {
 				k := max(32, block) * (1 + r.rand.IntN(1+1024/max(32, block)))
 				newGEMVCase(r, c, []tensor.DType{dt}, []int{1 + r.rand.IntN(200)}, k).check(r)

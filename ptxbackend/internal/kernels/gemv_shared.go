@@ -1,0 +1,128 @@
+package kernels
+
+// Where the shared memory of a GEMV goes, and with it the choice between two ways:
+//
+//   - the input is all there (resident), and the warps share a tile's columns;
+//   - or it streams through a ring that all warps read, and each warp has a tile of
+//     its own: more rows of the batch, of which fewer blocks have to read each.
+
+const (
+	gemvWords  = 272       // bytes for block-wide sums and a flag
+	gemvFlight = 72 << 10  // of weights under way on a multiprocessor, which keep memory busy
+	gemvLean   = 112 << 10 // of a block, which leaves room for one of the next kernel
+)
+
+func (c GEMV) budget() int {
+	if c.Shared > 0 {
+		return c.Shared
+	}
+	return 96 << 10
+}
+
+// streams reports whether the input streams.
+func (c GEMV) streams() bool {
+	return c.T > 8 || c.residentBytes(max(c.Warps, 4))+2*max(c.Warps, 4)*c.largestUnit() > c.budget()
+}
+
+func (c GEMV) warps() int {
+	switch {
+	case c.Warps > 0:
+		return c.Warps
+	case c.streams():
+		return 8
+	}
+	for _, w := range []int{16, 8} {
+		if c.residentBytes(w)+2*w*c.largestUnit() <= c.budget() {
+			return w
+		}
+	}
+	return 4
+}
+
+// kTiles is the number of 64-column tiles of the input.
+func (c GEMV) kTiles() int {
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, m.Units()*m.Format.Parts())
+	}
+	return n
+}
+
+func (c GEMV) largestUnit() int {
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, m.Format.UnitBytes())
+	}
+	return n
+}
+
+// residentBytes is what a resident input and two buffers of sums take.
+func (c GEMV) residentBytes(warps int) int { return c.kTiles()*c.T*128 + 2*warps*c.T*64 + gemvWords }
+
+// sumBytes is the room for sums that warps pass to each other: of a tile from all,
+// twice, or of up's tiles.
+func (c GEMV) sumBytes(warps int) int {
+	switch {
+	case !c.streams():
+		return 2 * warps * c.T * 64
+	case c.Out == SiLUMulPack:
+		return warps / 2 * c.columns() * 4 * 32 * 4
+	}
+	return 0
+}
+
+// inputUnit is the input's share of a stage: none where it is resident.
+func (c GEMV) inputUnit(f Format) int {
+	if c.streams() {
+		return f.Parts() * c.T * 128
+	}
+	return 0
+}
+
+// inputBytes is the room for the input.
+func (c GEMV) inputBytes() int {
+	if !c.streams() {
+		return c.kTiles() * c.T * 128
+	}
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, c.stages(m.Format)*c.inputUnit(m.Format))
+	}
+	return n
+}
+
+// stages is the length of the rings of a matrix.
+func (c GEMV) stages(f Format) int {
+	if c.Stages > 0 {
+		return c.Stages
+	}
+	w := c.warps()
+	weights := w * f.UnitBytes()
+	stage := weights + c.inputUnit(f)
+	fixed := c.sumBytes(w) + gemvWords
+	least := 3
+	if !c.streams() {
+		fixed, least = c.residentBytes(w), 2
+	}
+	n := min(8, (gemvFlight+weights-1)/weights+least-2, (min(c.budget(), gemvLean)-fixed)/stage)
+	if n < least {
+		n = min(least, (c.budget()-fixed)/stage)
+	}
+	return max(2, n)
+}
+
+func (c GEMV) ringBytes() int {
+	n := 0
+	for _, m := range c.Mats {
+		n = max(n, c.stages(m.Format)*c.warps()*m.Format.UnitBytes())
+	}
+	return n
+}
+
+// SharedBytes is the dynamic shared memory of a launch.
+func (c GEMV) SharedBytes() int {
+	return c.inputBytes() + c.sumBytes(c.warps()) + gemvWords + c.ringBytes()
+}
+
+// Fits reports whether the input and the rings fit the shared memory.
+func (c GEMV) Fits() bool { return c.SharedBytes() <= c.budget() }
