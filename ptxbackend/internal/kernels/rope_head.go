@@ -131,9 +131,9 @@ func rotate(b *ptx.Builder, x []ptx.Reg, turns []turn) {
 // thousands. p = pos*hi is rounded, e = fma(pos, hi, -p) is exactly what that lost.
 // p minus the nearest whole number (adding and subtracting 1.5 * 2^23 rounds to it,
 // |p| being less than 2^22) is exact. Then e + pos*lo comes on top, and lo's own
-// rounding error is 2^-50: the fraction of a turn is right to about 2^-25, the angle
-// in [-pi, pi] to 2^-22, where sin.approx and cos.approx are off by at most 2^-20.9.
-// The error is below 2^-20 whatever the position.
+// rounding error is 2^-50: the fraction of a turn is right to 2^-26, the angle in
+// [-pi, pi] to 2^-21.7, where sin.approx and cos.approx are off by at most 2^-20.5.
+// The error is below 2^-19.9 whatever the position.
 func sinCosTurns(b *ptx.Builder, pos, hi, lo ptx.Reg) (sin, cos ptx.Reg) {
 	const half = 1.5 * (1 << 23)
 	p := b.Mul(pos, hi)
