@@ -119,7 +119,8 @@ func zeroTail(b *ptx.Builder, dim, rows, threads int, base, tid ptx.Reg) {
 type flash struct {
 	b                *ptx.Builder
 	keyDim, valueDim int
-	half             bool // only the first 8 of 16 queries are there
+	half             bool    // only the first 8 of 16 queries are there
+	scale            ptx.Reg // F32: of the scores, positive, to make them log2
 
 	q    [][][]ptx.Reg // [16 queries][16 columns] of 4, B32
 	qAt  ptx.Reg       // U32: where else this lane's ldmatrix rows of queries begin in shared memory
@@ -132,8 +133,8 @@ type flash struct {
 
 const flashSlack = 8 // 2^8 is far from the largest half, 65504
 
-func newFlash(b *ptx.Builder, s AttnShape, queries int, half bool) *flash {
-	f := &flash{b: b, keyDim: s.KeyDim, valueDim: s.ValueDim, half: half}
+func newFlash(b *ptx.Builder, s AttnShape, queries int, half bool, scale ptx.Reg) *flash {
+	f := &flash{b: b, keyDim: s.KeyDim, valueDim: s.ValueDim, half: half, scale: scale}
 	for range queries / 16 {
 		var q, acc [][]ptx.Reg
 		for range (s.KeyDim + 15) / 16 {
@@ -217,9 +218,9 @@ func (f *flash) noQuery(i, s int) {
 	}
 }
 
-// scores are the products, times scale, with n (a multiple of 16) keys at tile+off:
+// scores are the products with n (a multiple of 16) keys at tile+off, not yet scaled:
 // [16 queries][8 keys] of 4.
-func (f *flash) scores(n int, tile ptx.Reg, off int, scale ptx.Reg) [][][]ptx.Reg {
+func (f *flash) scores(n int, tile ptx.Reg, off int) [][][]ptx.Reg {
 	b := f.b
 	s := make([][][]ptx.Reg, len(f.acc))
 	zero := b.Var(ptx.F32, 0)
@@ -245,13 +246,6 @@ func (f *flash) scores(n int, tile ptx.Reg, off int, scale ptx.Reg) [][][]ptx.Re
 					}
 					b.Mma(ptx.F16, d, q[i], y[2*j:2*j+2], sum)
 				}
-			}
-		}
-	}
-	for i := range s {
-		for _, d := range s[i] {
-			for j := range 2 * f.sides() {
-				d[j] = b.Mul(d[j], scale)
 			}
 		}
 	}
@@ -313,7 +307,7 @@ func (f *flash) raise(s [][][]ptx.Reg) {
 				top = b.Max(top, d[2*side+1])
 			}
 			top = b.Max(top, b.Shfl("bfly", top, 1))
-			top = b.Max(top, b.Shfl("bfly", top, 2))
+			top = b.Mul(b.Max(top, b.Shfl("bfly", top, 2)), f.scale)
 			above := b.Setp(ptx.Gt, top, b.Add(f.m[i][side], flashSlack))
 			tops[i][side] = b.Selp(top, f.m[i][side], above)
 			if any.IsZero() {
@@ -352,6 +346,10 @@ func mulTo(b *ptx.Builder, d, x ptx.Reg) { b.Emit("mul.rn.f32", d, d, x) }
 // as sums is that of the first operand of a product.
 func (f *flash) weights(i int, s [][]ptx.Reg) [][]ptx.Reg {
 	b := f.b
+	var less [2]ptx.Reg
+	for side := range f.sides() {
+		less[side] = b.Neg(f.m[i][side])
+	}
 	var p [][]ptx.Reg
 	for k := 0; k < len(s); k += 2 {
 		x := make([]ptx.Reg, 4)
@@ -361,8 +359,8 @@ func (f *flash) weights(i int, s [][]ptx.Reg) [][]ptx.Reg {
 					x[2*part+1] = b.Var(ptx.B32, 0)
 					continue
 				}
-				lo := b.Ex2(b.Sub(s[k+part][2*side], f.m[i][side]))
-				hi := b.Ex2(b.Sub(s[k+part][2*side+1], f.m[i][side]))
+				lo := b.Ex2(b.Mad(s[k+part][2*side], f.scale, less[side]))
+				hi := b.Ex2(b.Mad(s[k+part][2*side+1], f.scale, less[side]))
 				b.AddTo(f.l[i][side], b.Add(lo, hi))
 				x[2*part+side] = b.As(ptx.B32, b.CvtPair(ptx.F16x2, lo, hi))
 			}

@@ -39,7 +39,7 @@ type AttnDecodeArgs struct {
 	Work            driver.Ptr // WorkBytes(Shares); nothing in it lasts
 	Counters        driver.Ptr // CounterBytes, zero before the first launch and after each
 	T, Rows, Shares int
-	Scale           float32 // of the scores
+	Scale           float32 // of the scores, positive
 }
 
 var attnDecodeSignature = signature{address("batch"), address("pos"), address("starts"), address("list"), address("q"),
@@ -205,7 +205,7 @@ func (d *attnDecode) place() {
 	slot := b.Mad(kvHead, backend.PageTokens, b.Shl(d.warp, 4))
 	d.k = newKVCopy(b, d.KeyDim, 16, 32, d.lane, b.MadWide(slot, 2*d.KeyDim, d.keys))
 	d.v = newKVCopy(b, d.ValueDim, 16, 32, d.lane, b.MadWide(slot, 2*d.ValueDim, d.values))
-	d.f = newFlash(b, d.AttnShape, 16, d.AttnDecode.heads() <= 8)
+	d.f = newFlash(b, d.AttnShape, 16, d.AttnDecode.heads() <= 8, d.scale)
 	for i := range d.Stages {
 		zeroTail(b, d.KeyDim, 16, 32, b.Add(d.ring, i*d.stageBytes()), d.lane)
 	}
@@ -427,7 +427,7 @@ func (d *attnDecode) segment() {
 		d.advance()
 		left := d.left(b.Sub(d.at, first), d.row)
 		b.If(b.Setp(ptx.Gt, left, 0), func() {
-			s := f.scores(16, d.use, 0, d.scale)
+			s := f.scores(16, d.use, 0)
 			b.If(b.Setp(ptx.Lt, left, 16), func() { f.mask(s, func(int, int) ptx.Reg { return left }) })
 			f.add(s, d.use, 16*kvStride(d.KeyDim))
 		})

@@ -95,12 +95,7 @@ func (d *attnDecode) putSums(by [2]ptx.Reg, col, n int) {
 // eachItem spreads 4 columns of a head at a time, of n columns, over the threads.
 func (d *attnDecode) eachItem(n int, f func(head, four ptx.Reg)) {
 	b := d.b
-	items := d.AttnDecode.heads() * n / 4
-	for i := 0; i < items; i += 32 * d.Warps {
-		item := b.Add(d.tid, i)
-		head := b.Div(item, n/4)
-		b.If(b.Setp(ptx.Lt, head, d.heads), func() { f(head, b.Rem(item, n/4)) })
-	}
+	b.For(d.tid, b.Mul(d.heads, n/4), 32*d.Warps, func(item ptx.Reg) { f(b.Div(item, n/4), b.Rem(item, n/4)) })
 }
 
 // takeSums adds up 4 columns, the c-th from column col, over the warps and writes them.
@@ -151,10 +146,14 @@ func (d *attnDecode) clearColumns() {
 	})
 }
 
-// A row cut in n parts is merged in two steps: the last of each mergeParts neighbours
-// to arrive adds those up, the last to have done so adds up the results. One block
-// would wait for memory once for every few parts, and read them all itself.
-const mergeParts = 8
+// A row cut in many parts is merged in two steps: the last of each mergeGroup
+// neighbours to arrive adds those up, the last to have done so adds up the results.
+// Each step waits for memory a few times: to write, to count, and for each mergeAtOnce
+// parts; with fewer parts the second is left out.
+const (
+	mergeGroup  = 32
+	mergeAtOnce = 16
+)
 
 // attnPart is what a block or a group of them has of a row.
 type attnPart struct {
@@ -199,9 +198,9 @@ func (d *attnDecode) arrive(first ptx.Reg) {
 	b := d.b
 	x0 := b.Div(first, d.each)
 	n := b.Add(b.Sub(b.Div(b.Sub(d.row.end, 1), d.each), x0), 1)
-	group := b.And(b.Sub(b.Ctaid(0), x0), -mergeParts)
-	members := b.Min(b.Sub(n, group), mergeParts)
-	one := b.Setp(ptx.Le, n, mergeParts)
+	group := b.And(b.Sub(b.Ctaid(0), x0), -mergeGroup)
+	members := b.Min(b.Sub(n, group), mergeGroup)
+	one := b.Setp(ptx.Le, n, mergeGroup)
 	d.ifLast(d.rowPart(x0, group).num, members, func() {
 		d.eachItem(d.ValueDim, func(head, four ptx.Reg) {
 			sum, m, l := d.merge(head, four, members, func(i ptx.Reg) attnPart { return d.rowPart(x0, b.Add(group, i)) })
@@ -218,11 +217,11 @@ func (d *attnDecode) arrive(first ptx.Reg) {
 // arriveGroup comes after the sum of a group of the row's n parts is written.
 func (d *attnDecode) arriveGroup(x0, n ptx.Reg) {
 	b := d.b
-	groups := b.Div(b.Add(n, mergeParts-1), mergeParts)
+	groups := b.Div(b.Add(n, mergeGroup-1), mergeGroup)
 	num := b.Add(b.Mad(d.rowNum, d.tiles(), d.headTile), 2*maxShares*d.tiles())
 	d.ifLast(num, groups, func() {
 		d.eachItem(d.ValueDim, func(head, four ptx.Reg) {
-			sum, _, l := d.merge(head, four, groups, func(i ptx.Reg) attnPart { return d.groupPart(x0, b.Mul(i, mergeParts)) })
+			sum, _, l := d.merge(head, four, groups, func(i ptx.Reg) attnPart { return d.groupPart(x0, b.Mul(i, mergeGroup)) })
 			d.store(head, four, sum, l)
 		})
 		d.clearColumns()
@@ -258,10 +257,10 @@ func (d *attnDecode) merge(head, four, n ptx.Reg, part func(i ptx.Reg) attnPart)
 		b.Set(s, 0)
 	}
 	sums, stats := b.Mad(head, d.ValueDim/4, four), head
-	b.For(b.Var(ptx.U32, 0), n, mergeParts, func(i ptx.Reg) {
+	b.For(b.Var(ptx.U32, 0), n, mergeAtOnce, func(i ptx.Reg) {
 		var parts, ms [][]ptx.Reg
 		top := m
-		for j := range mergeParts {
+		for j := range mergeAtOnce {
 			k := b.Add(i, j)
 			p := part(b.Min(k, b.Sub(n, 1)))
 			parts = append(parts, b.LdV(ptx.Global, ptx.F32, 4, b.MadWide(sums, 16, p.at), 0, ptx.Relaxed))

@@ -186,7 +186,7 @@ func (a *attnPrefill) begin() {
 		zeroTail(b, a.KeyDim, a.Keys, 32*prefillWarps, b.Add(a.ring, i*a.stageBytes()), a.tid)
 	}
 	a.find()
-	a.f = newFlash(b, a.AttnShape, a.Queries/prefillWarps, false)
+	a.f = newFlash(b, a.AttnShape, a.Queries/prefillWarps, false, a.scale)
 	if a.queryBytes() > 0 {
 		a.copyQueries() // part of the first group
 	}
@@ -281,7 +281,7 @@ func (a *attnPrefill) loop() {
 		for k := 0; k < a.Keys; k += prefillKeys {
 			at := b.As(ptx.S32, b.Add(b.Mul(i, a.Keys), k))
 			b.If(b.Setp(ptx.Lt, at, a.visible), func() {
-				s := f.scores(prefillKeys, a.use, k*kvStride(a.KeyDim), a.scale)
+				s := f.scores(prefillKeys, a.use, k*kvStride(a.KeyDim))
 				b.If(b.Setp(ptx.Gt, b.Add(at, prefillKeys), a.clear), func() {
 					f.mask(s, func(i, side int) ptx.Reg { return b.Sub(a.sees[i][side], at) })
 				})

@@ -241,8 +241,8 @@ func TestAttnDecodeLong(t *testing.T) {
 		c.MaxRows = 4
 		t.Run(c.Name(), func(t *testing.T) {
 			eachTarget(t, func(t *testing.T, r *rig) {
-				d := newAttnData(r.rand, c.AttnShape, []run{{1100, 1}, {70, 1}, {600, 2}}, 0).upload(r, 4)
-				for _, shares := range []int{30, 43, 64} {
+				d := newAttnData(r.rand, c.AttnShape, []run{{1100 * c.Warps / 2, 1}, {70, 1}, {600, 2}}, 0).upload(r, 4)
+				for _, shares := range []int{30, 43, 90} {
 					testAttnDecode(t, r, c, d, shares)
 				}
 			})
