@@ -79,19 +79,33 @@ func (b *Builder) MadTo(d Reg, x, y, z any) {
 	b.into(d, "mad.lo."+d.Type.String(), d.Type, x, y, z)
 }
 
-// AddTo is d += y.
-func (b *Builder) AddTo(d Reg, y any) {
-	op := "add."
-	if d.Type == F16x2 || d.Type == F32 {
-		op = "add.rn."
+// AddTo, SubTo and MulTo are d += y, d -= y and d *= y.
+func (b *Builder) AddTo(d Reg, y any) { b.binaryTo(d, "add", y) }
+func (b *Builder) SubTo(d Reg, y any) { b.binaryTo(d, "sub", y) }
+func (b *Builder) MulTo(d Reg, y any) {
+	if d.Type.Float() {
+		b.binaryTo(d, "mul", y)
+		return
 	}
-	b.into(d, op+d.Type.String(), d.Type, d, y)
+	b.binaryTo(d, "mul.lo", y)
 }
 
-// Div is x / y; F32 is rounded correctly.
+// MaxTo and MinTo make d the larger or the smaller of d and y; a NaN loses.
+func (b *Builder) MaxTo(d Reg, y any) { b.binaryTo(d, "max", y) }
+func (b *Builder) MinTo(d Reg, y any) { b.binaryTo(d, "min", y) }
+
+func (b *Builder) binaryTo(d Reg, op string, y any) {
+	b.into(d, b.typed(op, d.Type), d.Type, d, y)
+}
+
+// Div is x / y; floats are rounded correctly.
 func (b *Builder) Div(x, y any) Reg {
-	if t := b.typeOf(x, y); t == F32 {
-		return b.def("div.rn.f32", t, t, x, y)
+	t := b.typeOf(x, y)
+	if half(t) {
+		b.Errorf("there is no division of %v", t)
+	}
+	if t.Float() {
+		return b.def("div.rn."+t.String(), t, t, x, y)
 	}
 	return b.binary("div", x, y)
 }
@@ -107,13 +121,18 @@ func (b *Builder) Max(x, y any) Reg { return b.binary("max", x, y) }
 
 func (b *Builder) binary(op string, x, y any) Reg {
 	t := b.typeOf(x, y)
-	if (t == F32 || t == F16x2 || t == F16) && (op == "add" || op == "sub" || op == "mul") {
+	return b.def(b.typed(op, t), t, t, x, y)
+}
+
+// typed is the name of an operation on values of type t.
+func (b *Builder) typed(op string, t Type) string {
+	if t.Float() && (op == "add" || op == "sub" || op == "mul") {
 		op += ".rn" // without it the driver may fuse what the emulator does not
 	}
-	if t.Bits() == t && !t.Float() {
+	if t.Bits() == t {
 		b.Errorf("%s of %v: bits have no arithmetic, say As", op, t)
 	}
-	return b.def(op+"."+t.String(), t, t, x, y)
+	return op + "." + t.String()
 }
 
 // Neg is -x.
@@ -122,16 +141,23 @@ func (b *Builder) Neg(x Reg) Reg { return b.def("neg."+x.Type.String(), x.Type, 
 // Abs is |x|.
 func (b *Builder) Abs(x Reg) Reg { return b.def("abs."+x.Type.String(), x.Type, x.Type, x) }
 
-// Approximate functions of F32, to about 2^-22 relative: 1/x, 1/sqrt(x), sqrt(x),
-// 2^x, log2(x), sin(x), cos(x) (the last two for |x| <= pi).
+// Functions of F32, approximate to about 2^-22 relative: 1/x, 1/sqrt(x), 2^x, of
+// F16x2 too, log2(x), sin(x), cos(x) (these two for |x| <= pi), tanh(x) (2^-11). The
+// square root is rounded correctly.
 
 func (b *Builder) Rcp(x Reg) Reg   { return b.def("rcp.approx.f32", F32, F32, x) }
 func (b *Builder) Rsqrt(x Reg) Reg { return b.def("rsqrt.approx.f32", F32, F32, x) }
 func (b *Builder) Sqrt(x Reg) Reg  { return b.def("sqrt.rn.f32", F32, F32, x) }
-func (b *Builder) Ex2(x Reg) Reg   { return b.def("ex2.approx.f32", F32, F32, x) }
-func (b *Builder) Lg2(x Reg) Reg   { return b.def("lg2.approx.f32", F32, F32, x) }
-func (b *Builder) Sin(x Reg) Reg   { return b.def("sin.approx.f32", F32, F32, x) }
-func (b *Builder) Cos(x Reg) Reg   { return b.def("cos.approx.f32", F32, F32, x) }
+func (b *Builder) Tanh(x Reg) Reg  { return b.def("tanh.approx.f32", F32, F32, x) }
+func (b *Builder) Ex2(x Reg) Reg {
+	if x.Type == F16x2 {
+		return b.def("ex2.approx.f16x2", F16x2, F16x2, x)
+	}
+	return b.def("ex2.approx.f32", F32, F32, x)
+}
+func (b *Builder) Lg2(x Reg) Reg { return b.def("lg2.approx.f32", F32, F32, x) }
+func (b *Builder) Sin(x Reg) Reg { return b.def("sin.approx.f32", F32, F32, x) }
+func (b *Builder) Cos(x Reg) Reg { return b.def("cos.approx.f32", F32, F32, x) }
 
 // bitwise operations work on the bits of any type.
 func (b *Builder) bitwise(op string, x, y any) Reg {
@@ -216,6 +242,9 @@ const (
 // Bfe extracts n bits from position pos, extending the sign of signed types.
 func (b *Builder) Bfe(x Reg, pos, n any) Reg {
 	d := b.Reg(x.Type)
+	if x.Type.Float() || x.Type.Bits() == x.Type || x.Type.Bytes() < 4 {
+		b.Errorf("Bfe of %v: say which integer with As", x.Type)
+	}
 	b.emit("bfe."+x.Type.String(), Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgReg, Reg: x}, b.arg(U32, pos), b.arg(U32, n))
 	return d
 }
@@ -228,9 +257,17 @@ func (b *Builder) Prmt(x, y, sel any) Reg {
 	return d
 }
 
-// Popc and Clz count the set bits and the leading zeroes of 32 bits.
-func (b *Builder) Popc(x Reg) Reg { return b.def("popc.b32", U32, B32, b.As(B32, x)) }
-func (b *Builder) Clz(x Reg) Reg  { return b.def("clz.b32", U32, B32, b.As(B32, x)) }
+// Popc and Clz count the set bits and the leading zeroes of 32 or 64 bits.
+func (b *Builder) Popc(x Reg) Reg { return b.countBits("popc", x) }
+func (b *Builder) Clz(x Reg) Reg  { return b.countBits("clz", x) }
+
+func (b *Builder) countBits(op string, x Reg) Reg {
+	t := x.Type.Bits()
+	if t != B32 && t != B64 {
+		b.Errorf("%s of %v", op, x.Type)
+	}
+	return b.def(op+"."+t.String(), U32, t, x)
+}
 
 // Dp4a is c plus the dot product of the four signed bytes of x and y.
 func (b *Builder) Dp4a(x, y, c Reg) Reg {
@@ -245,6 +282,10 @@ func (b *Builder) Cvt(to Type, x Reg) Reg {
 	from := x.Type
 	mod := ""
 	switch {
+	case to == to.Bits() || from == from.Bits() || to.Bytes() == 1:
+		b.Errorf("a conversion of %v to %v: say what the bits are with As", from, to)
+	case packed(to) || packed(from) || from != to && from.Bytes() == 2 && to.Bytes() == 2 && from.Float() && to.Float():
+		b.Errorf("there is no conversion of %v to %v", from, to)
 	case to.Float() && (!from.Float() || to.Bytes() < from.Bytes()):
 		mod = ".rn"
 	case from.Float() && !to.Float():
@@ -255,9 +296,14 @@ func (b *Builder) Cvt(to Type, x Reg) Reg {
 	return d
 }
 
+func packed(t Type) bool { return t == F16x2 || t == BF16x2 }
+
 // CvtPair is two F32 rounded to a pair of type F16x2 or BF16x2, lo in the low half.
 func (b *Builder) CvtPair(to Type, lo, hi Reg) Reg {
 	d := b.Reg(to)
+	if !packed(to) {
+		b.Errorf("CvtPair to %v", to)
+	}
 	b.emit("cvt.rn."+to.String()+".f32", Arg{Kind: ArgReg, Reg: d}, b.arg(F32, hi), b.arg(F32, lo))
 	return d
 }
@@ -265,6 +311,7 @@ func (b *Builder) CvtPair(to Type, lo, hi Reg) Reg {
 // Pack makes a 32- or 64-bit register of two halves, Unpack takes it apart.
 func (b *Builder) Pack(t Type, lo, hi Reg) Reg {
 	d := b.Reg(t)
+	b.halves(t, lo, hi)
 	list := Arg{Kind: ArgList, List: []Arg{{Kind: ArgReg, Reg: lo}, {Kind: ArgReg, Reg: hi}}}
 	b.emit("mov."+t.Bits().String(), Arg{Kind: ArgReg, Reg: d}, list)
 	return d
@@ -273,25 +320,52 @@ func (b *Builder) Pack(t Type, lo, hi Reg) Reg {
 // Unpack splits x into a low and a high half of type t.
 func (b *Builder) Unpack(t Type, x Reg) (lo, hi Reg) {
 	lo, hi = b.Reg(t), b.Reg(t)
+	b.halves(x.Type, lo, hi)
 	list := Arg{Kind: ArgList, List: []Arg{{Kind: ArgReg, Reg: lo}, {Kind: ArgReg, Reg: hi}}}
 	b.emit("mov."+x.Type.Bits().String(), list, Arg{Kind: ArgReg, Reg: x})
 	return lo, hi
+}
+
+// halves notes a mistake unless lo and hi make up a register of type whole.
+func (b *Builder) halves(whole Type, lo, hi Reg) {
+	if whole.Bytes() < 4 || 2*lo.Type.Bytes() != whole.Bytes() || 2*hi.Type.Bytes() != whole.Bytes() {
+		b.Errorf("%v and %v do not make up %v", lo.Type, hi.Type, whole)
+	}
 }
 
 // Setp compares.
 func (b *Builder) Setp(c Cmp, x, y any) Reg {
 	t := b.typeOf(x, y)
 	name := string(c)
+	if t == Pred || packed(t) || t == t.Bits() && c != Eq && c != Ne {
+		b.Errorf("%v of %v", c, t)
+	}
 	if c == Ne && t.Float() {
 		name = "neu"
 	}
 	return b.def("setp."+name+"."+t.String(), Pred, t, x, y)
 }
 
-// Selp is x where p, else y.
+// Selp is x where p, else y; of two numbers U32, or F32 if one of them is a float.
 func (b *Builder) Selp(x, y any, p Reg) Reg {
-	t := b.typeOf(x, y)
+	t := U32
+	switch {
+	case isReg(x) || isReg(y):
+		t = b.typeOf(x, y)
+	case isFloat(x) || isFloat(y):
+		t = F32
+	}
 	d := b.Reg(t)
 	b.emit("selp."+t.Bits().String(), Arg{Kind: ArgReg, Reg: d}, b.arg(t, x), b.arg(t, y), b.arg(Pred, p))
 	return d
+}
+
+func isReg(v any) bool { _, ok := v.(Reg); return ok }
+
+func isFloat(v any) bool {
+	switch v.(type) {
+	case float32, float64:
+		return true
+	}
+	return false
 }

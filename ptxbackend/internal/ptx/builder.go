@@ -23,14 +23,17 @@ type Builder struct {
 	labels int
 	guard  Reg
 	not    bool
+	sites  map[uintptr]string // "file:line" of a program counter, "" within Builder
 }
 
 // New begins a kernel.
-func New(name string, t Target) *Builder { return &Builder{Target: t, k: &Kernel{Name: name}} }
+func New(name string, t Target) *Builder {
+	return &Builder{Target: t, k: &Kernel{Name: name}, sites: map[uintptr]string{}}
+}
 
 // Kernel ends the kernel with ret and returns it, or every mistake made.
 func (b *Builder) Kernel() (*Kernel, error) {
-	if n := len(b.k.Body); n == 0 || b.k.Body[n-1].Op != "ret" || b.k.Body[n-1].Label != "" {
+	if n := len(b.k.Body); n == 0 || b.k.Body[n-1].Op != "ret" || !b.k.Body[n-1].Guard.IsZero() {
 		b.emit("ret")
 	}
 	if len(b.errs) > 0 {
@@ -46,27 +49,58 @@ func (b *Builder) Threads(n, minCTAs int) { b.k.Threads, b.k.MinCTAs = n, minCTA
 // Errorf notes a mistake of the code that uses the Builder.
 func (b *Builder) Errorf(format string, args ...any) {
 	if len(b.errs) < maxErrors {
-		b.errs = append(b.errs, fmt.Errorf("%s: %s", where(), fmt.Sprintf(format, args...)))
+		b.errs = append(b.errs, fmt.Errorf("%s: %s", b.where(), fmt.Sprintf(format, args...)))
 	}
 }
 
-// where is the nearest caller outside this package's builder files.
-func where() string {
-	var pc [24]uintptr
-	frames := runtime.CallersFrames(pc[:runtime.Callers(2, pc[:])])
+// where is the nearest caller outside Builder, as file:line.
+func (b *Builder) where() string {
+	var near [10]uintptr
+	if s := b.siteAmong(near[:runtime.Callers(2, near[:])]); s != "" {
+		return s
+	}
+	var all [64]uintptr
+	if s := b.siteAmong(all[:runtime.Callers(2, all[:])]); s != "" {
+		return s
+	}
+	return "?"
+}
+
+// siteAmong is the first caller outside Builder, or "".
+func (b *Builder) siteAmong(callers []uintptr) string {
+	for _, pc := range callers {
+		s, known := b.sites[pc]
+		if !known {
+			s = site(pc)
+			b.sites[pc] = s
+		}
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// site is the place of a return address, or "" within Builder.
+func site(pc uintptr) string {
+	frames := runtime.CallersFrames([]uintptr{pc})
 	for {
 		f, more := frames.Next()
-		if !strings.Contains(f.Function, "/ptx.(*Builder)") && !strings.HasSuffix(f.Function, "/ptx.where") {
+		if f.Function != "" && !strings.Contains(f.Function, "/ptx.(*Builder)") {
 			return fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line)
 		}
 		if !more {
-			return "?"
+			return ""
 		}
 	}
 }
 
 // Reg returns a new register without a value.
 func (b *Builder) Reg(t Type) Reg {
+	if t.Bytes() == 1 || t.Bytes() == 0 && t != Pred {
+		b.Errorf("there are no registers of type %v", t)
+		t = U32
+	}
 	b.k.Regs = append(b.k.Regs, t)
 	return Reg{Num: int32(len(b.k.Regs)), Type: t}
 }
@@ -82,7 +116,7 @@ func (b *Builder) Regs(t Type, n int) []Reg {
 
 // As reads r as another type of the same size; it costs nothing.
 func (b *Builder) As(t Type, r Reg) Reg {
-	if t.Bytes() != r.Type.Bytes() || t == Pred {
+	if t.Bytes() != r.Type.Bytes() || t.Bytes() == 0 {
 		b.Errorf("a register of type %v cannot be read as %v", r.Type, t)
 	}
 	r.Type = t
@@ -102,25 +136,34 @@ func (b *Builder) Set(r Reg, v any) {
 	if r.Type == Pred {
 		op = "mov.pred"
 	}
-	b.emit(op, b.arg(r.Type, r), b.arg(r.Type, v))
+	b.want(r.Type, r)
+	if _, isReg := v.(Reg); isReg {
+		b.emit(op, Arg{Kind: ArgReg, Reg: r}, b.arg(r.Type, v))
+		return
+	}
+	b.emit(op, Arg{Kind: ArgReg, Reg: r}, b.Imm(r.Type, v))
 }
 
-// Under makes f's instructions execute only where p is true; nested calls are a
-// mistake, and so are calls in f that make labels. For single instructions it is
-// cheaper than a branch.
+// Under makes f's instructions execute only where p is true; in a call within
+// another, where both are. What makes labels (If, Loop, MbarWait) is a mistake in f.
+// For a few instructions it is cheaper than a branch.
 func (b *Builder) Under(p Reg, f func()) { b.under(p, false, f) }
 
 // Unless is Under the opposite of p.
 func (b *Builder) Unless(p Reg, f func()) { b.under(p, true, f) }
 
 func (b *Builder) under(p Reg, not bool, f func()) {
-	if !b.guard.IsZero() {
-		b.Errorf("guards do not nest")
-	}
 	b.want(Pred, p)
+	outer, outerNot := b.guard, b.not
+	b.guard, b.not = Reg{}, false
+	if !outer.IsZero() { // all threads work out where both hold
+		both := b.Reg(Pred)
+		b.emit("and.pred", Arg{Kind: ArgReg, Reg: both}, Arg{Kind: ArgReg, Reg: outer, Not: outerNot}, Arg{Kind: ArgReg, Reg: p, Not: not})
+		p, not = both, false
+	}
 	b.guard, b.not = p, not
 	f()
-	b.guard, b.not = Reg{}, false
+	b.guard, b.not = outer, outerNot
 }
 
 // Emit appends an instruction as it is; the arguments are Regs, Args or, for
@@ -141,7 +184,7 @@ func (b *Builder) Emit(op string, args ...any) {
 }
 
 func (b *Builder) emit(op string, args ...Arg) {
-	b.k.Body = append(b.k.Body, Instr{Op: op, Args: args, Guard: b.guard, Not: b.not, Where: where()})
+	b.k.Body = append(b.k.Body, Instr{Op: op, Args: args, Guard: b.guard, Not: b.not, Where: b.where()})
 }
 
 // Imm is an immediate of type t.
@@ -169,16 +212,17 @@ func (b *Builder) Imm(t Type, v any) Arg {
 			b.Errorf("%d does not fit %v", n, t)
 		}
 		a.Imm = uint64(n)
-		if u, ok := v.(uint64); ok {
-			a.Imm = u
-		}
 		if bits := uint(8 * t.Bytes()); bits < 64 && !t.Signed() {
 			a.Imm &= 1<<bits - 1
 		} else if bits < 64 { // keep signed immediates sign-extended
 			a.Imm = uint64(int64(a.Imm<<(64-bits)) >> (64 - bits))
 		}
-	case t.Float() && isInt && t.Bytes() <= 4: // packed and half types are given by their bits
-		a.Imm = uint64(n)
+	case half(t) && isInt: // given by their bits
+		bits := uint(8 * t.Bytes())
+		if n < 0 || n >= 1<<bits {
+			b.Errorf("%d are no bits of type %v", n, t)
+		}
+		a.Imm = uint64(n) & (1<<bits - 1)
 	default:
 		b.Errorf("%v (%T) is no immediate of type %v", v, v, t)
 	}
@@ -189,10 +233,18 @@ func toInt(v any) (int64, bool) {
 	switch v := v.(type) {
 	case int:
 		return int64(v), true
+	case int8:
+		return int64(v), true
+	case int16:
+		return int64(v), true
 	case int32:
 		return int64(v), true
 	case int64:
 		return v, true
+	case uint:
+		return int64(v), true
+	case uint8:
+		return int64(v), true
 	case uint16:
 		return int64(v), true
 	case uint32:
@@ -214,6 +266,10 @@ func toFloat(v any) (float64, bool) {
 	return float64(n), ok
 }
 
+// half reports whether t is of 16 bits or a pair of them; numbers of such types
+// have to be in registers.
+func half(t Type) bool { return t.Float() && t != F32 && t != F64 }
+
 // arg is v, a Reg or a number, as an operand of type t.
 func (b *Builder) arg(t Type, v any) Arg {
 	switch v := v.(type) {
@@ -222,6 +278,9 @@ func (b *Builder) arg(t Type, v any) Arg {
 		return Arg{Kind: ArgReg, Reg: v}
 	case Arg:
 		return v
+	}
+	if half(t) {
+		return Arg{Kind: ArgReg, Reg: b.Var(t, v)}
 	}
 	return b.Imm(t, v)
 }

@@ -10,15 +10,25 @@ func (b *Builder) Ctaid(dim int) Reg  { return b.special("ctaid", dim) }
 func (b *Builder) Nctaid(dim int) Reg { return b.special("nctaid", dim) }
 
 // Lane is the thread's place in its warp.
-func (b *Builder) Lane() Reg { return b.readSpecial("%laneid") }
+func (b *Builder) Lane() Reg { return b.Special("%laneid") }
 
 func (b *Builder) special(name string, dim int) Reg {
-	return b.readSpecial("%" + name + "." + string("xyz"[dim]))
+	if dim < 0 || dim > 2 {
+		b.Errorf("dimension %d of %s", dim, name)
+		dim = 0
+	}
+	return b.Special("%" + name + "." + string("xyz"[dim]))
 }
 
-func (b *Builder) readSpecial(name string) Reg {
-	d := b.Reg(U32)
-	b.emit("mov.u32", Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgSpecial, Sym: name})
+// Special reads a special register, "%smid" or "%globaltimer".
+func (b *Builder) Special(name string) Reg {
+	t, ok := SpecialType(name)
+	if !ok {
+		b.Errorf("no special register %q", name)
+		t = U32
+	}
+	d := b.Reg(t)
+	b.emit("mov."+t.String(), Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgSpecial, Sym: name})
 	return d
 }
 
@@ -33,7 +43,7 @@ func (b *Builder) Label(l string) {
 	if !b.guard.IsZero() {
 		b.Errorf("a label under a guard")
 	}
-	b.k.Body = append(b.k.Body, Instr{Label: l, Where: where()})
+	b.k.Body = append(b.k.Body, Instr{Label: l, Where: b.where()})
 }
 
 // Bra goes to a label. With p it does so where p, or with not where not p.

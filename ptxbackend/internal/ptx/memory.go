@@ -25,12 +25,16 @@ const (
 func (b *Builder) Param(t Type, name string) Reg {
 	b.k.Params = append(b.k.Params, Param{Name: name, Type: t})
 	d := b.Reg(t)
-	b.emit("ld.param."+t.String(), Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgAddr, Sym: name})
+	b.emit(loadOp("ld", ParamSpace, 1, t, nil), Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgAddr, Sym: name})
 	return d
 }
 
 // Shared declares shared memory and returns its address (U32).
 func (b *Builder) Shared(name string, align, bytes int) Reg {
+	if align < 1 || align&(align-1) != 0 || bytes < 0 {
+		b.Errorf("shared memory %s of %d bytes, aligned to %d", name, bytes, align)
+		align, bytes = 16, max(bytes, 0)
+	}
 	b.k.Vars = append(b.k.Vars, Var{Name: name, Space: Shared, Align: align, Bytes: bytes})
 	d := b.Reg(U32)
 	b.emit("mov.u32", Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgSym, Sym: name})
@@ -64,6 +68,9 @@ func (b *Builder) LdV(s Space, t Type, n int, addr Reg, off int, h ...Hint) []Re
 
 // LdTo is Ld or LdV into registers that exist.
 func (b *Builder) LdTo(d []Reg, s Space, addr Reg, off int, h ...Hint) {
+	if !b.alike("LdTo", d) {
+		return
+	}
 	if len(d) == 1 {
 		b.emit(loadOp("ld", s, 1, d[0].Type, h), Arg{Kind: ArgReg, Reg: d[0]}, b.addr(s, addr, off))
 		return
@@ -74,15 +81,21 @@ func (b *Builder) LdTo(d []Reg, s Space, addr Reg, off int, h ...Hint) {
 
 // St stores v at [addr+off].
 func (b *Builder) St(s Space, addr Reg, off int, v Reg, h ...Hint) {
+	if v.Type.Bytes() == 0 {
+		b.Errorf("St of %v: there are none in memory", v.Type)
+	}
 	b.emit(loadOp("st", s, 1, v.Type, h), b.addr(s, addr, off), Arg{Kind: ArgReg, Reg: v})
 }
 
-// StNarrow stores the low bits of v, a 32-bit integer, as an 8- or 16-bit type.
+// StNarrow stores the low bits of v, a 32-bit integer, as an 8- or 16-bit integer,
+// or v, an F32, rounded to F16 or BF16.
 func (b *Builder) StNarrow(s Space, t Type, addr Reg, off int, v Reg, h ...Hint) {
-	if t.Bytes() > 2 || v.Type.Bytes() != 4 || v.Type.Float() {
+	switch {
+	case v.Type == F32 && (t == F16 || t == BF16):
+		v = b.Cvt(t, v)
+	case t.Bytes() < 1 || t.Bytes() > 2 || v.Type.Bytes() != 4 || v.Type.Float() || t.Float():
 		b.Errorf("StNarrow of %v as %v", v.Type, t)
-	}
-	if t.Bytes() == 2 {
+	case t.Bytes() == 2:
 		v = b.Cvt(U16, b.As(U32, v))
 		t = U16
 	}
@@ -91,8 +104,26 @@ func (b *Builder) StNarrow(s Space, t Type, addr Reg, off int, v Reg, h ...Hint)
 
 // StV stores 2 or 4 values at consecutive places, aligned to their total.
 func (b *Builder) StV(s Space, addr Reg, off int, v []Reg, h ...Hint) {
+	if !b.alike("StV", v) {
+		return
+	}
 	b.vector(len(v), v[0].Type)
 	b.emit(loadOp("st", s, len(v), v[0].Type, h), b.addr(s, addr, off), list(v))
+}
+
+// alike notes a mistake unless there are registers, all of one size.
+func (b *Builder) alike(what string, v []Reg) bool {
+	if len(v) == 0 {
+		b.Errorf("%s of no registers", what)
+		return false
+	}
+	for _, r := range v {
+		if r.Type.Bytes() != v[0].Type.Bytes() || r.Type.Bytes() == 0 {
+			b.Errorf("%s of %v beside %v", what, r.Type, v[0].Type)
+			return false
+		}
+	}
+	return true
 }
 
 func (b *Builder) vector(n int, t Type) {
@@ -112,9 +143,11 @@ func loadOp(op string, s Space, n int, t Type, hints []Hint) string {
 	if s != Generic {
 		parts = append(parts, s.String())
 	}
-	for _, h := range hints {
-		if h == NC || h == CacheGlobal {
-			parts = append(parts, string(h))
+	for _, wanted := range []Hint{CacheGlobal, NC} { // in this order
+		for _, h := range hints {
+			if h == wanted {
+				parts = append(parts, string(h))
+			}
 		}
 	}
 	for _, h := range hints {
@@ -152,6 +185,9 @@ func list(regs []Reg) Arg {
 // atomically at [addr+off] and returns what was there. sem is "" (relaxed.gpu) or
 // one of relaxed, acquire, release, acq_rel.
 func (b *Builder) Atom(s Space, sem, op string, addr Reg, off int, v ...Reg) Reg {
+	if !b.operandsOf(op, v) {
+		return b.Reg(U32)
+	}
 	d := b.Reg(v[0].Type)
 	b.emit(atomOp("atom", s, sem, op, d.Type), append([]Arg{{Kind: ArgReg, Reg: d}, b.addr(s, addr, off)}, b.regs(v)...)...)
 	return d
@@ -159,7 +195,23 @@ func (b *Builder) Atom(s Space, sem, op string, addr Reg, off int, v ...Reg) Reg
 
 // Red is Atom without the result.
 func (b *Builder) Red(s Space, sem, op string, addr Reg, off int, v ...Reg) {
+	if !b.operandsOf(op, v) {
+		return
+	}
 	b.emit(atomOp("red", s, sem, op, v[0].Type), append([]Arg{b.addr(s, addr, off)}, b.regs(v)...)...)
+}
+
+// operandsOf notes a mistake unless v are as many as op takes.
+func (b *Builder) operandsOf(op string, v []Reg) bool {
+	want := 1
+	if op == "cas" {
+		want = 2
+	}
+	if len(v) != want {
+		b.Errorf("atomic %s of %d values, not %d", op, len(v), want)
+		return false
+	}
+	return b.alike(op, v)
 }
 
 func (b *Builder) regs(v []Reg) (args []Arg) {
@@ -173,15 +225,23 @@ func atomOp(name string, s Space, sem, op string, t Type) string {
 	if sem == "" {
 		sem = "relaxed"
 	}
-	scope := "gpu"
-	if s == Shared {
-		scope = "cta"
+	parts := []string{name, sem, "gpu", s.String(), op, t.String()}
+	switch s {
+	case Shared:
+		parts[2] = "cta"
+	case Generic:
+		parts = append(parts[:3], op, t.String())
 	}
-	switch op {
-	case "exch", "cas", "and", "or", "xor":
-		t = t.Bits()
+	last := &parts[len(parts)-1]
+	switch {
+	case op == "exch" || op == "cas" || op == "and" || op == "or" || op == "xor":
+		*last = t.Bits().String()
+	case op == "add" && half(t):
+		*last = "noftz." + t.String()
+	case op == "add" && t == S64: // the sum is the same
+		*last = "u64"
 	}
-	return fmt.Sprintf("%s.%s.%s.%v.%s.%v", name, sem, scope, s, op, t)
+	return strings.Join(parts, ".")
 }
 
 // Fence orders this thread's accesses around it: "cta" or "gpu" is how far that

@@ -6,6 +6,9 @@ import "fmt"
 // lane l gives the address of row l%8 of matrix l/8. Lane l gets elements 2(l%4)
 // and the next of row l/4, with trans of the transposed matrices.
 func (b *Builder) Ldmatrix(n int, trans bool, addr Reg, off int) []Reg {
+	if n != 1 && n != 2 && n != 4 {
+		b.Errorf("Ldmatrix of %d matrices", n)
+	}
 	d := b.Regs(B32, n)
 	op := fmt.Sprintf("ldmatrix.sync.aligned.m8n8.x%d", n)
 	if trans {
