@@ -46,11 +46,11 @@ func measure(p *plan.Plan, lim backend.Limits, info driver.Info) sizes {
 	z.rows = max(capacity(lim.MaxRows), largeTile)
 	z.logits = min(lim.MaxLogit, lim.MaxRows)
 	z.headTile = bucket(min(headRows, max(1, z.logits)))
-	_, width := plan.Arena(p)
+	offsets, width := plan.Arena(p)
 	z.arena = int64(z.rows) * int64(width) * 4
 	for i, f := range forms(p) {
-		if n := ownBytes(p.Values[i], f, z); n > 0 {
-			z.own += n
+		if offsets[i] >= 0 {
+			z.own += ownBytes(p.Values[i], f, z)
 		}
 	}
 	for i := range p.Steps {
