@@ -55,7 +55,7 @@ func (b *Builder) Errorf(format string, args ...any) {
 
 // where is the nearest caller outside Builder, as file:line.
 func (b *Builder) where() string {
-	var near [10]uintptr
+	var near [6]uintptr
 	if s := b.siteAmong(near[:runtime.Callers(2, near[:])]); s != "" {
 		return s
 	}

@@ -150,9 +150,11 @@ func loadOp(op string, s Space, n int, t Type, hints []Hint) string {
 			}
 		}
 	}
-	for _, h := range hints {
-		if strings.Contains(string(h), "::") {
-			parts = append(parts, string(h))
+	for _, level := range []string{"L1::", "L2::"} {
+		for _, h := range hints {
+			if strings.HasPrefix(string(h), level) {
+				parts = append(parts, string(h))
+			}
 		}
 	}
 	if n > 1 {
