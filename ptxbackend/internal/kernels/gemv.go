@@ -86,8 +86,8 @@ func (c GEMV) tasks(m Layout) int {
 	return (m.Tiles() + n - 1) / n
 }
 
-// taskUnits is how many units of a task are dealt out.
-func (c GEMV) taskUnits(m Layout) int { return c.subtiles() * m.Units() }
+// taskTurns is how many turns of a task are dealt out.
+func (c GEMV) taskTurns(m Layout) int { return c.subtiles() * turnOf(m).perTile }
 
 // subtiles is how many tiles of a task follow each other.
 func (c GEMV) subtiles() int {
@@ -159,7 +159,7 @@ func (c GEMV) Name() string {
 	}
 	fmt.Fprintf(&s, "_w%d", c.warps())
 	for _, m := range c.Mats {
-		fmt.Fprintf(&s, "_%d", c.stages(m.Format))
+		fmt.Fprintf(&s, "_%d", c.stages(m))
 	}
 	return s.String()
 }
@@ -196,11 +196,11 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 			blocks = max(1, min(blocks-rest, int((int64(blocks)*m.Bytes()+left/2)/left)))
 		}
 		left -= m.Bytes()
-		blocks = min(blocks, c.tasks(m)*c.taskUnits(m)) // a task's blocks all have some of it
+		blocks = min(blocks, c.tasks(m)*c.taskTurns(m)) // a task's blocks all have some of it
 		grain := c.grain(m, blocks)
 		p := a.Mats[i]
 		values = append(values, p.Weights, p.Bias, p.Out, p.Scale, p.ScaleUp, uint32(first),
-			uint32(c.tasks(m)*c.taskUnits(m)/grain), uint32(grain))
+			uint32(c.tasks(m)*c.taskTurns(m)/grain), uint32(grain))
 		first += blocks
 	}
 	return driver.Launch{
@@ -212,10 +212,10 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 	}
 }
 
-// grain is how many units are dealt out together: whole tiles where that leaves no
-// block much more than its share, else single units.
+// grain is how many turns are dealt out together: whole tasks where that leaves no
+// block much more than its share, else single ones.
 func (c GEMV) grain(m Layout, blocks int) int {
-	task, tasks := c.taskUnits(m), c.tasks(m)
+	task, tasks := c.taskTurns(m), c.tasks(m)
 	most := (tasks + blocks - 1) / blocks
 	if most*blocks*32 <= tasks*33 || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
 		return task

@@ -13,16 +13,21 @@ type gemv struct {
 	x, normWeights, batch, residual            ptx.Reg // parameters
 	work, counters, eps                        ptx.Reg
 	weights, bias, out, scale, scaleUp, counts ptx.Reg // of the block's matrix
-	first, blocks, grains, grain               ptx.Reg // its blocks begin at first; all its grains, of so many units
+	first, blocks, grains, grain               ptx.Reg // its blocks begin at first; all its grains, of so many turns
 	cta, tid, lane, warp                       ptx.Reg
 	inputs, sums, words, ring                  ptx.Reg // shared memory
-	layout                                     Layout  // N is that of the largest matrix of the format
+	layout                                     Layout  // of a matrix of the block's format; N may differ
+	turn                                       gemvTurn
 	n                                          ptx.Reg // rows of the matrix
 }
 
 func (g *gemv) build() {
 	b := g.b
-	b.Threads(g.threads(), 2) // room for a block of the next kernel
+	blocks := 2 // room for one of the next kernel
+	if g.T > 32 {
+		blocks = 1
+	}
+	b.Threads(g.threads(), blocks)
 	p := g.signature().load(b)
 	g.x, g.normWeights, g.batch, g.residual, g.work, g.counters, g.eps = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
 	b.GridLaunch()
@@ -111,7 +116,7 @@ func (g *gemv) choose(which ptx.Reg, kinds []Layout) {
 	}, func() { g.choose(which, kinds[1:]) })
 }
 
-// begin is the first unit of block i, counted from first.
+// begin is the first turn of block i, counted from first.
 func (g *gemv) begin(i ptx.Reg) ptx.Reg {
 	return g.b.Mul(g.b.Div(g.b.Mul(i, g.grains), g.blocks), g.grain)
 }
@@ -119,6 +124,7 @@ func (g *gemv) begin(i ptx.Reg) ptx.Reg {
 // body is the work of a block on its matrix.
 func (g *gemv) body() {
 	b := g.b
+	g.turn = turnOf(g.layout)
 	block := b.Sub(g.cta, g.first)
 	from, to := g.begin(block), g.begin(b.Add(block, 1))
 	if g.streams() {
@@ -133,17 +139,17 @@ func (g *gemv) body() {
 	g.tiles(r, block, from, to)
 }
 
-// tiles goes through the tiles of units from..to.
+// tiles goes through the tiles of turns from..to.
 func (g *gemv) tiles(r *ring, block, from, to ptx.Reg) {
-	b, units := g.b, g.layout.Units()
-	tile := b.Div(from, units)
-	start := b.Var(ptx.U32, b.Mul(tile, units))
+	b, turns := g.b, g.turn.perTile
+	tile := b.Div(from, turns)
+	start := b.Var(ptx.U32, b.Mul(tile, turns))
 	tile = b.Var(ptx.U32, tile)
 	acc := zeroes(b, 4*g.columns()*r.chains())
 	values := [2][]ptx.Reg{zeroes(b, g.perThread()), zeroes(b, g.perThread())}
 	parity := b.Var(ptx.U32, 0)
 	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, start, to) }, func() {
-		end := b.Add(start, units)
+		end := b.Add(start, turns)
 		r.multiply(acc, start, b.Min(end, to))
 		sum := g.addWarps(r.joined(acc), parity)
 		for _, a := range acc {
@@ -156,7 +162,7 @@ func (g *gemv) tiles(r *ring, block, from, to ptx.Reg) {
 			b.Set(values[g.subtiles()-1][i], sum[i])
 		}
 		g.finish(block, tile, from, to, end, values[:g.subtiles()])
-		b.AddTo(start, units)
+		b.AddTo(start, turns)
 		b.AddTo(tile, 1)
 	})
 }

@@ -2,8 +2,8 @@ package kernels
 
 import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 
-// finish does what is to be done after a tile, whose units end at end: if it ends a
-// task, one tile or one of gate and one of up, or the block's units end with it,
+// finish does what is to be done after a tile, whose turns end at end: if it ends a
+// task, one tile or one of gate and one of up, or the block's turns end with it,
 // the task's sums are completed with those of other blocks, or left for them, and
 // the output is written.
 func (g *gemv) finish(block, tile, from, to, end ptx.Reg, values [][]ptx.Reg) {
@@ -29,9 +29,9 @@ func (g *gemv) finish(block, tile, from, to, end ptx.Reg, values [][]ptx.Reg) {
 
 func (g *gemv) finishTask(block, task, from, to ptx.Reg, values [][]ptx.Reg) {
 	b, skip := g.b, g.b.NewLabel()
-	units := g.taskUnits(g.layout)
-	begin := b.Mul(task, units)
-	whole := b.And(b.Setp(ptx.Ge, begin, from), b.Setp(ptx.Le, b.Add(begin, units), to))
+	turns := g.taskTurns(g.layout)
+	begin := b.Mul(task, turns)
+	whole := b.And(b.Setp(ptx.Ge, begin, from), b.Setp(ptx.Le, b.Add(begin, turns), to))
 	b.If(b.Not(whole), func() { g.gather(block, task, from, values, skip) })
 	g.write(task, values)
 	b.Label(skip)
@@ -41,17 +41,17 @@ func (g *gemv) finishTask(block, task, from, to ptx.Reg, values [][]ptx.Reg) {
 // the last of the task's blocks: then it adds up the sums of all.
 func (g *gemv) gather(block, task, from ptx.Reg, values [][]ptx.Reg, skip string) {
 	b := g.b
-	units := g.taskUnits(g.layout)
-	begin := b.Mul(task, units)
+	turns := g.taskTurns(g.layout)
+	begin := b.Mul(task, turns)
 	// A block's first task has slot 0, its other one slot 1.
-	slot := b.Selp(b.Var(ptx.U32, 0), 1, b.Setp(ptx.Eq, b.Div(from, units), task))
+	slot := b.Selp(b.Var(ptx.U32, 0), 1, b.Setp(ptx.Eq, b.Div(from, turns), task))
 	at := g.workAddress(block, slot)
 	g.eachValue(values, func(v ptx.Reg, off int) { b.St(ptx.Global, at, off, v) })
 	b.Bar()
-	owner := func(unit ptx.Reg) ptx.Reg { // grains are units here
-		return b.Div(b.Sub(b.Mul(b.Add(unit, 1), g.blocks), 1), g.grains)
+	owner := func(turn ptx.Reg) ptx.Reg { // grains are turns here
+		return b.Div(b.Sub(b.Mul(b.Add(turn, 1), g.blocks), 1), g.grains)
 	}
-	head, tail := owner(begin), owner(b.Add(begin, units-1))
+	head, tail := owner(begin), owner(b.Add(begin, turns-1))
 	leader := b.Setp(ptx.Eq, g.tid, 0)
 	counter := b.MadWide(task, 4, g.counters)
 	b.If(leader, func() {

@@ -2,25 +2,26 @@ package kernels
 
 import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 
-// ring is a warp's ring of units in shared memory: units from+warp, +warps, ... of
-// the matrix pass through it in turn. Every turn is one group of asynchronous
-// copies, so that the oldest is complete when all but stages-1 groups are.
+// ring is a warp's ring of turns in shared memory: turns from+warp, +warps, ... of
+// the matrix pass through it. Each is one group of asynchronous copies, so that the
+// oldest is complete when all but stages-1 groups are.
 type ring struct {
 	g         *gemv
 	f         *Fragments
-	unit, to  ptx.Reg // the next to multiply; the end
+	turn, to  ptx.Reg // the next to multiply; the end
 	slot, end ptx.Reg // where that is; the ring's end
-	length    int     // bytes
-	source    ptx.Reg // of unit 0, and this lane's 16 bytes
+	stages    int
+	source    ptx.Reg // of turn 0, and this lane's 16 bytes
 	input     ptx.Reg // this lane's row of ldmatrix, for the first tile of 64 columns
 }
 
 func (g *gemv) newRing(from, to ptx.Reg) *ring {
-	b, bytes := g.b, g.layout.Format.UnitBytes()
-	r := &ring{g: g, f: NewFragments(b, g.layout.Format, g.lane), to: to, length: g.stages(g.layout.Format) * bytes}
-	r.unit = b.Var(ptx.U32, b.Add(from, g.warp))
-	r.slot = b.Var(ptx.U32, b.Mad(g.warp, r.length, g.ring))
-	r.end = b.Add(r.slot, r.length)
+	b := g.b
+	r := &ring{g: g, f: NewFragments(b, g.layout.Format, g.lane), to: to, stages: g.stages(g.layout)}
+	length := r.stages * g.turn.bytes
+	r.turn = b.Var(ptx.U32, b.Add(from, g.warp))
+	r.slot = b.Var(ptx.U32, b.Mad(g.warp, length, g.ring))
+	r.end = b.Add(r.slot, length)
 	r.source = b.Add(g.weights, b.MulWide(g.lane, 16))
 	r.input = g.matrixRow(g.inputs)
 	return r
@@ -34,28 +35,27 @@ func (g *gemv) matrixRow(base ptx.Reg) ptx.Reg {
 	return b.Add(base, b.Mad(row, 128, b.Shl(b.Xor(b.Shr(g.lane, 3), row), 4)))
 }
 
-// fill begins the copies of the first units.
+// fill begins the copies of the first turns.
 func (r *ring) fill() {
-	g, bytes := r.g, r.g.layout.Format.UnitBytes()
-	for i := range g.stages(g.layout.Format) {
-		r.copyUnit(i*g.warps(), i*bytes)
+	for i := range r.stages {
+		r.copyTurn(i*r.g.warps(), i*r.g.turn.bytes)
 	}
 }
 
-// copyUnit begins to copy the unit ahead of the next to multiply to the slot off
-// bytes on, if there is such a unit, and closes the group.
-func (r *ring) copyUnit(ahead, off int) {
-	g, b, bytes := r.g, r.g.b, r.g.layout.Format.UnitBytes()
-	u := b.Add(r.unit, ahead)
-	b.If(b.Setp(ptx.Lt, u, r.to), func() {
-		g.copyLane(b.Mad(g.lane, 16, r.slot), off, b.MadWide(u, bytes, r.source))
+// copyTurn begins to copy the turn ahead of the next to multiply to the slot off
+// bytes on, if there is such a turn, and closes the group.
+func (r *ring) copyTurn(ahead, off int) {
+	g, b := r.g, r.g.b
+	n := b.Add(r.turn, ahead)
+	b.If(b.Setp(ptx.Lt, n, r.to), func() {
+		g.copyLane(b.Mad(g.lane, 16, r.slot), off, b.MadWide(n, g.turn.bytes, r.source))
 	})
 	b.CpAsyncCommit()
 }
 
-// copyLane begins to copy this lane's pieces of a unit.
+// copyLane begins to copy this lane's pieces of a turn.
 func (g *gemv) copyLane(dst ptx.Reg, off int, src ptx.Reg) {
-	b, bytes, at := g.b, g.layout.Format.UnitBytes(), 0
+	b, bytes, at := g.b, g.turn.bytes, 0
 	for ; at+512 <= bytes; at += 512 {
 		b.CpAsync(dst, off+at, src, at)
 	}
@@ -64,47 +64,53 @@ func (g *gemv) copyLane(dst ptx.Reg, off int, src ptx.Reg) {
 	}
 }
 
-// multiply adds the products of the warp's units before end to acc; start is the
-// tile's first unit.
+// multiply adds the products of the warp's turns before end to acc; start is the
+// tile's first turn.
 func (r *ring) multiply(acc []ptx.Reg, start, end ptx.Reg) {
 	g, b := r.g, r.g.b
-	format := g.layout.Format
-	stages := g.stages(format)
-	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, r.unit, end) }, func() {
-		b.CpAsyncWait(stages - 1)
+	length := r.stages * g.turn.bytes
+	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, r.turn, end) }, func() {
+		b.CpAsyncWait(r.stages - 1)
 		b.WarpSync() // other lanes' copies too
-		u := r.f.Unit(r.f.Place(ptx.Shared, r.slot), 0)
-		input := b.Mad(b.Sub(r.unit, start), format.Parts()*g.T*128, r.input)
-		other := b.Xor(input, 64)
-		var parts []*Part
-		for i := range format.Parts() {
-			for ; len(parts) < min(format.Parts(), i+r.ahead()); parts = append(parts, u.Part(len(parts))) {
-			}
-			if len(parts) == format.Parts() && r.next(i) {
-				b.WarpSync() // all have read the slot
-				r.copyUnit(stages*g.warps(), 0)
-				b.AddTo(r.unit, g.warps())
-				b.AddTo(r.slot, format.UnitBytes())
-				b.Set(r.slot, b.Selp(b.Sub(r.slot, r.length), r.slot, b.Setp(ptx.Ge, r.slot, r.end)))
-			}
-			for half, from := range []ptx.Reg{input, other} {
-				g.steps(acc, parts[i], half, from, i*g.T*128)
-			}
-		}
+		input := b.Mad(b.Sub(r.turn, start), g.turn.parts*g.T*128, r.input)
+		g.products(r.f, r.f.Place(ptx.Shared, r.slot), acc, input, func() {
+			b.WarpSync() // all have read the slot
+			r.copyTurn(r.stages*g.warps(), 0)
+			b.AddTo(r.turn, g.warps())
+			b.AddTo(r.slot, g.turn.bytes)
+			b.Set(r.slot, b.Selp(b.Sub(r.slot, length), r.slot, b.Setp(ptx.Ge, r.slot, r.end)))
+		})
 	})
 }
 
-// ahead is how many parts are in registers at once: all, so that the slot can be
-// filled again, unless that takes too many.
-func (r *ring) ahead() int {
-	if formats[r.g.layout.Format].high > 4 {
-		return 2
+// products adds the products of the turn at p to acc and calls read as soon as all
+// of the turn is in registers. A turn whose registers would be too many is read a
+// part ahead.
+func (g *gemv) products(f *Fragments, p Place, acc []ptx.Reg, input ptx.Reg, read func()) {
+	format := g.layout.Format
+	ahead := g.turn.parts
+	if formats[format].high > 4 || g.T > 8 {
+		ahead = min(2, ahead)
 	}
-	return r.g.layout.Format.Parts()
+	other := g.b.Xor(input, 64)
+	var u *Unit
+	var parts []*Part
+	for i := range g.turn.parts {
+		for len(parts) < min(g.turn.parts, i+ahead) {
+			n := len(parts)
+			if n%format.Parts() == 0 {
+				u = f.Unit(p, n/format.Parts()*format.UnitBytes())
+			}
+			parts = append(parts, u.Part(n%format.Parts()))
+			if len(parts) == g.turn.parts {
+				read()
+			}
+		}
+		for half, from := range []ptx.Reg{input, other} {
+			g.steps(acc, parts[i], half, from, i*g.T*128)
+		}
+	}
 }
-
-// next reports whether part i is the one before which all parts have been loaded.
-func (r *ring) next(i int) bool { return i == max(0, r.g.layout.Format.Parts()-r.ahead()) }
 
 // chains is how many sums take turns at a tile's products, so that one mma need
 // not wait for the one before.

@@ -21,7 +21,7 @@ func (c GEMV) budget() int {
 
 // streams reports whether the input streams.
 func (c GEMV) streams() bool {
-	return c.T > 8 || c.residentBytes(max(c.Warps, 4))+2*max(c.Warps, 4)*c.largestUnit() > c.budget()
+	return c.T > 8 || c.residentBytes(max(c.Warps, 4))+2*max(c.Warps, 4)*c.largestTurn() > c.budget()
 }
 
 func (c GEMV) warps() int {
@@ -32,7 +32,7 @@ func (c GEMV) warps() int {
 		return 8
 	}
 	for _, w := range []int{16, 8} {
-		if c.residentBytes(w)+2*w*c.largestUnit() <= c.budget() {
+		if c.residentBytes(w)+2*w*c.largestTurn() <= c.budget() {
 			return w
 		}
 	}
@@ -48,10 +48,25 @@ func (c GEMV) kTiles() int {
 	return n
 }
 
-func (c GEMV) largestUnit() int {
+// gemvTurn is what a warp multiplies at once: some units of a tile that follow each
+// other, together a few KiB.
+type gemvTurn struct {
+	units, bytes, parts int
+	perTile             int // turns of a tile
+}
+
+func turnOf(m Layout) gemvTurn {
+	n := 1
+	for 2*n*m.Format.Parts() <= 4 && m.Units()%(2*n) == 0 && 2*n*m.Format.UnitBytes() < 3<<10 {
+		n *= 2
+	}
+	return gemvTurn{units: n, bytes: n * m.Format.UnitBytes(), parts: n * m.Format.Parts(), perTile: m.Units() / n}
+}
+
+func (c GEMV) largestTurn() int {
 	n := 0
 	for _, m := range c.Mats {
-		n = max(n, m.Format.UnitBytes())
+		n = max(n, turnOf(m).bytes)
 	}
 	return n
 }
@@ -71,10 +86,10 @@ func (c GEMV) sumBytes(warps int) int {
 	return 0
 }
 
-// inputUnit is the input's share of a stage: none where it is resident.
-func (c GEMV) inputUnit(f Format) int {
+// inputTurn is the input's share of a stage: none where it is resident.
+func (c GEMV) inputTurn(m Layout) int {
 	if c.streams() {
-		return f.Parts() * c.T * 128
+		return turnOf(m).parts * c.T * 128
 	}
 	return 0
 }
@@ -86,19 +101,19 @@ func (c GEMV) inputBytes() int {
 	}
 	n := 0
 	for _, m := range c.Mats {
-		n = max(n, c.stages(m.Format)*c.inputUnit(m.Format))
+		n = max(n, c.stages(m)*c.inputTurn(m))
 	}
 	return n
 }
 
 // stages is the length of the rings of a matrix.
-func (c GEMV) stages(f Format) int {
+func (c GEMV) stages(m Layout) int {
 	if c.Stages > 0 {
 		return c.Stages
 	}
 	w := c.warps()
-	weights := w * f.UnitBytes()
-	stage := weights + c.inputUnit(f)
+	weights := w * turnOf(m).bytes
+	stage := weights + c.inputTurn(m)
 	fixed := c.sumBytes(w) + gemvWords
 	least := 3
 	if !c.streams() {
@@ -114,7 +129,7 @@ func (c GEMV) stages(f Format) int {
 func (c GEMV) ringBytes() int {
 	n := 0
 	for _, m := range c.Mats {
-		n = max(n, c.stages(m.Format)*c.warps()*m.Format.UnitBytes())
+		n = max(n, c.stages(m)*c.warps()*turnOf(m).bytes)
 	}
 	return n
 }

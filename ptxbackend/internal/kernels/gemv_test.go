@@ -259,17 +259,17 @@ func TestGEMVShares(t *testing.T) {
 		c := GEMV{T: 1, Mats: []Layout{{FormatQ4_0, 16 * (1 + r.IntN(400)), 64 * (1 + r.IntN(300))}}}
 		sms := 1 + r.IntN(200)
 		grain := c.grain(c.Mats[0], sms)
-		units := c.Mats[0].Tiles() * c.Mats[0].Units()
-		if units%grain != 0 {
-			t.Fatalf("%d units in grains of %d", units, grain)
+		turns := c.tasks(c.Mats[0]) * c.taskTurns(c.Mats[0])
+		if turns%grain != 0 {
+			t.Fatalf("%d turns in grains of %d", turns, grain)
 		}
 		most := 0
 		for i := range sms {
-			from, to := i*(units/grain)/sms*grain, (i+1)*(units/grain)/sms*grain
+			from, to := i*(turns/grain)/sms*grain, (i+1)*(turns/grain)/sms*grain
 			most = max(most, to-from)
 		}
-		if mean := float64(units) / float64(sms); float64(most) > 1.04*mean+1 {
-			t.Errorf("%v on %d: %d units at most, %.1f in the mean, grain %d", c.Mats[0], sms, most, mean, grain)
+		if mean := float64(turns) / float64(sms); float64(most) > 1.04*mean+1 {
+			t.Errorf("%v on %d: %d turns at most, %.1f in the mean, grain %d", c.Mats[0], sms, most, mean, grain)
 		}
 	}
 }
