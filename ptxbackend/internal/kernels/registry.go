@@ -22,6 +22,8 @@ func Representatives() []Config {
 		RMSNorm{Cols: width},
 		RMSNorm{Cols: width, T: 64, Select: true, Batch: batch},
 		RopeAppend{Batch: batch, Heads: 32, KVHeads: 8, KeyDim: 128, ValueDim: 128, Dims: 128, NEOX: true},
+		GEMV{Mats: []Layout{{FormatQ4_0, width, width}, {FormatQ4_0, 1024, width}, {FormatQ4_0, 1024, width}}, T: 1, Norm: true, Bias: true},
+		GEMV{Mats: []Layout{{FormatQ4_0, 2 * ff, width}}, T: 8, Out: SiLUMulPack},
 		AttnDecode{AttnShape: heads, MaxRows: 64}.Fit(hopper),
 		AttnPrefill{AttnShape: small}.Fit(hopper),
 		AttnGeneral{heads},
@@ -44,6 +46,9 @@ func All() []Config {
 	const width, ff, vocab = 4096, 14336, 151936
 	all := append(Representatives(),
 		Elem{Op: OpSiLUMul, Cols: 4864},
+		GEMV{Mats: []Layout{{FormatF16, vocab, width}}, T: 1, Norm: true, Select: true, Batch: batch},
+		GEMV{Mats: []Layout{{FormatQ4_K, width, width}, {FormatQ4_K, 1024, width}, {FormatQ6_K, 1024, width}}, T: 4, Norm: true},
+		GEMV{Mats: []Layout{{FormatQ4_K, 896, 896}}, T: 64, Shared: hopper.SharedPerBlock},
 		RMSNorm{Cols: width, T: 1},
 		RopeAppend{Batch: batch, Heads: 14, KVHeads: 2, KeyDim: 64, ValueDim: 64, Dims: 64, QNorm: true, KNorm: true,
 			QStride: 1152, KStride: 1152, VStride: 1152},
@@ -56,6 +61,8 @@ func All() []Config {
 		if f != FormatF16 {
 			all = append(all, Embed{Layout: Layout{f, vocab, width}, Batch: batch})
 		}
+		all = append(all, GEMV{Mats: []Layout{{f, 2 * ff, width}}, T: 1, Norm: true, Out: SiLUMulPack},
+			GEMV{Mats: []Layout{{f, width, ff}}, T: 1, Out: AddResidual}, GEMV{Mats: []Layout{{f, width, width}}, T: 16, Shared: hopper.SharedPerBlock})
 		one, two := Layout{f, width, width}, Layout{f, 2 * ff, width}
 		for _, target := range []ptx.Target{ptx.SM80, ptx.SM90a} {
 			tile := GEMMTiles(target)[0]
@@ -64,21 +71,6 @@ func All() []Config {
 		}
 	}
 	return all
-}
-
-// Modules are the texts of All for every target, a kernel in each.
-func Modules() ([]*ptx.Module, error) {
-	var modules []*ptx.Module
-	for _, c := range All() {
-		for _, target := range TargetsOf(c) {
-			k, err := c.Build(target)
-			if err != nil {
-				return nil, err
-			}
-			modules = append(modules, &ptx.Module{Target: target, Kernels: []*ptx.Kernel{k}})
-		}
-	}
-	return modules, nil
 }
 
 // hopper is what Fit asks of an H200.
