@@ -5,7 +5,7 @@ import "slices"
 // Bounds of what is analysed: far above any kernel.
 const (
 	maxBlocks = 1 << 15
-	maxWords  = 1 << 23 // of sets of registers, for all blocks
+	maxWords  = 1 << 21 // of sets of registers, for all blocks
 	maxPasses = 100     // over a kernel, until what is known of registers is stable
 )
 

@@ -266,11 +266,31 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// Foreign text is read or refused; what is read prints as text that reads the same.
+// A short text cannot make the parser allocate much.
+func TestParseBounds(t *testing.T) {
+	const head = ".version 8.0\n.target sm_90a\n"
+	for _, c := range []struct{ text, want string }{
+		{strings.Repeat(".entry k() { .reg .b32 %r<1000000>; }\n", 5), "more than 4194304 registers in all kernels"},
+		{strings.Repeat(".entry k() { }", maxKernels+1), "more than 16384 kernels"},
+		{".entry k() { " + strings.Repeat("ret;", maxInstrs+1) + "}", "more than 1048576 instructions"},
+		{".entry k() { .reg .b32 a; " + strings.Repeat("f {"+strings.Repeat("a,", 255)+"a};", 1<<22/256), "operands in all kernels"},
+		{".entry k() { f " + strings.Repeat("1,", 20) + "1; }", "more than 16 operands"},
+	} {
+		if _, err := Parse("x", head+c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
+	}
+}
+
+// Foreign text is read or refused; what is read prints as text that reads the same,
+// and can be verified.
 func FuzzParse(f *testing.F) {
 	f.Add(handWritten)
 	f.Add(everything(f, SM80).String())
 	f.Add(everything(f, SM90a).String())
+	for _, c := range verifyCases {
+		f.Add(".version 8.0\n.target sm_90a\n" + prologue + c.body + "\n}\n")
+	}
 	files, _ := filepath.Glob("../kernels/testdata/*.ptx")
 	for _, name := range files {
 		if text, err := os.ReadFile(name); err == nil {
@@ -288,5 +308,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%v\n%s", err, once)
 		}
 		same(t, once, again.String())
+		first, second := Verify(m), Verify(again) // printed registers are bits, which pass for more
+		if first == nil && second != nil {
+			t.Fatalf("what passed is refused when printed: %v\n%s", second, once)
+		}
 	})
 }
