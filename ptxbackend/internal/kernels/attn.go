@@ -295,8 +295,20 @@ func (f *flash) add(s [][][]ptx.Reg, tile ptx.Reg, off int) {
 // raise sees to it that no score is more than flashSlack above its maximum.
 func (f *flash) raise(s [][][]ptx.Reg) {
 	b := f.b
-	tops := make([][2]ptx.Reg, len(s))
-	var any ptx.Reg
+	tops, any := f.tops(s)
+	b.If(any, func() {
+		for i := range s {
+			for side := range f.sides() {
+				f.rescale(i, side, f.relativeTo(i, side, tops[i][side]))
+			}
+		}
+	})
+}
+
+// tops are the maxima there should be, any whether one in the warp is another than m.
+func (f *flash) tops(s [][][]ptx.Reg) (tops [][2]ptx.Reg, any ptx.Reg) {
+	b := f.b
+	tops = make([][2]ptx.Reg, len(s))
 	for i := range s {
 		for side := range f.sides() {
 			top := s[i][0][2*side]
@@ -317,24 +329,24 @@ func (f *flash) raise(s [][][]ptx.Reg) {
 			}
 		}
 	}
-	b.If(b.Any(any), func() {
-		for i := range s {
-			for side := range f.sides() {
-				f.rescale(i, side, tops[i][side])
-			}
-		}
-	})
+	return tops, b.Any(any)
 }
 
-// rescale makes the sums relative to the maximum m.
-func (f *flash) rescale(i, side int, m ptx.Reg) {
+// relativeTo makes m the maximum and l relative to it; so have the sums to be, by the
+// factor it returns.
+func (f *flash) relativeTo(i, side int, m ptx.Reg) ptx.Reg {
 	b := f.b
 	by := b.Ex2(b.Sub(f.m[i][side], m))
 	b.Set(f.m[i][side], m)
 	mulTo(b, f.l[i][side], by)
+	return by
+}
+
+// rescale multiplies the sums.
+func (f *flash) rescale(i, side int, by ptx.Reg) {
 	for _, acc := range f.acc[i] {
 		for j := range 2 {
-			mulTo(b, acc[2*side+j], by)
+			mulTo(f.b, acc[2*side+j], by)
 		}
 	}
 }

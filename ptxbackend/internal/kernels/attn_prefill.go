@@ -18,6 +18,9 @@ type AttnPrefill struct {
 	Queries int // pairs a block: 64 or 128, at least Heads/KVHeads
 	Keys    int // positions a tile: 64 or 32
 	Stages  int // tiles in shared memory, from 2; all but one on their way
+	// Wgmma is for sm_90a: Queries and Keys are 128, KeyDim and ValueDim multiples of
+	// 64, KeyDim at most 192, ValueDim 128; Stages does not count.
+	Wgmma bool
 }
 
 // AttnPrefillArgs are the operands; see AttnDecodeArgs.
@@ -31,15 +34,24 @@ type AttnPrefillArgs struct {
 	Scale           float32
 }
 
-const (
-	prefillWarps = 4
-	prefillKeys  = 32 // positions a warp takes at a time: their scores are in registers
-)
+// prefillKeys is how many positions a warp takes at a time: their scores are in registers.
+const prefillKeys = 32
+
+// warps is how many a block has.
+func (c AttnPrefill) warps() int {
+	if c.Wgmma {
+		return 8
+	}
+	return 4
+}
 
 // queryBytes is what queries take of shared memory. Where registers have no room for
 // 32 queries a warp, they are read from there as often as keys are, which still is less
 // than reading keys and values once for every 16.
 func (c AttnPrefill) queryBytes() int {
+	if c.Wgmma {
+		return 2 * c.Queries * c.KeyDim
+	}
 	if c.Queries == 64 || c.KeyDim+c.ValueDim <= 192 {
 		return 0
 	}
@@ -52,7 +64,12 @@ var attnPrefillSignature = signature{address("batch"), address("pos"), address("
 // Fit is c with Queries, Keys and Stages for a device: what registers have room for,
 // and shared memory, if possible for two blocks on a multiprocessor.
 func (c AttnPrefill) Fit(d driver.Info) AttnPrefill {
-	c.Queries = 64
+	w := c
+	w.Wgmma, w.Queries, w.Keys, w.Stages = true, 128, 128, 2
+	if d.Major == 9 && d.Minor == 0 && w.valid() && w.Shared() <= d.SharedPerBlock {
+		return w
+	}
+	c.Wgmma, c.Queries = false, 64
 	if c.ValueDim <= 128 {
 		c.Queries = 128
 	}
@@ -75,17 +92,25 @@ func (c AttnPrefill) RowsPerItem() int { return c.Queries / c.group() }
 func (c AttnPrefill) stageBytes() int { return c.Keys * (kvStride(c.KeyDim) + kvStride(c.ValueDim)) }
 
 // Shared is the dynamic shared memory of a block, in bytes.
-func (c AttnPrefill) Shared() int { return c.Stages*c.stageBytes() + c.queryBytes() }
+func (c AttnPrefill) Shared() int {
+	if c.Wgmma {
+		return c.wgmmaShared()
+	}
+	return c.Stages*c.stageBytes() + c.queryBytes()
+}
 
 // Name implements Config.
 func (c AttnPrefill) Name() string {
+	if c.Wgmma {
+		return c.name("attn_prefill") + "_wgmma"
+	}
 	return c.name("attn_prefill") + fmt.Sprintf("_q%d_n%d_s%d", c.Queries, c.Keys, c.Stages)
 }
 
 // Launch runs c over the listed items, the KV heads of one after the other.
 func (c AttnPrefill) Launch(a AttnPrefillArgs) driver.Launch {
 	return driver.Launch{
-		Grid: [3]uint32{uint32(c.KVHeads), uint32(a.Items)}, Block: [3]uint32{32 * prefillWarps}, Shared: c.Shared(),
+		Grid: [3]uint32{uint32(c.KVHeads), uint32(a.Items)}, Block: [3]uint32{uint32(32 * c.warps())}, Shared: c.Shared(),
 		Params: pack(attnPrefillSignature, a.Batch, a.Batch+driver.Ptr(a.Layout.Pos()), a.Batch+driver.Ptr(a.Layout.TableStart()),
 			a.ItemList, a.Q, a.Keys, a.Values, a.Out, tileShift(a.T), a.Scale*math.Log2E),
 		Dependent: true,
@@ -125,7 +150,7 @@ type prefillPair struct {
 // needed, to leave its registers to the sums.
 func (a *attnPrefill) pair(i, side int) prefillPair {
 	b := a.b
-	return a.pairOf(b.Add(b.Mad(a.warp, a.Queries/prefillWarps, 16*i+8*side), b.Shr(a.lane, 2)))
+	return a.pairOf(b.Add(b.Mad(a.warp, a.Queries/a.warps(), 16*i+8*side), b.Shr(a.lane, 2)))
 }
 
 func (a *attnPrefill) pairOf(num ptx.Reg) prefillPair {
@@ -135,16 +160,34 @@ func (a *attnPrefill) pairOf(num ptx.Reg) prefillPair {
 		head: b.Mad(a.kvHead, a.group(), b.Sub(num, b.Mul(r, a.group())))}
 }
 
+// Targets are what the kernel is built for.
+func (c AttnPrefill) Targets() []ptx.Target {
+	if c.Wgmma {
+		return []ptx.Target{ptx.SM90a}
+	}
+	return []ptx.Target{ptx.SM80, ptx.SM90a}
+}
+
+func (c AttnPrefill) valid() bool {
+	if !c.Tensor() || c.Queries < c.group() {
+		return false
+	}
+	if c.Wgmma {
+		return c.Queries == 128 && c.Keys == 128 && c.KeyDim%64 == 0 && c.ValueDim%64 == 0 && c.KeyDim <= 192 && c.ValueDim <= 128
+	}
+	return (c.Queries == 64 || c.Queries == 128) && (c.Keys == 64 || c.Keys == 32) && c.Stages >= 2
+}
+
 // Build implements Config.
 func (c AttnPrefill) Build(t ptx.Target) (*ptx.Kernel, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if !c.Tensor() || (c.Queries != 64 && c.Queries != 128) || c.Queries < c.group() || (c.Keys != 64 && c.Keys != 32) || c.Stages < 2 {
-		return nil, fmt.Errorf("kernels: no AttnPrefill %+v", c)
+	if !c.valid() || c.Wgmma && !t.Hopper() {
+		return nil, fmt.Errorf("kernels: no AttnPrefill %+v for %s", c, t.Arch)
 	}
 	b := ptx.New(c.Name(), t)
-	b.Threads(32*prefillWarps, 2)
+	b.Threads(32*c.warps(), 8/c.warps())
 	a := &attnPrefill{AttnPrefill: c, b: b}
 	p := attnPrefillSignature.load(b)
 	a.batch, a.pos, a.starts, a.items, a.q, a.keys, a.values, a.out = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
@@ -153,6 +196,11 @@ func (c AttnPrefill) Build(t ptx.Target) (*ptx.Kernel, error) {
 	b.GridWait()
 	a.place()
 	b.If(b.Setp(ptx.Gt, a.n, 0), func() {
+		if c.Wgmma {
+			a.wgmma()
+			a.store()
+			return
+		}
 		a.begin()
 		a.loop()
 		a.store()
@@ -166,27 +214,35 @@ func (a *attnPrefill) place() {
 	a.warp = b.Shr(a.tid, 5)
 	item := b.LdV(ptx.Global, ptx.U32, 2, rowAddress(b, a.items, b.Ctaid(1), 8), 0)
 	a.row0, a.n = item[0], item[1]
-	a.ring = b.DynamicShared("attn", 16)
+	a.ring = b.DynamicShared("attn", 1024)
 	a.ringEnd = b.Add(a.ring, a.Stages*a.stageBytes())
 }
+
+// rows looks up where the item's rows stand.
+func (a *attnPrefill) rows() {
+	b := a.b
+	a.first = b.Ld(ptx.Global, ptx.S32, rowAddress(b, a.pos, a.row0, 4), 0)
+	a.table = b.Ld(ptx.Global, ptx.U32, rowAddress(b, a.starts, a.row0, 4), 0)
+	a.tiles = b.Shr(b.Add(a.end(), a.Keys-1), int(tileShift(a.Keys)))
+}
+
+// end is how many positions the last row sees.
+func (a *attnPrefill) end() ptx.Reg { return a.b.Add(a.b.As(ptx.U32, a.first), a.n) }
 
 // begin starts the copies and loads the queries.
 func (a *attnPrefill) begin() {
 	b := a.b
-	a.first = b.Ld(ptx.Global, ptx.S32, rowAddress(b, a.pos, a.row0, 4), 0)
-	a.table = b.Ld(ptx.Global, ptx.U32, rowAddress(b, a.starts, a.row0, 4), 0)
-	n := b.Add(b.As(ptx.U32, a.first), a.n)
-	a.tiles = b.Shr(b.Add(n, a.Keys-1), int(tileShift(a.Keys)))
+	a.rows()
 	head := func(pages ptx.Reg, dim int) ptx.Reg { return b.MadWide(a.kvHead, 2*backend.PageTokens*dim, pages) }
-	a.k = newKVCopy(b, a.KeyDim, a.Keys, 32*prefillWarps, a.tid, head(a.keys, a.KeyDim))
-	a.v = newKVCopy(b, a.ValueDim, a.Keys, 32*prefillWarps, a.tid, head(a.values, a.ValueDim))
+	a.k = newKVCopy(b, a.KeyDim, a.Keys, 32*a.warps(), a.tid, head(a.keys, a.KeyDim))
+	a.v = newKVCopy(b, a.ValueDim, a.Keys, 32*a.warps(), a.tid, head(a.values, a.ValueDim))
 	a.next, a.nextPage = b.Var(ptx.U32, 0), b.Var(ptx.U32, 0)
 	a.fill, a.use = b.Var(ptx.U32, a.ring), b.Var(ptx.U32, a.ring)
 	for i := range a.Stages {
-		zeroTail(b, a.KeyDim, a.Keys, 32*prefillWarps, b.Add(a.ring, i*a.stageBytes()), a.tid)
+		zeroTail(b, a.KeyDim, a.Keys, 32*a.warps(), b.Add(a.ring, i*a.stageBytes()), a.tid)
 	}
 	a.find()
-	a.f = newFlash(b, a.AttnShape, a.Queries/prefillWarps, false, a.scale)
+	a.f = newFlash(b, a.AttnShape, a.Queries/a.warps(), false, a.scale)
 	if a.queryBytes() > 0 {
 		a.copyQueries() // part of the first group
 	}
@@ -213,8 +269,7 @@ func (a *attnPrefill) copy() {
 		if perPage := backend.PageTokens / a.Keys; perPage > 1 {
 			slot = b.Mul(b.Rem(a.next, perPage), a.Keys)
 		}
-		end := b.Add(b.As(ptx.U32, a.first), a.n)
-		left := b.As(ptx.S32, b.Sub(end, b.Mul(a.next, a.Keys)))
+		left := b.As(ptx.S32, b.Sub(a.end(), b.Mul(a.next, a.Keys)))
 		a.k.copy(b, a.fill, a.nextPage, pageBytes(a.KVHeads, a.KeyDim), slot, left)
 		a.v.copy(b, b.Add(a.fill, a.Keys*kvStride(a.KeyDim)), a.nextPage, pageBytes(a.KVHeads, a.ValueDim), slot, left)
 	})
@@ -233,7 +288,7 @@ func (a *attnPrefill) turn(stage ptx.Reg) {
 
 // queries places this lane's queries and loads them.
 func (a *attnPrefill) queries() {
-	b, n := a.b, a.Queries/prefillWarps
+	b, n := a.b, a.Queries/a.warps()
 	base := b.Mul(a.warp, n)
 	within := b.Cvt(ptx.U64, b.As(ptx.U32, b.Shl(a.f.t2, 1)))
 	for i := range n / 16 {
@@ -257,10 +312,10 @@ func (a *attnPrefill) queries() {
 // copyQueries starts to copy the queries to shared memory, zeroes for those there are not.
 func (a *attnPrefill) copyQueries() {
 	b := a.b
-	tile := b.Mad(a.warp, a.Queries/prefillWarps*kvStride(a.KeyDim), a.ringEnd)
+	tile := b.Mad(a.warp, a.Queries/a.warps()*kvStride(a.KeyDim), a.ringEnd)
 	a.f.queriesAt(tile)
-	zeroTail(b, a.KeyDim, a.Queries, 32*prefillWarps, a.ringEnd, a.tid)
-	place := newKVCopy(b, a.KeyDim, a.Queries, 32*prefillWarps, a.tid, a.q)
+	zeroTail(b, a.KeyDim, a.Queries, 32*a.warps(), a.ringEnd, a.tid)
+	place := newKVCopy(b, a.KeyDim, a.Queries, 32*a.warps(), a.tid, a.q)
 	to := b.Add(a.ringEnd, place.to)
 	from := b.MadWide(b.Rem(a.tid, place.lanes), 16, a.q)
 	for i := 0; i < a.Queries; i += place.threads / place.lanes {

@@ -340,9 +340,16 @@ func TestAttnPrefill(t *testing.T) {
 		{AttnShape: AttnShape{1, 1, 256, 256}, Queries: 64, Keys: 32, Stages: 2},
 		{AttnShape: AttnShape{8, 1, 168, 64}, Queries: 128, Keys: 64, Stages: 2},
 		{AttnShape: AttnShape{70, 1, 16, 8}, Queries: 128, Keys: 64, Stages: 2},
+		{AttnShape: AttnShape{4, 1, 128, 128}, Queries: 128, Keys: 128, Wgmma: true},
+		{AttnShape: AttnShape{2, 2, 64, 64}, Queries: 128, Keys: 128, Wgmma: true},
+		{AttnShape: AttnShape{7, 1, 192, 128}, Queries: 128, Keys: 128, Wgmma: true},
+		{AttnShape: AttnShape{3, 1, 64, 128}, Queries: 128, Keys: 128, Wgmma: true},
 	} {
 		t.Run(c.Name(), func(t *testing.T) {
 			eachTarget(t, func(t *testing.T, r *rig) {
+				if !slices.Contains(c.Targets(), r.target) {
+					return
+				}
 				d := newAttnData(r.rand, c.AttnShape, runs, 0).upload(r, 128)
 				testAttnPrefill(t, r, c, d)
 			})
