@@ -5,7 +5,7 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: test test-arm64 lint generate generate-asm generate-c generate-go bench check cross
+.PHONY: test test-arm64 lint generate generate-asm generate-c generate-go bench check cross gpu-bin gpu-check gpu-bench
 
 # The README's second command. No cgo, no GPU, no network beyond Go modules.
 test:
@@ -48,6 +48,21 @@ bench:
 	for t in $(TYPES); do \
 		$$dir/sandwarp quantize $$dir/f16.gguf $$dir/$$t.gguf $$t >/dev/null && \
 		$$dir/sandwarp bench -m $$dir/$$t.gguf -p 512 -n 128 -t $(THREADS) -r 3 || exit 1; done
+
+# For a machine with an NVIDIA GPU: what runs there, which needs no Go; then every
+# kernel checked, and measured, on the device.
+gpu-bin:
+	mkdir -p bin/gpu
+	for p in ptxbackend ptxbackend/internal/kernels ptxbackend/internal/emu ptxbackend/internal/cuda; do \
+		CGO_ENABLED=0 $(GO) test -c -o bin/gpu/$$(basename $$p).test ./$$p || exit 1; done
+	for p in ptxbackend/internal/gpubench cmd/sandwarp tools/randommodel; do \
+		CGO_ENABLED=0 $(GO) build -o bin/gpu/$$(basename $$p) ./$$p || exit 1; done
+
+gpu-check: gpu-bin
+	ptxbackend/internal/gpubench/check.sh check
+
+gpu-bench: gpu-bin
+	ptxbackend/internal/gpubench/check.sh bench
 
 # What must hold before a commit: it builds everywhere, is formatted and vetted,
 # and generating changes nothing.

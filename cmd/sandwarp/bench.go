@@ -61,13 +61,18 @@ type benchResult struct {
 	Test         string    `json:"test"`
 	Rate         float64   `json:"tokens_per_second"`
 	Samples      []float64 `json:"samples"`
-	// The limits, measured between the rounds.
-	ReadBandwidth float64 `json:"read_bandwidth_bytes_per_second"`
-	IntPeak       float64 `json:"int8_peak_ops_per_second"`
-	FloatPeak     float64 `json:"fp32_peak_ops_per_second"`
-	// What the test reached of them.
-	ReadShare float64 `json:"read_bandwidth_share"`
-	VNNIShare float64 `json:"vnni_share"`
+	// The limits of the CPU, measured between the rounds.
+	ReadBandwidth float64 `json:"read_bandwidth_bytes_per_second,omitempty"`
+	IntPeak       float64 `json:"int8_peak_ops_per_second,omitempty"`
+	FloatPeak     float64 `json:"fp32_peak_ops_per_second,omitempty"`
+	// What the test reached of them; decoding reads all weights for each token.
+	ReadShare float64 `json:"read_bandwidth_share,omitempty"`
+	VNNIShare float64 `json:"vnni_share,omitempty"`
+	// The same of a GPU: bytes a copy reads and writes, products of halves.
+	CopyBandwidth float64 `json:"gpu_copy_bytes_per_second,omitempty"`
+	MatrixPeak    float64 `json:"gpu_f16_peak_flops,omitempty"`
+	CopyShare     float64 `json:"gpu_copy_share,omitempty"`
+	MatrixShare   float64 `json:"gpu_f16_share,omitempty"`
 }
 
 func (b *bencher) run(ctx context.Context) error {
@@ -129,9 +134,13 @@ func (b *bencher) measure(ctx context.Context, threads int) ([]benchResult, erro
 	report, end := b.io.progress(fmt.Sprintf("bench -t %d", threads))
 	defer end()
 	samples := make([][]float64, len(tests))
-	var limits []cpubackend.Limits
+	var limits []limits
 	for round := -1; round < b.rounds; round++ { // one round to warm up
-		limits = append(limits, cpubackend.MeasureLimits(threads))
+		l, err := measureLimits(m.Info().Backend, threads)
+		if err != nil {
+			return nil, err
+		}
+		limits = append(limits, l)
 		for i, t := range tests {
 			if !t.on {
 				continue
@@ -155,11 +164,26 @@ func (b *bencher) measure(ctx context.Context, threads int) ([]benchResult, erro
 	return results, nil
 }
 
-func (b *bencher) result(m *sandwarp.Model, threads int, test string, samples []float64, limits []cpubackend.Limits) benchResult {
+// limits are what the machine a model runs on can do.
+type limits struct {
+	cpu        cpubackend.Limits
+	copy, flop float64 // of the GPU, if the whole model runs there
+}
+
+// measureLimits measures the machine of a backend.
+func measureLimits(backend string, threads int) (l limits, err error) {
+	if backend == "ptx" {
+		l.copy, l.flop, err = gpuLimits()
+		return l, err
+	}
+	return limits{cpu: cpubackend.MeasureLimits(threads)}, nil
+}
+
+func (b *bencher) result(m *sandwarp.Model, threads int, test string, samples []float64, all []limits) benchResult {
 	info := m.Info()
-	pick := func(f func(cpubackend.Limits) float64) float64 {
-		v := make([]float64, len(limits))
-		for i, l := range limits {
+	pick := func(f func(limits) float64) float64 {
+		v := make([]float64, len(all))
+		for i, l := range all {
 			v[i] = f(l)
 		}
 		return median(v)
@@ -168,14 +192,23 @@ func (b *bencher) result(m *sandwarp.Model, threads int, test string, samples []
 		Model: info.Name, Format: info.Format, Bytes: info.Bytes, Backend: info.Backend,
 		CPU: cpubackend.CPUName(), Instructions: cpubackend.Features(), Threads: threads,
 		Test: test, Rate: median(samples), Samples: samples,
-		ReadBandwidth: pick(func(l cpubackend.Limits) float64 { return l.ReadBandwidth }),
-		IntPeak:       pick(func(l cpubackend.Limits) float64 { return l.IntPeak }),
-		FloatPeak:     pick(func(l cpubackend.Limits) float64 { return l.FloatPeak }),
+		ReadBandwidth: pick(func(l limits) float64 { return l.cpu.ReadBandwidth }),
+		IntPeak:       pick(func(l limits) float64 { return l.cpu.IntPeak }),
+		FloatPeak:     pick(func(l limits) float64 { return l.cpu.FloatPeak }),
+		CopyBandwidth: pick(func(l limits) float64 { return l.copy }),
+		MatrixPeak:    pick(func(l limits) float64 { return l.flop }),
 	}
-	if strings.HasPrefix(test, "tg") {
-		r.ReadShare = r.Rate * float64(info.StepBytes) / r.ReadBandwidth
+	bytes, ops := r.Rate*float64(info.StepBytes), r.Rate*2*float64(info.StepWeights)
+	decoding := strings.HasPrefix(test, "tg")
+	if r.CopyBandwidth > 0 {
+		if r.MatrixShare = ops / r.MatrixPeak; decoding {
+			r.CopyShare = bytes / r.CopyBandwidth
+		}
+		return r
 	}
-	r.VNNIShare = r.Rate * 2 * float64(info.StepWeights) / r.IntPeak
+	if r.VNNIShare = ops / r.IntPeak; decoding {
+		r.ReadShare = bytes / r.ReadBandwidth
+	}
 	return r
 }
 
@@ -220,14 +253,20 @@ func (b *bencher) table(all []benchResult) error {
 		r := all[0]
 		fmt.Fprintf(w, "%s, %s, %s; %s, %s\n", r.Model, r.Format, bytesText(r.Bytes), r.CPU, r.Instructions)
 	}
-	fmt.Fprintln(w, "test\tthreads\ttokens/s\tmin-max\tof read bandwidth\tof int8 peak\tlimits")
+	fmt.Fprintln(w, "test\tthreads\ttokens/s\tmin-max\tof bandwidth\tof peak\tlimits")
 	for _, r := range all {
-		share := "-"
-		if r.ReadShare > 0 {
-			share = fmt.Sprintf("%.0f%%", 100*r.ReadShare)
+		bandwidth, peak := r.ReadShare, r.VNNIShare
+		measured := fmt.Sprintf("read %.1f GB/s, int8 %.0f GOP/s", r.ReadBandwidth/1e9, r.IntPeak/1e9)
+		if r.CopyBandwidth > 0 {
+			bandwidth, peak = r.CopyShare, r.MatrixShare
+			measured = fmt.Sprintf("GPU copy %.0f GB/s, f16 %.0f TFLOP/s", r.CopyBandwidth/1e9, r.MatrixPeak/1e12)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f-%.1f\t%s\t%.1f%%\t%.1f GB/s, %.0f GOP/s\n", r.Test, r.Threads, r.Rate,
-			slices.Min(r.Samples), slices.Max(r.Samples), share, 100*r.VNNIShare, r.ReadBandwidth/1e9, r.IntPeak/1e9)
+		share := "-"
+		if bandwidth > 0 {
+			share = fmt.Sprintf("%.0f%%", 100*bandwidth)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f-%.1f\t%s\t%.1f%%\t%s\n", r.Test, r.Threads, r.Rate,
+			slices.Min(r.Samples), slices.Max(r.Samples), share, 100*peak, measured)
 	}
 	return w.Flush()
 }

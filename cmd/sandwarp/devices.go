@@ -17,8 +17,14 @@ func devicesCommand(io streams) *cobra.Command {
 		Example: "  sandwarp devices",
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(io.out, "cpu  %s, %d threads, kernels %s\nbackends linked in: %s\n",
-				cpubackend.CPUName(), cpubackend.DefaultThreads(), cpubackend.Features(), strings.Join(sandwarp.Backends(), ", "))
+			if _, err := fmt.Fprintf(io.out, "cpu  %s, %d threads, kernels %s\n",
+				cpubackend.CPUName(), cpubackend.DefaultThreads(), cpubackend.Features()); err != nil {
+				return err
+			}
+			if err := listGPUs(io.out); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(io.out, "backends linked in: %s\n", strings.Join(sandwarp.Backends(), ", "))
 			return err
 		},
 	}
