@@ -225,10 +225,10 @@ func TestAttnSteep(t *testing.T) {
 		d := data.upload(r, 128)
 		testAttnDecode(t, r, AttnDecode{AttnShape: s, MaxRows: 16, Warps: 4, Stages: 2}, d, 5)
 		testAttnPrefill(t, r, AttnPrefill{AttnShape: s, Queries: 64, Keys: 64, Stages: 2}, d)
-		g := AttnGeneral{s}
-		r.launch(g, g.Launch(AttnGeneralArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out,
-			T: d.pack.T, Rows: d.layout.MaxRows, Scale: d.scale}))
-		d.check(t, r)
+		if r.target.Hopper() {
+			testAttnPrefill(t, r, AttnPrefill{AttnShape: s, Queries: 128, Keys: 128, Wgmma: true}, d)
+		}
+		testAttnGeneral(t, r, AttnGeneral{s}, d)
 	})
 }
 
@@ -295,6 +295,43 @@ func TestAttnDecodeAfterAppend(t *testing.T) {
 			d.check(t, r)
 		}
 	})
+}
+
+// TestAttnFarPages has pages that begin more than 4 GiB into the cache.
+func TestAttnFarPages(t *testing.T) {
+	const far = 3 << 20
+	s := AttnShape{2, 1, 64, 64}
+	eachTarget(t, func(t *testing.T, r *rig) {
+		data := newAttnData(r.rand, s, []run{{150, 5}, {3, 1}}, 0)
+		d := data.upload(r, 8)
+		for _, table := range data.batch.Tables {
+			for i := range table {
+				table[i] += far
+			}
+		}
+		d.b = r.put(makeBatch(d.layout, &data.batch))
+		for _, table := range data.batch.Tables {
+			for i := range table {
+				table[i] -= far
+			}
+		}
+		d.keys -= far * driver.Ptr(pageBytes(s.KVHeads, s.KeyDim))
+		d.values -= far * driver.Ptr(pageBytes(s.KVHeads, s.ValueDim))
+		testAttnDecode(t, r, AttnDecode{AttnShape: s, MaxRows: 8, Warps: 2, Stages: 2}, d, 3)
+		testAttnPrefill(t, r, AttnPrefill{AttnShape: s, Queries: 64, Keys: 32, Stages: 2}, d)
+		if r.target.Hopper() {
+			testAttnPrefill(t, r, AttnPrefill{AttnShape: s, Queries: 128, Keys: 128, Wgmma: true}, d)
+		}
+		testAttnGeneral(t, r, AttnGeneral{s}, d)
+	})
+}
+
+func testAttnGeneral(t *testing.T, r *rig, c AttnGeneral, d attnOnDevice) {
+	t.Helper()
+	r.putAt(d.out, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
+	r.launch(c, c.Launch(AttnGeneralArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out,
+		T: d.pack.T, Rows: d.layout.MaxRows, Scale: d.scale}))
+	d.check(t, r)
 }
 
 // TestAttnDecodeManyRows needs more than one round over the rows.
@@ -373,10 +410,7 @@ func TestAttnGeneral(t *testing.T) {
 		c := AttnGeneral{s}
 		t.Run(c.Name(), func(t *testing.T) {
 			eachTarget(t, func(t *testing.T, r *rig) {
-				d := newAttnData(r.rand, s, runs, 2).upload(r, 16)
-				r.launch(c, c.Launch(AttnGeneralArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out,
-					T: d.pack.T, Rows: d.layout.MaxRows, Scale: d.scale}))
-				d.check(t, r)
+				testAttnGeneral(t, r, c, newAttnData(r.rand, s, runs, 2).upload(r, 16))
 			})
 		})
 	}
