@@ -214,7 +214,11 @@ func (a *attnPrefill) place() {
 	a.warp = b.Shr(a.tid, 5)
 	item := b.LdV(ptx.Global, ptx.U32, 2, rowAddress(b, a.items, b.Ctaid(1), 8), 0)
 	a.row0, a.n = item[0], item[1]
-	a.ring = b.DynamicShared("attn", 1024)
+	align := 16
+	if a.Wgmma {
+		align = 1024
+	}
+	a.ring = b.DynamicShared("attn", align)
 	a.ringEnd = b.Add(a.ring, a.Stages*a.stageBytes())
 }
 

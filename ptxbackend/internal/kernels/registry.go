@@ -53,6 +53,8 @@ func All() []Config {
 		RopeAppend{Batch: batch, Heads: 14, KVHeads: 2, KeyDim: 64, ValueDim: 64, Dims: 64, QNorm: true, KNorm: true,
 			QStride: 1152, KStride: 1152, VStride: 1152},
 		AttnPrefill{AttnShape: AttnShape{32, 8, 128, 128}}.Fit(hopper),
+		AttnPrefill{AttnShape: AttnShape{32, 8, 128, 128}, Queries: 128, Keys: 128, Wgmma: true},
+		AttnPrefill{AttnShape: AttnShape{14, 2, 64, 64}, Queries: 128, Keys: 128, Wgmma: true},
 		AttnDecode{AttnShape: AttnShape{14, 2, 64, 64}, MaxRows: 64}.Fit(hopper),
 		AttnDecode{AttnShape: AttnShape{16, 1, 256, 256}, MaxRows: 64}.Fit(hopper),
 		Stream{Unroll: 8, Copy: true},
