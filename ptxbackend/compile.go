@@ -245,6 +245,9 @@ func (e *executable) body(rows int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(p.launches) > 0 { // it waits for the batch block whole, for those after it may not
+		p.launches[0].args.Dependent = false
+	}
 	e.bodies[rows] = p
 	return p, nil
 }
@@ -281,14 +284,15 @@ const usualTop = 256
 // compiler when it first comes.
 func (e *executable) prepare() error {
 	m := emitter{e: e, collect: []wanted{}}
+	most := capacity(e.lim.MaxRows)
 	for n := 1; ; n *= 2 {
-		m.rows = capacity(min(n, e.sizes.rows))
+		m.rows = capacity(min(n, most))
 		m.steps(e.bodySteps)
 		if n <= e.sizes.headTile && e.sizes.logits > 0 {
 			m.steps(e.headSteps)
 			m.top(topOf(e.plan.Vocab, usualTop).K)
 		}
-		if n > smallRows || n >= e.sizes.rows {
+		if n > smallRows || n >= most {
 			break
 		}
 	}

@@ -21,8 +21,9 @@ type Options struct {
 	// weights and a KV cache of these formats; nil for what int8 activations and
 	// otherwise float32 give.
 	Tolerance func(weights, cache tensor.DType) float64
-	// Slow leaves out what takes longest: for hardware that is emulated.
-	Slow bool
+	// Emulated is for hardware that is emulated: it leaves out what takes longest,
+	// and does not count allocations, which the emulator may make.
+	Emulated bool
 }
 
 // under is the backend under test.
