@@ -2,6 +2,8 @@ package kernels
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
@@ -32,61 +34,68 @@ func goElem(c Elem, rows int, sel []int32, x, y []float32) []float64 {
 
 func TestElem(t *testing.T) {
 	l := BatchLayout{MaxRows: 16, MaxLogit: 8}
-	cases := []struct {
-		c    Elem
-		rows int
-	}{
-		{Elem{Op: OpAdd, Cols: 64}, 1},
-		{Elem{Op: OpAdd, Cols: 1000}, 3},
-		{Elem{Op: OpAdd, Cols: 37}, 5},
-		{Elem{Op: OpSiLUMul, Cols: 516}, 4},
-		{Elem{Op: OpSiLUMul, Cols: 96, XStride: 192, YStride: 192}, 9},
-		{Elem{Op: OpSiLUMul, Cols: 100, T: 8}, 11},
-		{Elem{Op: OpSiLUMul, Cols: 45, T: 1}, 2},
-		{Elem{Op: OpCopy, Cols: 640, T: 16}, 5},
-		{Elem{Op: OpCopy, Cols: 72, T: 128}, 130},
-		{Elem{Op: OpCopy, Cols: 33, T: 2}, 3},
-		{Elem{Op: OpCopy, Cols: 64, Select: true, Batch: l}, 4},
-		{Elem{Op: OpAdd, Cols: 18, T: 4, Select: true, Batch: l}, 3},
-	}
 	eachTarget(t, func(t *testing.T, r *rig) {
-		for _, tc := range cases {
-			c, rows := tc.c, tc.rows
-			sx, sy := c.strides()
-			from, sel := rows, []int32(nil)
-			if c.Select {
-				from = 9
-				sel = []int32{1, 4, 5, 8}[:rows]
-			}
-			x, y := normal(r.rand, from*sx, 3), normal(r.rand, from*sy, 2)
-			x[0], y[0] = 300000, 1 // above what a half holds
-			want := goElem(c, rows, sel, x, y)
-			a := ElemArgs{X: r.put(x), Rows: rows}
-			if c.Op != OpCopy {
-				a.Y = r.put(y)
-			}
-			if c.Select {
-				a.Batch = r.put(makeBatch(l, selectBatch(from, sel)))
-			}
-			if c.T == 0 {
-				a.Out = r.alloc(4 * rows * c.Cols)
-				r.launch(c, c.Launch(a))
-				near(t, c.Name(), r.f32(a.Out, rows*c.Cols), want, 1e-9, siluBound)
-				continue
-			}
-			p := Pack{c.T, c.Cols}
-			a.Out = r.alloc(int(p.Bytes(rows)))
-			r.launch(c, c.Launch(a))
-			for i := range want {
-				want[i] = min(max(want[i], -65504), 65504)
-			}
-			near(t, c.Name(), r.packed(a.Out, p, rows), want, 1e-7, siluBound+0x1p-11)
-		}
+		checkElem(t, r, Elem{Op: OpAdd, Cols: 64}, 1)
+		checkElem(t, r, Elem{Op: OpAdd, Cols: 1000}, 3)
+		checkElem(t, r, Elem{Op: OpAdd, Cols: 37}, 5)
+		checkElem(t, r, Elem{Op: OpSiLUMul, Cols: 516}, 4)
+		checkElem(t, r, Elem{Op: OpSiLUMul, Cols: 96, XStride: 192, YStride: 192}, 9)
+		checkElem(t, r, Elem{Op: OpSiLUMul, Cols: 100, T: 8}, 11)
+		checkElem(t, r, Elem{Op: OpSiLUMul, Cols: 45, T: 1}, 2)
+		checkElem(t, r, Elem{Op: OpCopy, Cols: 640, T: 16}, 5)
+		checkElem(t, r, Elem{Op: OpCopy, Cols: 72, T: 128}, 130)
+		checkElem(t, r, Elem{Op: OpCopy, Cols: 33, T: 2}, 3)
+		checkElem(t, r, Elem{Op: OpCopy, Cols: 64, Select: true, Batch: l}, 4)
+		checkElem(t, r, Elem{Op: OpAdd, Cols: 18, T: 4, Select: true, Batch: l}, 3)
 	})
 }
 
-// siluBound holds for |x| up to 14, see silu.
-const siluBound = 16 * 0x1p-22
+// checkElem runs c over random numbers; with Select, over rows of twice as many.
+func checkElem(t *testing.T, r *rig, c Elem, rows int) {
+	t.Helper()
+	sx, sy := c.strides()
+	from, sel := rows, []int32(nil)
+	a := ElemArgs{Rows: rows}
+	if c.Select {
+		from = min(2*rows, c.Batch.MaxRows)
+		sel = choose(r.rand, from, rows)
+		a.Batch = r.put(makeBatch(c.Batch, selectBatch(from, sel)))
+	}
+	x, y := normal(r.rand, from*sx, 3), normal(r.rand, from*sy, 2)
+	i := r.rand.IntN(c.Cols)
+	x[i], y[i] = 300000, 1 // above what a half holds
+	want := goElem(c, rows, sel, x, y)
+	a.X = r.put(x)
+	if c.Op != OpCopy {
+		a.Y = r.put(y)
+	}
+	if c.T == 0 {
+		a.Out = r.alloc(4 * rows * c.Cols)
+		r.launch(c, c.Launch(a))
+		near(t, c.Name(), r.f32(a.Out, rows*c.Cols), want, 1e-9, siluBound)
+		return
+	}
+	p := Pack{c.T, c.Cols}
+	a.Out = r.alloc(int(p.Bytes(rows)))
+	r.launch(c, c.Launch(a))
+	for i := range want {
+		want[i] = min(max(want[i], -65504), 65504)
+	}
+	near(t, c.Name(), r.packed(a.Out, p, rows), want, 1e-7, siluBound+0x1p-11)
+}
+
+// choose picks n of 0..from-1, in ascending order.
+func choose(r *rand.Rand, from, n int) []int32 {
+	var all []int32
+	for _, i := range r.Perm(from)[:n] {
+		all = append(all, int32(i))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// siluBound holds for |x| up to 18, see silu.
+const siluBound = 20 * 0x1p-22
 
 // selectBatch is a batch of rows rows that wants the logits of those in sel.
 func selectBatch(rows int, sel []int32) *backend.Batch {
