@@ -1,6 +1,7 @@
 package ptx
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,11 +29,23 @@ func ptxas(t *testing.T) string {
 type sample struct {
 	k    *Kernel
 	seen map[string]bool
+	ones map[Type]Reg
 }
 
 func (s *sample) reg(t Type) Reg {
 	s.k.Regs = append(s.k.Regs, t)
 	return Reg{Num: int32(len(s.k.Regs)), Type: t}
+}
+
+// one is always the same register of a type.
+func (s *sample) one(t Type) Reg {
+	if s.ones == nil {
+		s.ones = map[Type]Reg{}
+	}
+	if s.ones[t].IsZero() {
+		s.ones[t] = s.reg(t)
+	}
+	return s.ones[t]
 }
 
 func (s *sample) list(t Type, n int) Arg {
@@ -90,7 +103,7 @@ func (s *sample) args(f *form) (args []Arg, ok bool) {
 			t = U16
 		}
 		switch r.kind {
-		case "d", "s":
+		case "d", "s", "r":
 			args = append(args, reg(t))
 		case "dp", "p":
 			args = append(args, reg(Pred))
@@ -123,7 +136,13 @@ func (s *sample) args(f *form) (args []Arg, ok bool) {
 		case "label":
 			args = append(args, Arg{Kind: ArgSym, Sym: "L"})
 		case "i":
-			args = append(args, imm(int(r.values[0])))
+			if r.values != nil {
+				args = append(args, imm(int(r.values[0])))
+			} else {
+				args = append(args, imm(int(r.low)))
+			}
+		case "fill":
+			args = append(args, reg(U32))
 		case "bar":
 			args = append(args, imm(1))
 		case "count":
@@ -223,6 +242,81 @@ func TestTableAssembles(t *testing.T) {
 			if _, refused := errs[i+1]; !refused && strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "\t.") && !strings.HasPrefix(line, "\t\t") {
 				t.Errorf("%s: ptxas takes %s", target.Arch, strings.TrimSpace(line))
 			}
+		}
+	}
+}
+
+// mutations are copies of an instruction with one operand changed: gone, doubled,
+// of another size, a number, a predicate, an address.
+func (s *sample) mutations(in Instr) (out []Instr) {
+	with := func(i int, a ...Arg) {
+		c := in
+		c.Args = append(append(append([]Arg{}, in.Args[:i]...), a...), in.Args[i+1:]...)
+		out = append(out, c)
+	}
+	reg := func(t Type) Arg { return Arg{Kind: ArgReg, Reg: s.one(t)} }
+	for i, a := range in.Args {
+		with(i)
+		with(i, a, a)
+		for _, t := range []Type{Pred, B16, B32, B64} {
+			with(i, reg(t))
+		}
+		with(i, Arg{Kind: ArgImm, Type: U32, Imm: 7})
+		with(i, Arg{Kind: ArgImm, Type: S32, Imm: ^uint64(2)})
+		with(i, Arg{Kind: ArgImm, Type: F32, Imm: 0x3F800000})
+		with(i, Arg{Kind: ArgAddr, Reg: s.one(U64)})
+		with(i, Arg{Kind: ArgAddr, Reg: s.one(U32)})
+		with(i, Arg{Kind: ArgAddr, Sym: "blob"})
+		with(i, Arg{Kind: ArgSym, Sym: "L"})
+		with(i, Arg{Kind: ArgSpecial, Sym: "%tid.x"})
+		if a.Kind == ArgReg {
+			a.Not = true
+			with(i, a)
+		}
+		if a.Kind == ArgList {
+			with(i, a.List[0])
+			with(i, Arg{Kind: ArgList, List: append(append([]Arg{}, a.List...), a.List[0])})
+			with(i, Arg{Kind: ArgList, List: append([]Arg{reg(B64)}, a.List[1:]...)})
+			with(i, Arg{Kind: ArgList, List: append([]Arg{{Kind: ArgImm, Type: U32, Imm: 1}}, a.List[1:]...)})
+		} else {
+			with(i, Arg{Kind: ArgList, List: []Arg{a}})
+		}
+	}
+	return out
+}
+
+var allMutations = flag.Bool("mutations", false, "have ptxas judge changed operands of all instructions, not of some")
+
+// What ptxas refuses of the wrong operands, so does the verifier.
+func TestMutationsAssemble(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	ptxas(t)
+	for _, target := range []Target{SM80, SM90a} {
+		m := sampleModule(target, false)
+		k := m.Kernels[0]
+		s := &sample{k: k}
+		body := []Instr{{Label: "L"}}
+		v := &verifier{target: target, k: k, params: map[string]int{"blob": 0}, vars: map[string]*Var{}, labels: map[string]int{"L": 0}}
+		total := 0
+		for i, in := range k.Body[1:] {
+			if i%5 != target.Version%5 && !*allMutations {
+				continue
+			}
+			for _, c := range s.mutations(in) {
+				total++
+				v.errs = nil
+				if v.instruction(&c); len(v.errs) == 0 {
+					body = append(body, c)
+				}
+			}
+		}
+		t.Logf("%s: of %d instructions with a changed operand %d pass", target.Arch, total, len(body)-1)
+		k.Body = body
+		text, errs := assembleLines(t, m)
+		for n, e := range errs {
+			t.Errorf("%s: ptxas refuses %s: %s", target.Arch, strings.TrimSpace(text[n-1]), e)
 		}
 	}
 }

@@ -89,7 +89,7 @@ var verifyCases = []struct {
 	{"80", "ld.param.u64 %d1, [p]; ld.shared.u32 %r2, [%d1];", "is of type b64 where u32 is wanted"},
 	{"80", "ld.param.u64 %d1, [p]; ld.global.v4.u64 {%d1, %d2, %d3, %d4}, [%d1];", "4 values of type u64 are more than 16 bytes"},
 	{"80", "ld.param.u64 %d1, [p]; ld.global.v2.u32 {%r1, %r2, %r3}, [%d1];", "a list of 2 registers is wanted"},
-	{"80", "ld.param.u64 %d1, [p]; ld.global.u32 {%r1, %r2}, [%d1];", "the result goes to a register"},
+	{"80", "ld.param.u64 %d1, [p]; ld.global.u32 {%r1, %r2}, [%d1];", "a list of registers of one size is wanted"},
 	{"80", "ld.param.u64 %d1, [p]; ld.global.u8 %r1, [%d1]; st.global.u8 [%d1], %r1;", ""},
 	{"80", "ld.param.u64 %d1, [p+8];", "bytes 8 to 16 of p, which has 8"},
 	{"80", "ld.param.u32 %r1, [blob+8]; ld.param.v2.u32 {%r1, %r2}, [blob];", "a multiple of 8 is blob+0, aligned to 4"},
