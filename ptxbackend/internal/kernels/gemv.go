@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,8 +42,11 @@ type GEMV struct {
 	Out          Output
 	// Shared is the most bytes of shared memory a block may take, 0 for 96 KiB.
 	Shared int
-	// Warps of a block and units in each warp's ring, 0 for what seems best.
+	// Warps of a block and turns in each warp's ring, 0 for what seems best.
 	Warps, Stages int
+	// Cut is how many bytes more than its share a block may have before tiles are
+	// cut in pieces; 0 for 48 KiB, negative for none.
+	Cut int
 }
 
 // GEMVMat are the operands of one matrix.
@@ -212,12 +216,18 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 	}
 }
 
-// grain is how many turns are dealt out together: whole tasks where that leaves no
-// block much more than its share, else single ones.
+// grain is how many turns are dealt out together: whole tasks where no block gets so
+// much more than its share that cutting tasks, and putting them together again,
+// would take less time.
 func (c GEMV) grain(m Layout, blocks int) int {
 	task, tasks := c.taskTurns(m), c.tasks(m)
 	most := (tasks + blocks - 1) / blocks
-	if most*blocks*32 <= tasks*33 || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
+	bytes := int64(task) * int64(turnOf(m).bytes)
+	if c.streams() {
+		bytes *= int64(c.warps())
+	}
+	more := int64(most)*bytes - int64(tasks)*bytes/int64(blocks)
+	if more <= int64(max(0, cmp.Or(c.Cut, gemvCut))) || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
 		return task
 	}
 	return 1

@@ -18,7 +18,8 @@ type gemv struct {
 	inputs, sums, words, ring                  ptx.Reg // shared memory
 	layout                                     Layout  // of a matrix of the block's format; N may differ
 	turn                                       gemvTurn
-	n                                          ptx.Reg // rows of the matrix
+	ahead                                      []ptx.Reg // what is added to this thread's sums, see preload
+	n                                          ptx.Reg   // rows of the matrix
 }
 
 func (g *gemv) build() {
@@ -133,8 +134,9 @@ func (g *gemv) body() {
 	}
 	r := g.newRing(from, to)
 	r.fill()
+	load := g.inputLoader()
 	b.GridWait()
-	g.loadInput()
+	load()
 	b.Bar()
 	g.tiles(r, block, from, to)
 }
@@ -150,6 +152,7 @@ func (g *gemv) tiles(r *ring, block, from, to ptx.Reg) {
 	parity := b.Var(ptx.U32, 0)
 	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, start, to) }, func() {
 		end := b.Add(start, turns)
+		g.preload(tile)
 		r.multiply(acc, start, b.Min(end, to))
 		sum := g.addWarps(r.joined(acc), parity)
 		for _, a := range acc {

@@ -96,6 +96,43 @@ func (g *gemv) eachValue(values [][]ptx.Reg, f func(v ptx.Reg, off int)) {
 	}
 }
 
+// preload reads what is to be added to the sums of a tile, before they are there:
+// bias and residual of each of the thread's.
+func (g *gemv) preload(tile ptx.Reg) {
+	b := g.b
+	g.ahead = nil
+	if !g.Bias && g.Out != AddResidual {
+		return
+	}
+	for i := range g.perThread() {
+		v := b.Var(ptx.F32, 0)
+		g.ahead = append(g.ahead, v)
+		g.where(tile, i, func(row, batchRow ptx.Reg) {
+			b.If(b.Setp(ptx.Lt, row, g.n), func() { b.Set(v, g.added(row, batchRow)) })
+		})
+	}
+}
+
+// where executes f for the place of the thread's sum i of a task, if there is one.
+func (g *gemv) where(task ptx.Reg, i int, f func(row, batchRow ptx.Reg)) {
+	b := g.b
+	e := b.Add(g.tid, i*g.threads())
+	b.If(b.Setp(ptx.Lt, e, 16*g.T), func() { f(b.Mad(task, 16, b.And(e, 15)), b.Shr(e, 4)) })
+}
+
+// added is bias and residual at a place.
+func (g *gemv) added(row, batchRow ptx.Reg) ptx.Reg {
+	b := g.b
+	v := b.Var(ptx.F32, 0)
+	if g.Out == AddResidual {
+		v = b.Ld(ptx.Global, ptx.F32, b.MadWide(b.Mad(batchRow, g.n, row), 4, g.residual), 0)
+	}
+	if g.Bias {
+		v = b.Add(v, b.Ld(ptx.Global, ptx.F32, b.MadWide(row, 4, g.bias), 0))
+	}
+	return v
+}
+
 // write scales a task's sums and writes the output.
 func (g *gemv) write(task ptx.Reg, values [][]ptx.Reg) {
 	b := g.b
@@ -104,29 +141,23 @@ func (g *gemv) write(task ptx.Reg, values [][]ptx.Reg) {
 		return
 	}
 	for i := range values[0] {
-		e := b.Add(g.tid, i*g.threads())
-		b.If(b.Setp(ptx.Lt, e, 16*g.T), func() {
-			row, batchRow := b.Mad(task, 16, b.And(e, 15)), b.Shr(e, 4)
+		g.where(task, i, func(row, batchRow ptx.Reg) {
 			v := b.Mul(values[0][i], g.scale)
 			if g.Out == SiLUMulPack {
 				g.writePair(task, row, batchRow, v, b.Mul(values[1][i], g.scaleUp))
 				return
 			}
-			b.If(b.Setp(ptx.Lt, row, g.n), func() { g.writeOne(row, batchRow, v) })
+			if g.ahead != nil {
+				v = b.Add(v, g.ahead[i])
+			}
+			b.If(b.Setp(ptx.Lt, row, g.n), func() { g.store(row, batchRow, v) })
 		})
 	}
 }
 
-func (g *gemv) writeOne(row, batchRow, v ptx.Reg) {
+func (g *gemv) store(row, batchRow, v ptx.Reg) {
 	b := g.b
-	if g.Bias {
-		v = b.Add(v, b.Ld(ptx.Global, ptx.F32, b.MadWide(row, 4, g.bias), 0))
-	}
-	at := b.Mad(batchRow, g.n, row)
-	if g.Out == AddResidual {
-		v = b.Add(v, b.Ld(ptx.Global, ptx.F32, b.MadWide(at, 4, g.residual), 0))
-	}
-	b.St(ptx.Global, b.MadWide(at, 4, g.out), 0, v)
+	b.St(ptx.Global, b.MadWide(b.Mad(batchRow, g.n, row), 4, g.out), 0, v)
 }
 
 // writePair writes a column of the next input, and after the last task the columns

@@ -89,7 +89,7 @@ func (r *ring) multiply(acc []ptx.Reg, start, end ptx.Reg) {
 func (g *gemv) products(f *Fragments, p Place, acc []ptx.Reg, input ptx.Reg, read func()) {
 	format := g.layout.Format
 	ahead := g.turn.parts
-	if formats[format].high > 4 || g.T > 8 {
+	if formats[format].high > 0 || g.T > 8 {
 		ahead = min(2, ahead)
 	}
 	other := g.b.Xor(input, 64)

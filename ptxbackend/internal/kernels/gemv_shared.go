@@ -9,6 +9,7 @@ package kernels
 const (
 	gemvWords  = 272       // bytes for block-wide sums and a flag
 	gemvFlight = 72 << 10  // of weights under way on a multiprocessor, which keep memory busy
+	gemvCut    = 48 << 10  // what a multiprocessor reads while the sums of cut tasks are put together
 	gemvLean   = 112 << 10 // of a block, which leaves room for one of the next kernel
 )
 

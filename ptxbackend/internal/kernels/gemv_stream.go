@@ -159,7 +159,11 @@ func (g *gemv) writeFragments(task ptx.Reg, acc []ptx.Reg) {
 			b.If(b.Setp(ptx.Lt, at, g.n), func() {
 				each(func(i int) {
 					if i%4/2*8 == up {
-						g.writeOne(at, batchRow(i), b.Mul(acc[i], g.scale))
+						v := b.Mul(acc[i], g.scale)
+						if g.Bias || g.Out == AddResidual {
+							v = b.Add(v, g.added(at, batchRow(i)))
+						}
+						g.store(at, batchRow(i), v)
 					}
 				})
 			})
