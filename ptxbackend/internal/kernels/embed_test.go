@@ -39,11 +39,11 @@ func checkEmbed(t *testing.T, r *rig, m Layout, tokens []int32) {
 	c := Embed{Layout: m, Batch: l}
 	out := r.alloc(4 * l.MaxRows * k)
 	r.launch(c, c.Launch(EmbedArgs{Out: out, Weights: r.put(data), Batch: r.put(makeBatch(l, batch)), Scale: scale, Rows: l.MaxRows}))
-	// The halves are rounded once; those of the K formats have scales and minima (up to
-	// 0.02 * 63) that were rounded before.
+	// The halves are rounded once. Those of the K formats have a scale and a minimum m
+	// (up to 0.02 * 63) that were rounded before; code * scale is up to |want| + m.
 	rel, abs := 0x1p-11, 0x1p-25*float64(scale)
 	if m.Format.Parts() > 1 {
-		rel, abs = 0x1p-10, 0x1p-11*0.02*63
+		rel, abs = 0x1p-10, 0x1p-10*0.02*63
 	}
 	near(t, c.Name(), r.f32(out, l.MaxRows*k), want, abs, rel)
 }
