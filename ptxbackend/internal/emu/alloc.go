@@ -11,9 +11,9 @@ import (
 type alloc struct {
 	base uint64
 	mem  []byte
-	// wrote, made at the first write by a kernel, is for each word (4 bytes) the
-	// serial number of the launch that wrote it last; 0 is the host.
-	wrote atomic.Pointer[[]uint32]
+	// wrote, made at the first write by a kernel, says for each word (4 bytes) who
+	// wrote it last.
+	wrote atomic.Pointer[[]writer]
 }
 
 const (
@@ -95,29 +95,14 @@ func (a *alloc) hostWrote(off, n uint64) {
 	}
 }
 
-// mark notes that launch serial writes size bytes at off.
-func (a *alloc) mark(off, size uint64, serial uint32) {
-	s := a.wrote.Load()
-	if s == nil {
-		n := make([]uint32, (len(a.mem)+3)/4)
-		if a.wrote.CompareAndSwap(nil, &n) {
-			s = &n
-		} else {
-			s = a.wrote.Load()
-		}
+// words is the table of writers, made if there is none.
+func (a *alloc) words() []writer {
+	if s := a.wrote.Load(); s != nil {
+		return *s
 	}
-	for g := off / 4; g < (off+size+3)/4; g++ {
-		if p := &(*s)[g]; atomic.LoadUint32(p) != serial {
-			atomic.StoreUint32(p, serial)
-		}
+	n := make([]writer, (len(a.mem)+3)/4)
+	if a.wrote.CompareAndSwap(nil, &n) {
+		return n
 	}
-}
-
-// newest is the latest launch that wrote one of size bytes at off.
-func newest(s []uint32, off, size uint64) uint32 {
-	n := uint32(0)
-	for g := off / 4; g < (off+size+3)/4; g++ {
-		n = max(n, atomic.LoadUint32(&s[g]))
-	}
-	return n
+	return *a.wrote.Load()
 }

@@ -67,7 +67,13 @@ func (c *compiler) decodeAtomic() {
 			space = ptx.Global
 		case "shared", "shared::cta":
 			space = ptx.Shared
-		case "relaxed", "acquire", "release", "acq_rel", "gpu", "cta", "sys":
+		case "acquire":
+			in.hint |= accessAcquire
+		case "release":
+			in.hint |= accessRelease
+		case "acq_rel":
+			in.hint |= accessAcquire | accessRelease
+		case "relaxed", "gpu", "cta", "sys":
 		default:
 			if name != "" {
 				name += "."
@@ -82,6 +88,7 @@ func (c *compiler) decodeAtomic() {
 	}
 	t, _ := ptx.ParseType(c.op[len(c.op)-1])
 	in.size, in.n = int32(t.Bytes()), 1
+	in.hint |= accessCoherent | accessAtomic
 	i := 0
 	if !red {
 		in.d = c.dst(0, t.Bytes())
@@ -110,7 +117,9 @@ func runAtomic(w *warp, in *instr, m uint32, op atomicOp, global, result bool) {
 		l := lowest(x)
 		var b []byte
 		if global {
-			b = w.global(in, l, w.w(in.a)[l]+in.off, uint64(in.size), true)
+			addr := w.w(in.a)[l] + in.off
+			b = w.global(in, l, addr, uint64(in.size), true)
+			w.blk.strong(in, addr, result, true)
 		} else {
 			at := w.sharedAt(l, w.v(in.a)[l]+uint32(in.off), uint32(in.size))
 			w.checkAtomic(l, at, int(in.size))

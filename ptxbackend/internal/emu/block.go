@@ -33,6 +33,7 @@ type block struct {
 	read   uint64 // bytes of global memory
 	wrote  uint64
 	free   []*copyOp // see async.go
+	grid   gridOrder
 }
 
 // barrier is a named barrier.
@@ -80,7 +81,7 @@ func (b *block) random(n int) int {
 }
 
 // begin readies the block for a place in the grid.
-func (b *block) begin(l *launch, ctaid [3]uint32) {
+func (b *block) begin(l *launch, n uint64, ctaid [3]uint32) {
 	b.l, b.prog, b.dev, b.ctaid = l, l.prog, l.dev, ctaid
 	threads := int(l.block[0] * l.block[1] * l.block[2])
 	b.n = (threads + 31) / 32
@@ -101,6 +102,7 @@ func (b *block) begin(l *launch, ctaid [3]uint32) {
 		clear(b.bars[i].fenced)
 	}
 	b.nmbars, b.bulk = 0, b.bulk[:0]
+	b.grid.begin(l, n)
 	for len(b.warps) < b.n {
 		b.warps = append(b.warps, &warp{})
 	}

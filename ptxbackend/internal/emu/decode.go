@@ -419,9 +419,9 @@ func (c *compiler) decodeFence() {
 		in.run = func(w *warp, _ *instr, m uint32) { w.fenceAsync(m) }
 	case strings.HasPrefix(c.src.Op, "fence.mbarrier_init."):
 		in.run = func(w *warp, _ *instr, _ uint32) { w.fenceInit() }
-	default:
-		// What other threads see of it needs an atomic or a barrier too; the
-		// emulator's memory is sequentially consistent.
+	case strings.HasSuffix(c.src.Op, ".cta"):
 		in.run = func(*warp, *instr, uint32) {}
+	default:
+		in.run = func(w *warp, _ *instr, _ uint32) { w.blk.fence() }
 	}
 }

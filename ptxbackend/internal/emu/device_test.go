@@ -143,11 +143,11 @@ func TestLaunchAllocations(t *testing.T) {
 		r := newBench(t, Options{})
 		f := r.build(k)
 		in, out := r.words(make([]uint32, 16*512)...), r.space(64*64)
-		l := with(grid(3, 128), in, uint32(7), uint32(0), out)
+		l := with(grid(1, 128), in, uint32(7), uint32(0), out)
 		if k.Target.Hopper() {
-			l = with(grid(3, 160), in, uint32(7), uint32(0), out)
+			l = with(grid(1, 160), in, uint32(7), uint32(0), out)
 			if kn, _ := k.Kernel(); kn.Name == "wgmma" {
-				l = with(grid(3, 128), in, in, out)
+				l = with(grid(1, 128), in, in, out)
 			}
 		}
 		run := func() {

@@ -20,6 +20,8 @@ type launch struct {
 	serial32    uint32
 	pending     uint32 // launches from this one on may still run: see stream.chain
 	next        atomic.Uint64
+	order       map[uint64]*knowledge // what strong accesses to an address pass on; guarded by device.atomic
+	spare       []*knowledge
 	wait        sync.WaitGroup
 	mu          sync.Mutex // guards fault
 	fault       *Fault
@@ -82,6 +84,7 @@ func (d *device) execute(f *function, l *driver.Launch, pending uint64) {
 	}
 	x.serial, x.serial32, x.pending = d.serial, uint32(d.serial), uint32(pending)
 	x.next.Store(0)
+	x.forget()
 	x.fault = nil
 	x.failed.Store(false)
 	n := min(uint64(len(d.workers)), x.blocks())
@@ -158,6 +161,6 @@ func (w *worker) one(l *launch, n uint64) {
 		}
 	}()
 	x, y := uint64(l.grid[0]), uint64(l.grid[1])
-	w.blk.begin(l, [3]uint32{uint32(n % x), uint32(n / x % y), uint32(n / (x * y))})
+	w.blk.begin(l, n, [3]uint32{uint32(n % x), uint32(n / x % y), uint32(n / (x * y))})
 	w.blk.run()
 }

@@ -14,6 +14,9 @@ const (
 	accessCoherent             // volatile, relaxed, acquire, release: whole, and seen by others
 	accessNarrow               // goes to a wider register; signed if accessSigned
 	accessSigned
+	accessAtomic  // atom, red
+	accessRelease // what this thread knows is known to who reads it,
+	accessAcquire // or it learns what who wrote it knew
 )
 
 // global is size bytes of device memory at addr, for lane l; how it is accessed
@@ -43,11 +46,11 @@ func (w *warp) globalRange(in *instr, l int, addr uint64, size uint64, write boo
 		if b.l.dependent && w.waited>>l&1 == 0 {
 			w.fault(l, "global memory at %#x is written before griddepcontrol.wait: the launch before may still use it", addr)
 		}
-		a.mark(off, size, b.l.serial32)
+		w.noteWrite(in, l, addr, a.words(), off, size)
 	} else {
 		b.read += size
 		if s := a.wrote.Load(); s != nil {
-			w.checkFresh(in, l, addr, newest(*s, off, size))
+			w.noteRead(in, l, addr, *s, off, size)
 		}
 	}
 	return a.mem[off : off+size]
@@ -63,21 +66,6 @@ func (w *warp) lookup(l int, addr, size uint64) *alloc {
 		w.faultCode(driver.CodeIllegalAddress, l, "%d bytes at %#x pass the end of the allocation of %d bytes at %#x", size, addr, n, a.base)
 	}
 	return a
-}
-
-// checkFresh looks at when what is read was written: by this launch (not for .nc)
-// or by one that may still run.
-func (w *warp) checkFresh(in *instr, l int, addr uint64, serial uint32) {
-	x := w.blk.l
-	if serial == x.serial32 {
-		if in.hint&accessNC != 0 {
-			w.fault(l, "ld.global.nc of memory at %#x, which this launch writes", addr)
-		}
-		return
-	}
-	if x.dependent && serial >= x.pending && serial != 0 && w.waited>>l&1 == 0 {
-		w.fault(l, "global memory at %#x was written by launch %d, on which this one (%d) depends, and is read before griddepcontrol.wait", addr, serial, x.serial)
-	}
 }
 
 // sharedAt is the place of size bytes of shared memory at addr.
@@ -110,8 +98,12 @@ func (c *compiler) decodeMemory() {
 			space = ptx.ParamSpace
 		case "nc":
 			in.hint |= accessNC
-		case "volatile", "relaxed", "acquire", "release":
+		case "volatile", "relaxed":
 			in.hint |= accessCoherent
+		case "acquire":
+			in.hint |= accessCoherent | accessAcquire
+		case "release":
+			in.hint |= accessCoherent | accessRelease
 		case "weak", "gpu", "cta", "sys", "ca", "cg", "cs", "cv", "wb", "wt", "lu", "L1::no_allocate", "L1::evict_first", "L1::evict_last",
 			"L1::evict_normal", "L1::evict_unchanged", "L2::64B", "L2::128B", "L2::256B":
 		case "v2":
@@ -277,6 +269,9 @@ func runLoadGlobal(w *warp, in *instr, m uint32) {
 	for x := m; x != 0; x &= x - 1 {
 		l := bits.TrailingZeros32(x) & 31
 		w.load(in, l, w.global(in, l, addr[l]+in.off, size, false))
+		if in.hint&accessCoherent != 0 {
+			w.blk.strong(in, addr[l]+in.off, true, false)
+		}
 	}
 }
 
@@ -289,6 +284,9 @@ func runStoreGlobal(w *warp, in *instr, m uint32) {
 	for x := m; x != 0; x &= x - 1 {
 		l := bits.TrailingZeros32(x) & 31
 		w.store(in, l, w.global(in, l, addr[l]+in.off, size, true))
+		if in.hint&accessCoherent != 0 {
+			w.blk.strong(in, addr[l]+in.off, false, true)
+		}
 	}
 }
 

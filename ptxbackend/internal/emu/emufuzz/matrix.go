@@ -18,9 +18,9 @@ type matrixCase struct {
 	build   func(b *ptx.Builder, in, out ptx.Reg)
 	// fill gives the words of all threads, want what comes out: of float32 unless raw,
 	// where NaN stands for a word not looked at.
-	fill  func(x, y func(row, k int) float64) []uint32
-	want  func(x, y func(row, k int) float64) []float64
-	raw   []uint32
+	fill func(x, y func(row, k int) float64) []uint32
+	want func(x, y func(row, k int) float64) []float64
+	raw  []uint32
 }
 
 func matrixCases(t ptx.Target) (cases []matrixCase) {
