@@ -161,6 +161,7 @@ func TestGoldenLogits(t *testing.T) {
 				continue
 			}
 			t.Run(target.Arch+"/"+e.Name, func(t *testing.T) {
+				t.Parallel()
 				got, want := e.run(t, target), e.want(t)
 				rms := relRMS(got, want)
 				t.Logf("relative RMS error %.2e", rms)
@@ -218,6 +219,7 @@ func TestGoldenGreedy(t *testing.T) {
 				cases = 1
 			}
 			t.Run(target.Arch+"/"+file, func(t *testing.T) {
+				t.Parallel()
 				path := testdata.Path(t, "models", "stories260K-f32.gguf")
 				if !strings.Contains(file, "-f32") {
 					path = testdata.File(t, "models", file)

@@ -156,11 +156,11 @@ func (m *emitter) multiply(s *plan.Step, out []driver.Ptr, residual driver.Ptr) 
 			return
 		}
 	}
-	x, tile := m.operand(s, &p)
+	x := m.operand(s, &p)
 	for _, q := range p.parts() {
 		n := len(q.mats)
-		if tile == largeTile {
-			m.gemm(&q, x, out[:n], residual)
+		if x.tile == largeTile {
+			m.gemm(&q, x.at, out[:n], residual)
 		} else {
 			m.gemv(s, &q, x, out[:n], residual)
 		}
@@ -168,45 +168,59 @@ func (m *emitter) multiply(s *plan.Step, out []driver.Ptr, residual driver.Ptr) 
 	}
 }
 
-// operand returns the first input of s packed, and its tile; or as it is, if the
-// product itself norms it.
-func (m *emitter) operand(s *plan.Step, p *product) (x driver.Ptr, tile int) {
+// operand is what is multiplied: packed in tiles of tile rows or, where the product
+// itself is to norm it, still float32.
+type operand struct {
+	at   driver.Ptr
+	tile int
+	raw  bool
+}
+
+// operand brings the first input of s into that form.
+func (m *emitter) operand(s *plan.Step, p *product) operand {
 	v := m.value(s.In[0])
 	if v.form == packed {
-		return v.at, m.tileOf(s.In[0])
+		return operand{at: v.at, tile: m.tileOf(s.In[0])}
 	}
-	tile = p.tile(m.rows, m.e.info)
+	tile := p.tile(m.rows, m.e.info)
 	if p.paired() {
 		tile = m.tileOf(s.Out[0])
 	}
 	switch {
 	case p.norm && m.normsItself(p, tile):
-		return v.at, tile
+		return operand{v.at, tile, true}
 	case p.norm:
 		m.norm(s, s.In[0], m.e.packedAt, tile, s.Kind == plan.LMHead)
 	default:
 		c := kernels.Elem{Op: kernels.OpCopy, Cols: v.width, T: tile}
 		m.add(c, c.Launch(kernels.ElemArgs{Out: m.e.packedAt, X: v.at, Rows: m.rows}))
 	}
-	return m.e.packedAt, tile
+	return operand{at: m.e.packedAt, tile: tile}
 }
 
-// normRows is the most rows whose norm every block of a product computes for itself:
-// less work than a kernel of its own is.
-const normRows = 4
-
+// normsItself reports whether every block of a product computes the norm for itself,
+// which for few rows is less work than a kernel of its own is.
 func (m *emitter) normsItself(p *product, tile int) bool {
-	return tile <= normRows && p.mats[0].layout.K%4 == 0
+	for _, q := range p.parts() {
+		if c, ok := q.gemv(tile, q.output(0), m.e.info); !ok || !c.CanNorm() {
+			return false
+		}
+	}
+	return true
 }
 
 // gemv emits products of a small batch.
-func (m *emitter) gemv(s *plan.Step, p *product, x driver.Ptr, out []driver.Ptr, residual driver.Ptr) {
+func (m *emitter) gemv(s *plan.Step, p *product, x operand, out []driver.Ptr, residual driver.Ptr) {
 	e := m.e
 	c, _ := p.gemv(m.rows, p.output(residual), e.info)
-	a := kernels.GEMVArgs{X: x, Residual: residual, Mats: p.operands(out), Work: e.sumsAt, Counters: e.sumCountersAt}
-	if p.norm && m.normsItself(p, m.rows) {
+	a := kernels.GEMVArgs{X: x.at, Residual: residual, Mats: p.operands(out), Work: e.sumsAt, Counters: e.sumCountersAt}
+	if x.raw {
 		c.Norm, c.Select, c.Batch = true, s.Kind == plan.LMHead, e.block.layout
 		a.NormWeights, a.Batch, a.Eps = e.weights.vec(s.W[plan.WNorm]), m.batch(), s.Attr.Eps
+	}
+	if c.WorkBytes(e.info.SMs) > e.sizes.sums || c.CounterBytes() > e.sizes.sumCounters {
+		m.fail(fmt.Errorf("%s wants more workspace than was measured", c.Name()))
+		return
 	}
 	m.add(c, c.Launch(e.info.SMs, a))
 }

@@ -96,22 +96,31 @@ func (z *sizes) step(p *plan.Plan, s *plan.Step, lim backend.Limits, info driver
 	}
 }
 
-// products makes room for the sums the blocks of a product leave each other.
+// products makes room for the sums the blocks of a product leave each other, in
+// whatever way its matrices are put together.
 func (z *sizes) products(p *plan.Plan, s *plan.Step, info driver.Info) {
-	var c kernels.GEMV
+	var mats []kernels.Layout
 	for _, r := range productRoles[s.Kind].mats {
-		c.Mats = append(c.Mats, layoutOf(p.WeightDesc(s.W[r])))
+		mats = append(mats, layoutOf(p.WeightDesc(s.W[r])))
 	}
-	if c.Mats == nil {
+	if mats == nil {
 		return
 	}
-	z.sumCounters = max(z.sumCounters, c.CounterBytes())
-	if s.Kind == plan.NormGateUpAct {
-		c.Out, c.Mats = kernels.SiLUMulPack, c.Mats[:1]
+	ways := []kernels.GEMV{{Mats: mats}}
+	for i := range mats {
+		ways = append(ways, kernels.GEMV{Mats: mats[i : i+1]})
 	}
-	for c.T = 1; c.T <= smallRows; c.T *= 2 {
-		for _, c.Shared = range []int{0, info.SharedPerBlock} {
-			z.sums = max(z.sums, c.WorkBytes(max(info.SMs, len(c.Mats))))
+	if s.Kind == plan.NormGateUpAct {
+		pair := mats[0]
+		pair.N *= 2
+		ways = append(ways, kernels.GEMV{Mats: []kernels.Layout{pair}, Out: kernels.SiLUMulPack})
+	}
+	for _, c := range ways {
+		z.sumCounters = max(z.sumCounters, c.CounterBytes())
+		for c.T = 1; c.T <= smallRows; c.T *= 2 {
+			for _, c.Shared = range []int{0, info.SharedPerBlock} {
+				z.sums = max(z.sums, c.WorkBytes(max(info.SMs, len(c.Mats))))
+			}
 		}
 	}
 }
@@ -193,5 +202,3 @@ func Estimate(p *plan.Plan, lim backend.Limits, info driver.Info) (weights, cach
 	z := measure(inOrder(p), lim, info)
 	return weights, z.cache, z.workspace(), nil
 }
-
-var _ kernels.Config = kernels.AttnDecode{}
