@@ -11,9 +11,8 @@ func (v *verifier) instruction(in *Instr) *form {
 		v.add(in, "no instruction")
 		return nil
 	}
-	f, err := match(in.Op, len(in.Args))
-	if err != nil {
-		v.add(in, "%v", err)
+	f := v.form(in)
+	if f == nil {
 		return nil
 	}
 	v.available(in, f)
@@ -24,6 +23,31 @@ func (v *verifier) instruction(in *Instr) *form {
 	o := operands{verifier: v, in: in, form: f}
 	o.check()
 	return f
+}
+
+// formKey is what the form of an instruction depends on.
+type formKey struct {
+	op   string
+	args int
+}
+
+// form reads an instruction's name; equal names are read once.
+func (v *verifier) form(in *Instr) *form {
+	key := formKey{in.Op, len(in.Args)}
+	if v.read == nil {
+		v.read = map[formKey]*form{}
+	}
+	f := v.read[key]
+	if f == nil {
+		var err error
+		if f, err = match(in.Op, len(in.Args)); err != nil {
+			v.add(in, "%v", err)
+			return nil
+		}
+		v.read[key] = f
+	}
+	one := *f
+	return &one
 }
 
 // available checks the target and version an instruction needs.

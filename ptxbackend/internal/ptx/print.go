@@ -2,207 +2,237 @@ package ptx
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 )
 
 // Registers are declared by size alone: the types of instructions say how the bits
 // are read, and those of the Builder have been checked by then.
-var classes = []struct {
-	prefix, decl string
-	has          func(Type) bool
-}{
-	{"%p", ".pred", func(t Type) bool { return t == Pred }},
-	{"%h", ".b16", func(t Type) bool { return t.Bytes() == 2 }},
-	{"%r", ".b32", func(t Type) bool { return t.Bytes() == 4 }},
-	{"%d", ".b64", func(t Type) bool { return t.Bytes() == 8 }},
+var classes = [...]struct{ prefix, decl string }{{"%p", ".pred"}, {"%h", ".b16"}, {"%r", ".b32"}, {"%d", ".b64"}}
+
+// class is the place of a type's registers in classes, -1 for types without.
+func class(t Type) int {
+	switch {
+	case t == Pred:
+		return 0
+	case t.Bytes() == 2:
+		return 1
+	case t.Bytes() == 4:
+		return 2
+	case t.Bytes() == 8:
+		return 3
+	}
+	return -1
 }
 
 // String is the text of the module.
 func (m *Module) String() string {
-	var w strings.Builder
-	fmt.Fprintf(&w, ".version %d.%d\n.target %s\n.address_size 64\n", m.Target.Version/10, m.Target.Version%10, m.Target.Arch)
+	w := make(text, 0, 1<<16)
+	w.printf(".version %d.%d\n.target %s\n.address_size 64\n", m.Target.Version/10, m.Target.Version%10, m.Target.Arch)
 	declared := map[string]bool{}
 	for _, k := range m.Kernels {
-		w.WriteString("\n")
-		k.print(&w, declared)
+		w.add("\n")
+		w.kernel(k, declared)
 	}
-	return w.String()
+	return string(w)
 }
 
-// print writes a kernel and its variables, but for those outside it that others
+// text grows as it is written.
+type text []byte
+
+func (w *text) add(s string)                { *w = append(*w, s...) }
+func (w *text) printf(f string, arg ...any) { *w = fmt.Appendf(*w, f, arg...) }
+func (w *text) int(n int64)                 { *w = strconv.AppendInt(*w, n, 10) }
+
+// kernel writes a kernel and its variables, but for those outside it that others
 // have declared.
-func (k *Kernel) print(w *strings.Builder, declared map[string]bool) {
+func (w *text) kernel(k *Kernel, declared map[string]bool) {
 	for _, v := range k.Vars {
 		if (v.Space == Const || v.Bytes == 0) && !declared[v.Name] {
 			declared[v.Name] = true
-			printVar(w, "", v)
+			w.variable("", v)
 		}
 	}
-	fmt.Fprintf(w, ".visible .entry %s(", k.Name)
+	w.printf(".visible .entry %s(", k.Name)
 	for i, p := range k.Params {
 		if i > 0 {
-			w.WriteString(",")
+			w.add(",")
 		}
-		w.WriteString("\n\t.param ")
-		if p.Align > 0 {
-			fmt.Fprintf(w, ".align %d ", p.Align)
-		}
-		t := p.Type
-		if p.Count > 0 && t.Bytes() == 1 {
-			t = B8
-		}
-		fmt.Fprintf(w, ".%v %s", t, p.Name)
-		if p.Count > 0 {
-			fmt.Fprintf(w, "[%d]", p.Count)
-		}
+		w.param(p)
 	}
-	w.WriteString("\n)\n")
+	w.add("\n)\n")
 	if k.Threads > 0 {
-		fmt.Fprintf(w, ".reqntid %d, 1, 1\n", k.Threads)
+		w.printf(".reqntid %d, 1, 1\n", k.Threads)
 	}
 	if k.MaxThreads > 0 {
-		fmt.Fprintf(w, ".maxntid %d, 1, 1\n", k.MaxThreads)
+		w.printf(".maxntid %d, 1, 1\n", k.MaxThreads)
 	}
 	if k.MinCTAs > 0 {
-		fmt.Fprintf(w, ".minnctapersm %d\n", k.MinCTAs)
+		w.printf(".minnctapersm %d\n", k.MinCTAs)
 	}
-	w.WriteString("{\n")
-	for _, c := range classes {
-		k.printRegs(w, c.prefix, c.decl, c.has)
+	w.add("{\n")
+	for c := range classes {
+		w.registers(k, c)
 	}
 	for _, v := range k.Vars {
 		if v.Space == Shared && v.Bytes > 0 {
-			printVar(w, "\t", v)
+			w.variable("\t", v)
 		}
 	}
 	for i := range k.Body {
-		k.Body[i].print(w)
+		w.line(&k.Body[i])
 	}
-	w.WriteString("}\n")
+	w.add("}\n")
 }
 
-func printVar(w *strings.Builder, indent string, v Var) {
+func (w *text) param(p Param) {
+	w.add("\n\t.param ")
+	if p.Align > 0 {
+		w.printf(".align %d ", p.Align)
+	}
+	t := p.Type
+	if p.Count > 0 && t.Bytes() == 1 {
+		t = B8
+	}
+	w.printf(".%v %s", t, p.Name)
+	if p.Count > 0 {
+		w.printf("[%d]", p.Count)
+	}
+}
+
+func (w *text) variable(indent string, v Var) {
 	if v.Bytes == 0 {
-		fmt.Fprintf(w, "%s.extern .%v .align %d .b8 %s[];\n", indent, v.Space, v.Align, v.Name)
+		w.printf("%s.extern .%v .align %d .b8 %s[];\n", indent, v.Space, v.Align, v.Name)
 		return
 	}
-	fmt.Fprintf(w, "%s.%v .align %d .b8 %s[%d]", indent, v.Space, v.Align, v.Name, v.Bytes)
+	w.printf("%s.%v .align %d .b8 %s[%d]", indent, v.Space, v.Align, v.Name, v.Bytes)
 	if v.Init != nil {
-		w.WriteString(" = {")
+		w.add(" = {")
 		for i, b := range v.Init {
 			if i > 0 {
-				w.WriteString(", ")
+				w.add(", ")
 			}
-			fmt.Fprintf(w, "%d", b)
+			w.int(int64(b))
 		}
-		w.WriteString("}")
+		w.add("}")
 	}
-	w.WriteString(";\n")
+	w.add(";\n")
 }
 
-func (k *Kernel) printRegs(w *strings.Builder, prefix, decl string, has func(Type) bool) {
+// registers declares the registers of a class, 16 to a line.
+func (w *text) registers(k *Kernel, c int) {
 	n := 0
 	for i, t := range k.Regs {
-		if !has(t) {
+		if class(t) != c {
 			continue
 		}
 		switch {
 		case n == 0:
-			fmt.Fprintf(w, "\t.reg %s %s%d", decl, prefix, i+1)
+			w.printf("\t.reg %s ", classes[c].decl)
 		case n%16 == 0:
-			fmt.Fprintf(w, ",\n\t\t%s%d", prefix, i+1)
+			w.add(",\n\t\t")
 		default:
-			fmt.Fprintf(w, ", %s%d", prefix, i+1)
+			w.add(", ")
 		}
+		w.reg(Reg{Num: int32(i + 1), Type: t})
 		n++
 	}
 	if n > 0 {
-		w.WriteString(";\n")
+		w.add(";\n")
 	}
 }
 
-func (i *Instr) print(w *strings.Builder) {
+func (w *text) line(i *Instr) {
 	if i.Label != "" {
-		w.WriteString(i.Label + ":\n")
+		w.add(i.Label)
+		w.add(":\n")
 		return
 	}
-	w.WriteString("\t")
+	w.add("\t")
 	if !i.Guard.IsZero() {
-		w.WriteString("@")
+		w.add("@")
 		if i.Not {
-			w.WriteString("!")
+			w.add("!")
 		}
-		w.WriteString(i.Guard.String() + " ")
+		w.reg(i.Guard)
+		w.add(" ")
 	}
-	w.WriteString(i.Op)
+	w.add(i.Op)
 	for n := range i.Args {
 		if n == 0 {
-			w.WriteString(" ")
+			w.add(" ")
 		} else {
-			w.WriteString(", ")
+			w.add(", ")
 		}
-		i.Args[n].print(w)
+		w.arg(&i.Args[n])
 	}
-	w.WriteString(";\n")
+	w.add(";\n")
 }
 
 // String is the register's name.
 func (r Reg) String() string {
-	for _, c := range classes {
-		if c.has(r.Type) {
-			return fmt.Sprintf("%s%d", c.prefix, r.Num)
-		}
-	}
-	return "_"
+	var w text
+	w.reg(r)
+	return string(w)
 }
 
-func (a *Arg) print(w *strings.Builder) {
+func (w *text) reg(r Reg) {
+	c := class(r.Type)
+	if c < 0 {
+		w.add("_")
+		return
+	}
+	w.add(classes[c].prefix)
+	w.int(int64(r.Num))
+}
+
+func (w *text) arg(a *Arg) {
 	switch a.Kind {
 	case ArgReg:
 		if a.Not {
-			w.WriteString("!")
+			w.add("!")
 		}
-		w.WriteString(a.Reg.String())
+		w.reg(a.Reg)
 	case ArgImm:
-		printImm(w, a)
+		w.immediate(a)
 	case ArgSym, ArgSpecial:
-		w.WriteString(a.Sym)
+		w.add(a.Sym)
 	case ArgAddr:
-		w.WriteString("[")
+		w.add("[")
 		if a.Sym != "" {
-			w.WriteString(a.Sym)
+			w.add(a.Sym)
 		} else {
-			w.WriteString(a.Reg.String())
+			w.reg(a.Reg)
 		}
 		if a.Off != 0 {
-			fmt.Fprintf(w, "+%d", a.Off)
+			w.add("+")
+			w.int(a.Off)
 		}
-		w.WriteString("]")
+		w.add("]")
 	case ArgList:
-		w.WriteString("{")
+		w.add("{")
 		for i := range a.List {
 			if i > 0 {
-				w.WriteString(", ")
+				w.add(", ")
 			}
-			a.List[i].print(w)
+			w.arg(&a.List[i])
 		}
-		w.WriteString("}")
+		w.add("}")
 	}
 }
 
-// printImm writes floats by their bits, so that nothing is lost, and integers in
+// immediate writes floats by their bits, so that nothing is lost, and integers in
 // decimal, signed where their type is.
-func printImm(w *strings.Builder, a *Arg) {
+func (w *text) immediate(a *Arg) {
 	switch {
 	case a.Type == F32:
-		fmt.Fprintf(w, "0f%08X", uint32(a.Imm))
+		w.printf("0f%08X", uint32(a.Imm))
 	case a.Type == F64:
-		fmt.Fprintf(w, "0d%016X", a.Imm)
+		w.printf("0d%016X", a.Imm)
 	case a.Hex || a.Type.Float():
-		fmt.Fprintf(w, "0x%X", a.Imm)
-	case a.Type == S64, a.Type == S32, a.Type == S16, a.Type == S8:
-		fmt.Fprintf(w, "%d", int64(a.Imm))
+		w.printf("0x%X", a.Imm)
+	case a.Type.Signed():
+		w.int(int64(a.Imm))
 	default:
-		fmt.Fprintf(w, "%d", a.Imm)
+		*w = strconv.AppendUint(*w, a.Imm, 10)
 	}
 }

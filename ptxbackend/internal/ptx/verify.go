@@ -53,6 +53,7 @@ func sameVar(a, b Var) bool {
 type verifier struct {
 	target Target
 	errs   []error
+	read   map[formKey]*form
 
 	k      *Kernel
 	vars   map[string]*Var
@@ -78,9 +79,9 @@ func (v *verifier) add(in *Instr, format string, args ...any) {
 
 // String is the instruction's text.
 func (i *Instr) String() string {
-	var w strings.Builder
-	i.print(&w)
-	return strings.TrimSpace(w.String())
+	var w text
+	w.line(i)
+	return strings.TrimSpace(string(w))
 }
 
 // architectures maps targets to the first version of PTX that knows them.
