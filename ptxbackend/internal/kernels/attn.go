@@ -131,7 +131,10 @@ type flash struct {
 	t2                 ptx.Reg // S32: 2(l%4)
 }
 
-const flashSlack = 8 // 2^8 is far from the largest half, 65504
+const (
+	flashSlack = 8     // 2^8 is far from the largest half, 65504
+	farBelow   = -1e30 // any score; what a query's maximum is before its first
+)
 
 func newFlash(b *ptx.Builder, s AttnShape, queries int, half bool, scale ptx.Reg) *flash {
 	f := &flash{b: b, keyDim: s.KeyDim, valueDim: s.ValueDim, half: half, scale: scale}
@@ -182,7 +185,7 @@ func (f *flash) querySlice(i, c int) []ptx.Reg {
 func (f *flash) reset() {
 	for i := range f.acc {
 		for s := range 2 {
-			f.b.Set(f.m[i][s], math.Inf(-1))
+			f.b.Set(f.m[i][s], farBelow)
 			f.b.Set(f.l[i][s], 0)
 		}
 		for _, acc := range f.acc[i] {
@@ -268,8 +271,7 @@ func (f *flash) mask(s [][][]ptx.Reg, limit func(i, side int) ptx.Reg) {
 	}
 }
 
-// add takes the scores of as many values, at tile+off, into the sums. Each query
-// must have met a score that is no infinity by the end of its first call.
+// add takes the scores of as many values, at tile+off, into the sums.
 func (f *flash) add(s [][][]ptx.Reg, tile ptx.Reg, off int) {
 	b := f.b
 	f.raise(s)

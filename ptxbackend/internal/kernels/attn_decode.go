@@ -15,6 +15,10 @@ import (
 // query heads), each warp 16 positions of a unit. So whatever the lengths are, all
 // multiprocessors read the same amount, and a recorded launch serves every step.
 //
+// Adjacent rows of one sequence (a short prompt, drafts to be checked) take the context
+// together, up to 16 pairs of a row and a query head. Such a tile of rows is what is
+// called a row below, but for the output.
+//
 // A row within one block is finished there. Of a row cut in two or more, each block
 // writes its sums to the workspace; the last to do so (they are counted) merges them.
 //
@@ -68,17 +72,27 @@ func (c AttnDecode) Shares(sms int) int { return min(max(1, 2*sms/c.tiles()), ma
 
 const maxShares = 512
 
-// heads is how many query heads a block has at most, tiles how many blocks it takes
-// for all.
-func (c AttnDecode) heads() int { return min(16, c.group()) }
-func (c AttnDecode) tiles() int { return c.KVHeads * c.chunks() }
+// rowsPerTile is how many adjacent rows take their sequence's context together, a power
+// of two.
+func (c AttnDecode) rowsPerTile() int {
+	n := 1
+	for 2*n*c.group() <= 16 && n < c.MaxRows {
+		n *= 2
+	}
+	return n
+}
+
+// queries is how many pairs of a row and a query head a block has at most, tiles how
+// many blocks it takes for all heads.
+func (c AttnDecode) queries() int { return min(16, c.group()) * c.rowsPerTile() }
+func (c AttnDecode) tiles() int   { return c.KVHeads * c.chunks() }
 
 // chunks is how many blocks share a KV head.
 func (c AttnDecode) chunks() int { return (c.group() + 15) / 16 }
 
-// partBytes is what a block writes of a row it does not finish: (heads, ValueDim) sums,
-// then (heads, 2) maxima in log2 and sums of weights, float32.
-func (c AttnDecode) partBytes() int { return (c.heads()*(c.ValueDim+2)*4 + 15) &^ 15 }
+// partBytes is what a block writes of a row it does not finish: (queries, ValueDim) sums,
+// then (queries, 2) maxima in log2 and sums of weights, float32.
+func (c AttnDecode) partBytes() int { return (c.queries()*(c.ValueDim+2)*4 + 15) &^ 15 }
 
 // WorkBytes is the size of the workspace: each block has at most the end of a row
 // begun elsewhere and the beginning of one that goes on, and a place for what it and
@@ -95,19 +109,20 @@ func (c AttnDecode) CounterBytes() int { return 4 * (2*maxShares + c.MaxRows) * 
 func (c AttnDecode) stageBytes() int { return 16 * (kvStride(c.KeyDim) + kvStride(c.ValueDim)) }
 func (c AttnDecode) statsAt() int    { return c.Warps * c.Stages * c.stageBytes() }
 func (c AttnDecode) sumsAt() int     { return c.statsAt() + c.Warps*16*8 }
-func (c AttnDecode) sumsStride() int { return 4*c.roundColumns() + 32 }
-func (c AttnDecode) recordsAt() int  { return c.sumsAt() + c.Warps*c.heads()*c.sumsStride() }
-func (c AttnDecode) countAt() int    { return c.recordsAt() + 16*c.MaxRows }
+func (c AttnDecode) sumsBytes() int {
+	return max(c.sumsOf(c.queries()), c.sumsOf(c.queries()/c.rowsPerTile()))
+}
+func (c AttnDecode) recordsAt() int { return c.sumsAt() + c.sumsBytes() }
+func (c AttnDecode) countAt() int   { return c.recordsAt() + 16*c.MaxRows }
 
 // Shared is the dynamic shared memory of a block, in bytes.
 func (c AttnDecode) Shared() int { return c.countAt() + 16 }
 
-// roundColumns is how many columns the warps add up at a time: what keeps that part of
-// shared memory small.
-func (c AttnDecode) roundColumns() int {
-	n := max(8, 512/c.heads()&^7)
-	return min(n, c.ValueDim)
-}
+// roundColumns is how many columns of so many queries the warps add up at a time: what
+// keeps that part of shared memory small. sumsStride is from query to query there.
+func (c AttnDecode) roundColumns(queries int) int { return min(max(8, 512/queries&^7), c.ValueDim) }
+func (c AttnDecode) sumsStride(queries int) int   { return 4*c.roundColumns(queries) + 32 }
+func (c AttnDecode) sumsOf(queries int) int       { return c.Warps * queries * c.sumsStride(queries) }
 
 // Name implements Config.
 func (c AttnDecode) Name() string {
@@ -137,6 +152,7 @@ type attnDecode struct {
 	begin, end, each      ptx.Reg // U32: this block's units, and how many a block has
 	headTile              ptx.Reg // U32: ctaid.y
 	head, heads           ptx.Reg // U32: the first query head, and how many there are
+	used                  ptx.Reg // U32: how many queries the row has
 
 	k, v   *kvCopy
 	next   decodeUnit
@@ -148,7 +164,8 @@ type attnDecode struct {
 }
 
 // rowRecord is what shared memory holds of a row: where its units end among all, how
-// many positions it looks at, its page table, its number in the batch. All U32.
+// many positions its last row looks at, its page table, its number in the batch and,
+// from bit 24 on, how many rows it is. All U32.
 type rowRecord struct{ end, n, table, id ptx.Reg }
 
 func (r rowRecord) regs() []ptx.Reg { return []ptx.Reg{r.end, r.n, r.table, r.id} }
@@ -194,7 +211,7 @@ func (d *attnDecode) place() {
 	d.ringEnd = b.Add(d.ring, d.Stages*d.stageBytes())
 	d.headTile = b.Ctaid(1)
 	kvHead := d.headTile
-	d.heads = b.Var(ptx.U32, d.AttnDecode.heads())
+	d.heads = b.Var(ptx.U32, min(16, d.group()))
 	d.head = b.Mul(kvHead, d.group())
 	if n := d.chunks(); n > 1 {
 		kvHead = b.Div(d.headTile, n)
@@ -205,7 +222,7 @@ func (d *attnDecode) place() {
 	slot := b.Mad(kvHead, backend.PageTokens, b.Shl(d.warp, 4))
 	d.k = newKVCopy(b, d.KeyDim, 16, 32, d.lane, b.MadWide(slot, 2*d.KeyDim, d.keys))
 	d.v = newKVCopy(b, d.ValueDim, 16, 32, d.lane, b.MadWide(slot, 2*d.ValueDim, d.values))
-	d.f = newFlash(b, d.AttnShape, 16, d.AttnDecode.heads() <= 8, d.scale)
+	d.f = newFlash(b, d.AttnShape, 16, d.AttnDecode.queries() <= 8, d.scale)
 	for i := range d.Stages {
 		zeroTail(b, d.KeyDim, 16, 32, b.Add(d.ring, i*d.stageBytes()), d.lane)
 	}
@@ -227,25 +244,44 @@ func (d *attnDecode) records() ptx.Reg {
 	first := b.Setp(ptx.Lt, d.tid, 32)
 	b.For(b.Var(ptx.U32, 0), d.rows, 64, func(i ptx.Reg) {
 		var rec [2]rowRecord
-		var in [2]ptx.Reg
-		var row [2]ptx.Reg
-		for j := range rec {
-			row[j] = b.Add(b.Add(i, b.Shl(d.lane, 1)), j)
+		var in, row [2]ptx.Reg
+		for j := range rec { // two, so that fewer loads wait for one another
+			row[j] = b.Add(b.Add(i, d.lane), 32*j)
 			in[j] = b.Setp(ptx.Lt, row[j], d.rows)
 			rec[j] = d.load(row[j], in[j])
 		}
-		mine := b.Add(d.units(rec[0].n), d.units(rec[1].n))
-		sum := d.prefix(mine)
-		b.Set(rec[0].end, b.Add(b.Sub(b.Add(total, sum), mine), d.units(rec[0].n)))
-		b.Set(rec[1].end, b.Add(total, sum))
-		for j := range rec {
+		for j, r := range rec {
+			d.join(r)
+			sum := d.prefix(d.units(r.n))
+			b.Set(r.end, b.Add(total, sum))
 			at := b.Mad(row[j], 16, d.shared)
-			b.Under(b.And(in[j], first), func() { b.StV(ptx.Shared, at, d.recordsAt(), rec[j].regs()) })
+			b.Under(b.And(in[j], first), func() { b.StV(ptx.Shared, at, d.recordsAt(), r.regs()) })
+			b.AddTo(total, b.Shfl("idx", sum, 31))
 		}
-		b.AddTo(total, b.Shfl("idx", sum, 31))
 	})
 	b.Bar()
 	return b.Ld(ptx.Shared, ptx.U32, b.Mad(b.Sub(d.rows, 1), 16, d.shared), d.recordsAt())
+}
+
+// join makes one of up to rowsPerTile adjacent lanes' rows where they are consecutive
+// in their sequence and in the batch: it becomes the first one's, the others are left
+// without positions.
+func (d *attnDecode) join(r rowRecord) {
+	b := d.b
+	rows := b.Var(ptx.U32, 1)
+	if d.rowsPerTile() > 1 {
+		before := rowRecord{n: b.Shfl("up", r.n, 1), table: b.Shfl("up", r.table, 1), id: b.Shfl("up", r.id, 1)}
+		follows := b.Setp(ptx.Ne, b.Rem(d.lane, d.rowsPerTile()), 0)
+		follows = b.And(follows, b.And(b.Setp(ptx.Gt, before.n, 0), b.Setp(ptx.Eq, r.n, b.Add(before.n, 1))))
+		follows = b.And(follows, b.And(b.Setp(ptx.Eq, r.table, before.table), b.Setp(ptx.Eq, r.id, b.Add(before.id, 1))))
+		// How far away the next lane is whose row does not follow, or the end.
+		others := b.Shr(b.Shr(b.Not(b.Ballot(follows)), d.lane), 1)
+		lowest := b.And(others, b.Sub(b.Var(ptx.U32, 0), others))
+		away := b.Min(b.Popc(b.Sub(lowest, 1)), b.Sub(b.Var(ptx.U32, 31), d.lane))
+		b.Set(rows, b.Add(away, 1))
+		b.Set(r.n, b.Selp(0, b.Add(r.n, away), follows))
+	}
+	b.Set(r.id, b.Or(r.id, b.Shl(rows, 24)))
 }
 
 // load reads what the batch block says of the row-th row, none where not in.
@@ -334,6 +370,10 @@ type decodeUnit struct {
 	in     ptx.Reg // Pred: there is something to copy
 }
 
+// rowID and rowCount are a row's number in the batch and how many it is.
+func (d *attnDecode) rowID(r rowRecord) ptx.Reg    { return d.b.And(r.id, 1<<24-1) }
+func (d *attnDecode) rowCount(r rowRecord) ptx.Reg { return d.b.Shr(r.id, 24) }
+
 // within is the unit's number within its row.
 func (d *attnDecode) within(num ptx.Reg, r rowRecord) ptx.Reg {
 	return d.b.Sub(num, d.b.Sub(r.end, d.units(r.n)))
@@ -390,13 +430,14 @@ func (d *attnDecode) turn(stage ptx.Reg) {
 }
 
 // prologue starts to copy all stages but one, of those whose positions no row of this
-// batch writes: row id may have up to id rows of its sequence before it. It returns the
-// others.
+// batch writes: the last of rows from row id of the batch on may have as many before it
+// in its sequence. It returns the others.
 func (d *attnDecode) prologue() (late []decodeUnit) {
 	b := d.b
 	for range d.Stages - 1 {
 		u := d.next
-		old := b.Setp(ptx.Gt, u.left, b.As(ptx.S32, b.Add(u.row.id, 16)))
+		new := b.Add(d.rowID(u.row), d.rowCount(u.row))
+		old := b.Setp(ptx.Ge, u.left, b.As(ptx.S32, b.Add(new, 16)))
 		b.If(b.And(u.in, old), func() { d.copy(u, d.fill) })
 		late = append(late, decodeUnit{page: b.Var(ptx.U32, u.page), slot: b.Var(ptx.U32, u.slot), left: b.Var(ptx.S32, u.left),
 			in: b.And(u.in, b.Not(old))})
@@ -415,10 +456,11 @@ func (d *attnDecode) prologueLate(late []decodeUnit) {
 // segment is this block's part of d.row.
 func (d *attnDecode) segment() {
 	b, f := d.b, d.f
-	d.queries()
+	d.loadQueries()
 	f.reset()
 	first := b.Sub(d.row.end, d.units(d.row.n)) // the row's units
 	from, to := b.Var(ptx.U32, d.at), b.Min(d.row.end, d.end)
+	hidden := b.As(ptx.S32, b.Sub(d.rowCount(d.row), 1)) // positions the first row does not see
 	b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, d.at, to) }, func() {
 		b.CpAsyncWait(d.Stages - 2)
 		b.WarpSync() // all lanes' copies have arrived, and all are done with the stage before
@@ -428,7 +470,9 @@ func (d *attnDecode) segment() {
 		left := d.left(b.Sub(d.at, first), d.row)
 		b.If(b.Setp(ptx.Gt, left, 0), func() {
 			s := f.scores(16, d.use, 0)
-			b.If(b.Setp(ptx.Lt, left, 16), func() { f.mask(s, func(int, int) ptx.Reg { return left }) })
+			b.If(b.Setp(ptx.Lt, left, b.Add(hidden, 16)), func() {
+				f.mask(s, func(_, side int) ptx.Reg { return b.Sub(left, d.hidden(side)) })
+			})
 			f.add(s, d.use, 16*kvStride(d.KeyDim))
 		})
 		d.turn(d.use)
@@ -438,16 +482,40 @@ func (d *attnDecode) segment() {
 	d.finish(first, from, whole)
 }
 
-// queries loads the row's.
-func (d *attnDecode) queries() {
+// query is this lane's query on a side: a row of the tile and a head of the block.
+func (d *attnDecode) query(side int) (row, head ptx.Reg) {
 	b := d.b
-	g := b.Shr(d.lane, 2)
-	at := b.MadWide(b.Mad(d.row.id, d.Heads, b.Add(d.head, g)), 2*d.KeyDim, d.q)
-	at = b.Add(at, b.Cvt(ptx.U64, b.As(ptx.U32, b.Shl(d.f.t2, 1))))
-	d.f.query(0, 0, at, b.Setp(ptx.Lt, g, d.heads))
-	if d.f.half {
-		d.f.noQuery(0, 1)
-		return
+	g := b.Add(b.Shr(d.lane, 2), 8*side)
+	if d.rowsPerTile() == 1 {
+		return b.Var(ptx.U32, 0), g
 	}
-	d.f.query(0, 1, b.Add(at, 8*2*d.KeyDim), b.Setp(ptx.Lt, b.Add(g, 8), d.heads))
+	row = b.Div(g, d.group())
+	return row, b.Sub(g, b.Mul(row, d.group()))
+}
+
+// hidden is how many of the positions the last row sees this lane's query does not.
+func (d *attnDecode) hidden(side int) ptx.Reg {
+	b := d.b
+	row, _ := d.query(side)
+	return b.Sub(b.As(ptx.S32, d.rowCount(d.row)), b.As(ptx.S32, b.Add(row, 1)))
+}
+
+// loadQueries loads the row's.
+func (d *attnDecode) loadQueries() {
+	b := d.b
+	d.used = d.heads
+	if d.rowsPerTile() > 1 {
+		d.used = b.Mul(d.rowCount(d.row), d.group())
+	}
+	for side := range 2 {
+		if side == 1 && d.f.half {
+			d.f.noQuery(0, 1)
+			return
+		}
+		row, head := d.query(side)
+		at := b.Mad(b.Add(d.rowID(d.row), row), d.Heads, b.Add(d.head, head))
+		in := b.Setp(ptx.Lt, b.Add(b.Shr(d.lane, 2), 8*side), d.used)
+		within := b.Cvt(ptx.U64, b.As(ptx.U32, b.Shl(d.f.t2, 1)))
+		d.f.query(0, side, b.Add(b.MadWide(at, 2*d.KeyDim, d.q), within), in)
+	}
 }

@@ -19,14 +19,22 @@ func (d *attnDecode) finish(first, from, whole ptx.Reg) {
 	// A part that begins with the row is the second of its block, to have a place beside
 	// one that ends there.
 	part := d.part(b.Ctaid(0), b.Selp(b.Var(ptx.U32, 1), 0, b.Setp(ptx.Eq, from, first)))
-	for col := 0; col < d.ValueDim; col += d.roundColumns() {
-		n := min(d.roundColumns(), d.ValueDim-col)
-		if col > 0 {
+	rounds := func(most int) {
+		columns := d.roundColumns(most)
+		for col := 0; col < d.ValueDim; col += columns {
+			n := min(columns, d.ValueDim-col)
+			if col > 0 {
+				b.Bar()
+			}
+			d.putSums(by, col, n, most)
 			b.Bar()
+			d.eachItem(n, func(query, c ptx.Reg) { d.takeSums(query, c, col, most, part, whole) })
 		}
-		d.putSums(by, col, n)
-		b.Bar()
-		d.eachItem(n, func(head, c ptx.Reg) { d.takeSums(head, c, col, part, whole) })
+	}
+	if d.rowsPerTile() == 1 {
+		rounds(d.AttnDecode.queries())
+	} else { // one row alone has more columns at a time
+		b.If(b.Setp(ptx.Le, d.used, d.group()), func() { rounds(d.group()) }, func() { rounds(d.AttnDecode.queries()) })
 	}
 	b.If(whole, func() { d.clearColumns() }, func() {
 		d.putPartStats(part)
@@ -45,10 +53,10 @@ func (d *attnDecode) putStats() {
 	}
 }
 
-// stats are query head's maximum over the warps and the sum relative to it.
-func (d *attnDecode) stats(head ptx.Reg) (m, l ptx.Reg) {
+// stats are a query's maximum over the warps and the sum relative to it.
+func (d *attnDecode) stats(query ptx.Reg) (m, l ptx.Reg) {
 	b := d.b
-	at := b.Mad(head, 8, d.shared)
+	at := b.Mad(query, 8, d.shared)
 	var ms, ls []ptx.Reg
 	for w := range d.Warps {
 		x := b.LdV(ptx.Shared, ptx.F32, 2, at, d.statsAt()+128*w)
@@ -66,7 +74,7 @@ func (d *attnDecode) stats(head ptx.Reg) (m, l ptx.Reg) {
 }
 
 // relative is what makes this warp's sums relative to the block's maxima; a warp that
-// met no position has a maximum of minus infinity and zeroes for sums.
+// met no position has a maximum far below and zeroes for sums.
 func (d *attnDecode) relative() (by [2]ptx.Reg) {
 	b := d.b
 	for s := range d.f.sides() {
@@ -76,14 +84,17 @@ func (d *attnDecode) relative() (by [2]ptx.Reg) {
 	return by
 }
 
-// putSums writes this warp's sums of columns col to col+n.
-func (d *attnDecode) putSums(by [2]ptx.Reg, col, n int) {
+// putSums writes this warp's sums of columns col to col+n of up to most queries.
+func (d *attnDecode) putSums(by [2]ptx.Reg, col, n, most int) {
 	b, f := d.b, d.f
 	for s := range f.sides() {
-		head := b.Add(b.Shr(d.lane, 2), 8*s)
-		line := b.Mad(d.warp, d.AttnDecode.heads(), head)
-		at := b.Add(b.Mad(line, d.sumsStride(), d.shared), b.As(ptx.U32, b.Shl(f.t2, 2)))
-		in := b.Setp(ptx.Lt, head, d.AttnDecode.heads())
+		if 8*s >= most {
+			continue
+		}
+		query := b.Add(b.Shr(d.lane, 2), 8*s)
+		line := b.Mad(d.warp, most, query)
+		at := b.Add(b.Mad(line, d.sumsStride(most), d.shared), b.As(ptx.U32, b.Shl(f.t2, 2)))
+		in := b.Setp(ptx.Lt, query, most)
 		for i := range n / 8 {
 			acc := f.acc[0][col/8+i]
 			x, y := b.Mul(acc[2*s], by[s]), b.Mul(acc[2*s+1], by[s])
@@ -92,57 +103,65 @@ func (d *attnDecode) putSums(by [2]ptx.Reg, col, n int) {
 	}
 }
 
-// eachItem spreads 4 columns of a head at a time, of n columns, over the threads.
-func (d *attnDecode) eachItem(n int, f func(head, four ptx.Reg)) {
+// eachItem spreads 4 columns of a query at a time, of n columns, over the threads.
+func (d *attnDecode) eachItem(n int, f func(query, four ptx.Reg)) {
 	b := d.b
-	b.For(d.tid, b.Mul(d.heads, n/4), 32*d.Warps, func(item ptx.Reg) { f(b.Div(item, n/4), b.Rem(item, n/4)) })
+	b.For(d.tid, b.Mul(d.used, n/4), 32*d.Warps, func(item ptx.Reg) { f(b.Div(item, n/4), b.Rem(item, n/4)) })
 }
 
 // takeSums adds up 4 columns, the c-th from column col, over the warps and writes them.
-func (d *attnDecode) takeSums(head, c ptx.Reg, col int, part attnPart, whole ptx.Reg) {
+func (d *attnDecode) takeSums(query, c ptx.Reg, col, most int, part attnPart, whole ptx.Reg) {
 	b := d.b
-	at := b.Add(b.Mad(head, d.sumsStride(), d.shared), b.Shl(c, 4))
+	at := b.Add(b.Mad(query, d.sumsStride(most), d.shared), b.Shl(c, 4))
 	sum := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt())
 	for w := 1; w < d.Warps; w++ {
-		x := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt()+w*d.AttnDecode.heads()*d.sumsStride())
+		x := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt()+w*most*d.sumsStride(most))
 		for j := range sum {
 			b.AddTo(sum[j], x[j])
 		}
 	}
 	four := b.Add(c, col/4)
 	b.If(whole, func() {
-		_, l := d.stats(head)
-		d.store(head, four, sum, l)
+		_, l := d.stats(query)
+		d.store(query, four, sum, l)
 	}, func() {
-		at := b.MadWide(b.Mad(head, d.ValueDim/4, four), 16, part.at)
+		at := b.MadWide(b.Mad(query, d.ValueDim/4, four), 16, part.at)
 		b.StV(ptx.Global, at, 0, sum)
 	})
 }
 
-// store writes 4 columns of a head, divided by l.
-func (d *attnDecode) store(head, four ptx.Reg, sum []ptx.Reg, l ptx.Reg) {
+// store writes 4 columns of a query, divided by l.
+func (d *attnDecode) store(query, four ptx.Reg, sum []ptx.Reg, l ptx.Reg) {
 	b := d.b
 	by := b.Rcp(l)
 	x := make([]ptx.Reg, 4)
 	for j := range x {
 		x[j] = b.Mul(sum[j], by)
 	}
+	row, head := d.rowID(d.row), query
+	if d.rowsPerTile() > 1 {
+		nth := b.Div(query, d.group())
+		row, head = b.Add(row, nth), b.Sub(query, b.Mul(nth, d.group()))
+	}
 	all := b.Mad(b.Add(d.head, head), d.ValueDim/4, four)
-	at := packAt(b, d.out, d.row.id, b.Shr(all, 1), d.tile, d.kTiles())
+	at := packAt(b, d.out, row, b.Shr(all, 1), d.tile, d.kTiles())
 	at = b.Add(at, b.Cvt(ptx.U64, b.Shl(b.And(all, 1), 3)))
 	b.StV(ptx.Global, at, 0, []ptx.Reg{b.CvtPair(ptx.F16x2, x[0], x[1]), b.CvtPair(ptx.F16x2, x[2], x[3])})
 }
 
 func (s AttnShape) kTiles() int { return Pack{K: s.Heads * s.ValueDim}.KTiles() }
 
-// clearColumns zeroes the packed row past its columns; the last heads' block does it.
+// clearColumns zeroes the packed rows past their columns; the last heads' block does it.
 func (d *attnDecode) clearColumns() {
 	b := d.b
 	if d.Heads*d.ValueDim%64 == 0 {
 		return
 	}
 	b.If(b.Setp(ptx.Eq, d.headTile, d.tiles()-1), func() {
-		zeroColumns(b, d.out, d.row.id, d.tid, d.tile, d.Heads*d.ValueDim)
+		row := d.rowID(d.row)
+		b.For(row, b.Add(row, d.rowCount(d.row)), 1, func(row ptx.Reg) {
+			zeroColumns(b, d.out, row, d.tid, d.tile, d.Heads*d.ValueDim)
+		})
 	})
 }
 
@@ -184,14 +203,14 @@ func (d *attnDecode) groupPart(x0, i ptx.Reg) attnPart {
 
 func (d *attnDecode) putPartStats(part attnPart) {
 	b := d.b
-	b.If(b.Setp(ptx.Lt, d.tid, d.heads), func() {
+	b.If(b.Setp(ptx.Lt, d.tid, d.used), func() {
 		m, l := d.stats(d.tid)
 		b.StV(ptx.Global, b.MadWide(d.tid, 8, part.at), d.partStats(), []ptx.Reg{m, l})
 	})
 }
 
 // partStats is where a part's maxima and sums of weights begin.
-func (c AttnDecode) partStats() int { return 4 * c.heads() * c.ValueDim }
+func (c AttnDecode) partStats() int { return 4 * c.queries() * c.ValueDim }
 
 // arrive comes after a part of the row that begins with unit first is written.
 func (d *attnDecode) arrive(first ptx.Reg) {
@@ -202,12 +221,12 @@ func (d *attnDecode) arrive(first ptx.Reg) {
 	members := b.Min(b.Sub(n, group), mergeGroup)
 	one := b.Setp(ptx.Le, n, mergeGroup)
 	d.ifLast(d.rowPart(x0, group).num, members, func() {
-		d.eachItem(d.ValueDim, func(head, four ptx.Reg) {
-			sum, m, l := d.merge(head, four, members, func(i ptx.Reg) attnPart { return d.rowPart(x0, b.Add(group, i)) })
-			b.If(one, func() { d.store(head, four, sum, l) }, func() {
+		d.eachItem(d.ValueDim, func(query, four ptx.Reg) {
+			sum, m, l := d.merge(query, four, members, func(i ptx.Reg) attnPart { return d.rowPart(x0, b.Add(group, i)) })
+			b.If(one, func() { d.store(query, four, sum, l) }, func() {
 				part := d.groupPart(x0, group)
-				b.StV(ptx.Global, b.MadWide(b.Mad(head, d.ValueDim/4, four), 16, part.at), 0, sum)
-				b.StV(ptx.Global, b.MadWide(head, 8, part.at), d.partStats(), []ptx.Reg{m, l})
+				b.StV(ptx.Global, b.MadWide(b.Mad(query, d.ValueDim/4, four), 16, part.at), 0, sum)
+				b.StV(ptx.Global, b.MadWide(query, 8, part.at), d.partStats(), []ptx.Reg{m, l})
 			})
 		})
 		b.If(one, func() { d.clearColumns() }, func() { d.arriveGroup(x0, n) })
@@ -220,9 +239,9 @@ func (d *attnDecode) arriveGroup(x0, n ptx.Reg) {
 	groups := b.Div(b.Add(n, mergeGroup-1), mergeGroup)
 	num := b.Add(b.Mad(d.rowNum, d.tiles(), d.headTile), 2*maxShares*d.tiles())
 	d.ifLast(num, groups, func() {
-		d.eachItem(d.ValueDim, func(head, four ptx.Reg) {
-			sum, _, l := d.merge(head, four, groups, func(i ptx.Reg) attnPart { return d.groupPart(x0, b.Mul(i, mergeGroup)) })
-			d.store(head, four, sum, l)
+		d.eachItem(d.ValueDim, func(query, four ptx.Reg) {
+			sum, _, l := d.merge(query, four, groups, func(i ptx.Reg) attnPart { return d.groupPart(x0, b.Mul(i, mergeGroup)) })
+			d.store(query, four, sum, l)
 		})
 		d.clearColumns()
 	})
@@ -247,16 +266,16 @@ func (d *attnDecode) ifLast(num, n ptx.Reg, f func()) {
 	})
 }
 
-// merge adds up 4 columns of a head over n parts; m is their maximum, l the sum of
+// merge adds up 4 columns of a query over n parts; m is their maximum, l the sum of
 // weights relative to it.
-func (d *attnDecode) merge(head, four, n ptx.Reg, part func(i ptx.Reg) attnPart) (sum []ptx.Reg, m, l ptx.Reg) {
+func (d *attnDecode) merge(query, four, n ptx.Reg, part func(i ptx.Reg) attnPart) (sum []ptx.Reg, m, l ptx.Reg) {
 	b := d.b
 	sum = b.Regs(ptx.F32, 4)
 	m, l = b.Var(ptx.F32, math.Inf(-1)), b.Var(ptx.F32, 0)
 	for _, s := range sum {
 		b.Set(s, 0)
 	}
-	sums, stats := b.Mad(head, d.ValueDim/4, four), head
+	sums, stats := b.Mad(query, d.ValueDim/4, four), query
 	b.For(b.Var(ptx.U32, 0), n, mergeAtOnce, func(i ptx.Reg) {
 		var parts, ms [][]ptx.Reg
 		top := m

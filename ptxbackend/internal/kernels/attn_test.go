@@ -297,6 +297,52 @@ func TestAttnDecodeAfterAppend(t *testing.T) {
 	})
 }
 
+// TestAttnDecodeRandom has random batches, some rows of them listed in any order.
+func TestAttnDecodeRandom(t *testing.T) {
+	shapes := []AttnShape{{1, 1, 16, 16}, {4, 2, 24, 16}, {6, 2, 16, 8}, {4, 1, 16, 32}, {5, 1, 8, 16}, {7, 1, 16, 16}, {9, 1, 16, 8}}
+	n := 3
+	if testing.Short() {
+		n = 1
+	}
+	for _, s := range shapes {
+		t.Run(s.name("attn"), func(t *testing.T) {
+			eachTarget(t, func(t *testing.T, r *rig) {
+				c := AttnDecode{AttnShape: s, MaxRows: 96, Warps: 2 + 2*r.rand.IntN(2), Stages: 2 + r.rand.IntN(3)}
+				for range n {
+					d := newAttnData(r.rand, s, randomRuns(r.rand), r.rand.IntN(3)).upload(r, 1<<r.rand.IntN(8))
+					testAttnDecode(t, r, c, d, 1+r.rand.IntN(40))
+					testAttnList(t, r, c, d)
+				}
+			})
+		})
+	}
+}
+
+func randomRuns(r *rand.Rand) (runs []run) {
+	for rows := 0; len(runs) < 12 && rows < 60; {
+		x := run{r.IntN(120), 1 + r.IntN(1+r.IntN(30))}
+		runs, rows = append(runs, x), rows+x.rows
+	}
+	return runs
+}
+
+// testAttnList decodes the rows by a list in pieces, some in order, some not; each row
+// once.
+func testAttnList(t *testing.T, r *rig, c AttnDecode, d attnOnDevice) {
+	t.Helper()
+	var list []int32
+	for row := range d.batch.Pos {
+		list = append(list, int32(row))
+	}
+	cut := r.rand.IntN(len(list) + 1)
+	r.rand.Shuffle(cut, func(i, j int) { list[i], list[j] = list[j], list[i] })
+	r.putAt(d.out, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
+	r.launch(c, c.Launch(AttnDecodeArgs{Batch: d.b, Layout: d.layout, List: r.put(list), Q: d.q, Keys: d.keys, Values: d.values,
+		Out: d.out, T: d.pack.T, Rows: len(list), Shares: 7, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(7))),
+		Counters: r.put(make([]byte, c.CounterBytes()))}))
+	d.check(t, r)
+}
+
 // TestAttnFarPages has pages that begin more than 4 GiB into the cache.
 func TestAttnFarPages(t *testing.T) {
 	const far = 3 << 20
