@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,19 @@ func (b *Builder) Shared(name string, align, bytes int) Reg {
 	b.k.Vars = append(b.k.Vars, Var{Name: name, Space: Shared, Align: align, Bytes: bytes})
 	d := b.Reg(U32)
 	b.emit("mov.u32", Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgSym, Sym: name})
+	return d
+}
+
+// Const declares constant memory that holds data and returns its address (U64), for
+// Ld of space Const. Kernels of a module that name it alike share it.
+func (b *Builder) Const(name string, align int, data []byte) Reg {
+	if align < 1 || align&(align-1) != 0 || len(data) == 0 || len(data) > maxConstBytes {
+		b.Errorf("constant memory %s of %d bytes, aligned to %d", name, len(data), align)
+		align = 16
+	}
+	b.k.Vars = append(b.k.Vars, Var{Name: name, Space: Const, Align: align, Bytes: len(data), Init: slices.Clone(data)})
+	d := b.Reg(U64)
+	b.emit("mov.u64", Arg{Kind: ArgReg, Reg: d}, Arg{Kind: ArgSym, Sym: name})
 	return d
 }
 
@@ -181,6 +195,11 @@ func list(regs []Reg) Arg {
 		a.List = append(a.List, Arg{Kind: ArgReg, Reg: r})
 	}
 	return a
+}
+
+// PrefetchL2 has the line at [addr+off] of global memory brought into L2.
+func (b *Builder) PrefetchL2(addr Reg, off int) {
+	b.emit("prefetch.global.L2", b.addr(Global, addr, off))
 }
 
 // Atom performs op (add, min, max, exch, inc, and, or, cas with two values)

@@ -320,3 +320,12 @@ func TestMutationsAssemble(t *testing.T) {
 		}
 	}
 }
+
+func TestEverythingAssembles(t *testing.T) {
+	for _, target := range []Target{SM80, SM90a} {
+		text, errs := assembleLines(t, everything(t, target))
+		for n, e := range errs {
+			t.Errorf("%s: ptxas refuses %s: %s", target.Arch, text[n-1], e)
+		}
+	}
+}
