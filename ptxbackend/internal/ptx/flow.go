@@ -29,6 +29,8 @@ func (v *verifier) flow() {
 	v.gridWait(g, u)
 	v.copies(g)
 	v.mbarriers()
+	v.arrivals()
+	v.proxies()
 	v.wgmmas(g)
 }
 

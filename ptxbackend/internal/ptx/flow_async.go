@@ -113,6 +113,42 @@ func (v *verifier) mbarriers() {
 	}
 }
 
+// arrivals reports barriers at which threads arrive and none waits.
+func (v *verifier) arrivals() {
+	waited := map[uint64]bool{}
+	any := false // a barrier whose number is in a register
+	for i, f := range v.forms {
+		if a := v.k.Body[i].Args; f != nil && (f.parts[0] == "bar" || f.parts[0] == "barrier") && f.parts[1] == "sync" {
+			waited[a[0].Imm] = true
+			any = any || a[0].Kind != ArgImm
+		}
+	}
+	for i, f := range v.forms {
+		if a := v.k.Body[i].Args; f != nil && (f.parts[0] == "bar" || f.parts[0] == "barrier") && f.parts[1] == "arrive" &&
+			!any && a[0].Kind == ArgImm && !waited[a[0].Imm] {
+			v.add(&v.k.Body[i], "no bar.sync waits at barrier %d", a[0].Imm)
+		}
+	}
+}
+
+// proxies reports products of matrices in shared memory that only ordinary writes
+// can have brought there, and that no fence shows to wgmma.
+func (v *verifier) proxies() {
+	var first *Instr
+	for i, f := range v.forms {
+		switch {
+		case f == nil:
+		case f.has("proxy") || f.has("bulk"):
+			return
+		case f.has("mma_async") && first == nil:
+			first = &v.k.Body[i]
+		}
+	}
+	if first != nil {
+		v.add(first, "no fence.proxy.async shows it what is in shared memory")
+	}
+}
+
 // The state of a register that wgmma works on; the zero value is one that has been
 // written since the last fence.
 type wgmmaReg struct {

@@ -21,6 +21,7 @@ func TestVerifyWgmma(t *testing.T) {
 		"FENCE", "wgmma.fence.sync.aligned;", "COMMIT", "wgmma.commit_group.sync.aligned;",
 		"WAIT0", "wgmma.wait_group.sync.aligned 0;", "WAIT1", "wgmma.wait_group.sync.aligned 1;",
 		"STORE", "st.shared.f32 [tile], %f0;")
+	checkBody(t, "90a", "8.0", words.Replace("DESC FENCE MMD COMMIT WAIT0 STORE"), "no fence.proxy.async")
 	for _, c := range []struct{ body, want string }{
 		{"DESC ZERO X FENCE MMA COMMIT WAIT0 STORE", ""},
 		{"DESC FENCE MMD COMMIT WAIT0 STORE", ""}, // sums that are not read need no value
@@ -40,8 +41,7 @@ func TestVerifyWgmma(t *testing.T) {
 		// Where one path waits, it is taken to be the one that needs it.
 		{"DESC ZERO X FENCE MMA COMMIT @%p1 bra L; WAIT0 L: STORE", ""},
 	} {
-		body := words.Replace(c.body)
-		checkBody(t, "90a", "8.0", body, c.want)
+		checkBody(t, "90a", "8.0", "fence.proxy.async;"+words.Replace(c.body), c.want)
 	}
 	for _, c := range []struct{ op, want string }{
 		{"m64n8k16.f32.f16.f16 {%f0, %f1, %f2}, %d1, %d1, 1, 1, 1, 0, 0", "a list of 4 registers"},
@@ -53,7 +53,7 @@ func TestVerifyWgmma(t *testing.T) {
 		{"m64n8k16.f32.f16.f16 {%f0, %f1, %f2, %f3}, %d1, %r1, 1, 1, 1, 0, 0", "is of type b32 where b64"},
 		{"m64n8k16.f32.f16.bf16 {%f0, %f1, %f2, %f3}, %d1, %d1, 1, 1, 1, 0, 0", "has no .bf16 there"},
 	} {
-		checkBody(t, "90a", "8.0", "mov.b64 %d1, 0; wgmma.fence.sync.aligned; wgmma.mma_async.sync.aligned."+c.op+"; wgmma.commit_group.sync.aligned;", c.want)
+		checkBody(t, "90a", "8.0", "mov.b64 %d1, 0; fence.proxy.async; wgmma.fence.sync.aligned; wgmma.mma_async.sync.aligned."+c.op+"; wgmma.commit_group.sync.aligned;", c.want)
 	}
 }
 

@@ -114,6 +114,8 @@ var verifyCases = []struct {
 	{"80", "bar.sync 1, 100;", "100 threads at a barrier"},
 	{"80", "bar.sync 1, 256;", "256 threads at a barrier"},
 	{"80", "bar.sync 1, 64;", ""},
+	{"80", "bar.arrive 1, 64; bar.sync 2, 64;", "no bar.sync waits at barrier 1"},
+	{"80", "bar.arrive 1, 64; mov.u32 %r1, 1; bar.sync %r1, 64;", ""},
 	{"80", "mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 0; @%p1 bar.sync 0;", "all threads of a block execute it together, and its guard depends on the thread"},
 	{"80", "mov.u32 %r1, %tid.x; and.b32 %r1, %r1, 7; setp.eq.u32 %p1, %r1, 0; @%p1 bra L; bar.sync 0; L: ret;", "the branch at x:8 (@%p2 bra L;) depends on the thread"},
 	{"80", "mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 0; @%p1 bra L; st.shared.u32 [tile], %r1; L: bar.sync 0;", ""},
