@@ -40,6 +40,8 @@ type GEMV struct {
 	Batch        BatchLayout
 	Bias         bool
 	Out          Output
+	// Heads, if not nil, is done to the products, which are queries, keys and values.
+	Heads *RopeAppend
 	// Shared is the most bytes of shared memory a block may take, 0 for 96 KiB.
 	Shared int
 	// Warps of a block and turns in each warp's ring, 0 for what seems best.
@@ -61,6 +63,7 @@ type GEMVArgs struct {
 	X, NormWeights, Batch, Residual driver.Ptr
 	Eps                             float32
 	Mats                            []GEMVMat
+	Rope                            RopeAppendArgs // for Heads; its Q, K, V are the outputs of Mats
 	// Work has WorkBytes, Counters CounterBytes of zeroes, which it leaves as
 	// zeroes; kernels that follow each other in a stream may share both.
 	Work, Counters driver.Ptr
@@ -75,7 +78,7 @@ func (c GEMV) CounterBytes() int64 {
 	for _, m := range c.Mats {
 		n += m.Tiles()
 	}
-	return int64(4 * n)
+	return int64(4 * (n + c.headCounters()))
 }
 
 // A task is what one output is made of: a tile, or one of gate and one of up, or,
@@ -137,7 +140,7 @@ func (c GEMV) check() error {
 			return errors.New("the matrices differ in K")
 		}
 	}
-	return nil
+	return c.checkHeads()
 }
 
 // Name implements Config.
@@ -157,6 +160,9 @@ func (c GEMV) Name() string {
 	}
 	if c.Bias {
 		s.WriteString("_bias")
+	}
+	if c.Heads != nil {
+		s.WriteString("_" + c.Heads.Name())
 	}
 	if c.streams() {
 		s.WriteString("_stream")
@@ -183,7 +189,11 @@ func (c GEMV) signature() signature {
 			s = append(s, p)
 		}
 	}
-	return append(s, count("blocks"))
+	s = append(s, count("blocks"))
+	if c.Heads != nil {
+		s = append(s, gemvRopeSignature...)
+	}
+	return s
 }
 
 // Launch runs c with a block for each of sms multiprocessors.
@@ -207,11 +217,15 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 			uint32(c.tasks(m)*c.taskTurns(m)/grain), uint32(grain))
 		first += blocks
 	}
+	values = append(values, uint32(first))
+	if c.Heads != nil {
+		values = append(values, a.Rope.values()...)
+	}
 	return driver.Launch{
 		Grid:      [3]uint32{uint32(first)},
 		Block:     [3]uint32{uint32(c.threads())},
 		Shared:    c.SharedBytes(),
-		Params:    pack(c.signature(), append(values, uint32(first))...),
+		Params:    pack(c.signature(), values...),
 		Dependent: true,
 	}
 }
@@ -227,7 +241,7 @@ func (c GEMV) grain(m Layout, blocks int) int {
 		bytes *= int64(c.warps())
 	}
 	more := int64(most)*bytes - int64(tasks)*bytes/int64(blocks)
-	if more <= int64(max(0, cmp.Or(c.Cut, gemvCut))) || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
+	if c.Heads != nil || more <= int64(max(0, cmp.Or(c.Cut, gemvCut))) || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
 		return task
 	}
 	return 1

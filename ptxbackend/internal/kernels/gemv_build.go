@@ -18,6 +18,8 @@ type gemv struct {
 	inputs, sums, words, ring                  ptx.Reg // shared memory
 	layout                                     Layout  // of a matrix of the block's format; N may differ
 	turn                                       gemvTurn
+	which, headCounts                          ptx.Reg // the block's matrix; counters of heads
+	rope                                       ropeParams
 	ahead                                      []ptx.Reg // what is added to this thread's sums, see preload
 	n                                          ptx.Reg   // rows of the matrix
 }
@@ -39,7 +41,11 @@ func (g *gemv) build() {
 	g.sums = b.Add(shared, g.inputBytes())
 	g.words = b.Add(g.sums, g.sumBytes(g.warps()))
 	g.ring = b.Add(g.words, gemvWords)
-	g.chooseMatrix(p[7:len(p)-1], p[len(p)-1])
+	n := len(gemvSignature) + len(g.Mats)*len(gemvMatSignature)
+	if q := p[n+1:]; g.Heads != nil {
+		g.rope = ropeParams{q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8]}
+	}
+	g.chooseMatrix(p[len(gemvSignature):n], p[n])
 }
 
 // chooseMatrix loads what belongs to the block's matrix and has the code for its
@@ -55,6 +61,7 @@ func (g *gemv) chooseMatrix(p []ptx.Reg, all ptx.Reg) {
 		end = p[each+5]
 	}
 	which := b.Var(ptx.U32, 0)
+	g.headCounts = b.Add(g.counters, int(g.CounterBytes())-4*g.headCounters())
 	counters := g.counters
 	tiles := 0
 	for i := 1; i <= last; i++ {
@@ -73,7 +80,7 @@ func (g *gemv) chooseMatrix(p []ptx.Reg, all ptx.Reg) {
 		which = b.Selp(i, which, here)
 		counters = b.Selp(b.Add(g.counters, 4*tiles), counters, here)
 	}
-	g.counters = counters
+	g.counters, g.which = counters, which
 	g.weights, g.bias, g.out, g.scale, g.scaleUp = my[0], my[1], my[2], my[3], my[4]
 	g.first, g.grains, g.grain, g.n = my[5], my[6], my[7], my[8]
 	g.blocks = b.Sub(end, g.first)
@@ -139,6 +146,9 @@ func (g *gemv) body() {
 	load()
 	b.Bar()
 	g.tiles(r, block, from, to)
+	if g.Heads != nil {
+		g.finishHeads(from, to)
+	}
 }
 
 // tiles goes through the tiles of turns from..to.
