@@ -81,6 +81,7 @@ func targetOf(i driver.Info) ptx.Target {
 // gpu is the backend: one device.
 type gpu struct {
 	dev    driver.Device
+	info   driver.Info // as far as the target knows the device
 	target ptx.Target
 	code   *code
 	// eager has Compile make all kernels at once, so that no step waits for the
@@ -89,9 +90,12 @@ type gpu struct {
 	lost  atomic.Bool // the device returned an error after which nothing works
 }
 
-// newGPU takes dev over.
+// newGPU takes dev over, with kernels written for t.
 func newGPU(dev driver.Device, t ptx.Target) *gpu {
-	g := &gpu{dev: dev, target: t}
+	g := &gpu{dev: dev, info: dev.Info(), target: t}
+	if !t.Hopper() { // what is newer is not to be used
+		g.info.Major, g.info.Minor = 8, 0
+	}
 	g.code = newCode(g)
 	return g
 }

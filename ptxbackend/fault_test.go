@@ -283,20 +283,20 @@ func (idleStream) Close() error                                 { return nil }
 func (idleGraph) Close() error                                  { return nil }
 
 // idleGPU is the backend on an idle device.
-func idleGPU(t testing.TB) *gpu {
+func idleGPU(t testing.TB, target ptx.Target) *gpu {
 	t.Helper()
 	dev, err := fake.Inert(h200, 13000, 90).Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newGPU(idle{dev}, ptx.SM90a)
+	return newGPU(idle{dev}, target)
 }
 
 // Rule 3: a run allocates nothing, in small batches and large ones.
 func TestNoAllocation(t *testing.T) {
 	p, data := tiny(t, modeltest.Options{Arch: "qwen2", DType: tensor.Q8_0})
 	for _, fuse := range []bool{true, false} {
-		g := idleGPU(t)
+		g := idleGPU(t, ptx.SM90a)
 		q := p
 		if fuse {
 			q = plan.Fuse(p, g.Supports)
@@ -338,7 +338,7 @@ func TestNoAllocation(t *testing.T) {
 // What the host does for a token, other than in the driver.
 func BenchmarkHost(b *testing.B) {
 	p, data := tiny(b, modeltest.Options{Arch: "llama", DType: tensor.F16, Blocks: 32})
-	g := idleGPU(b)
+	g := idleGPU(b, ptx.SM90a)
 	p = plan.Fuse(p, g.Supports)
 	w, err := g.Load(context.Background(), p, data, backend.LoadOptions{})
 	if err != nil {

@@ -160,7 +160,7 @@ func (m *emitter) multiply(s *plan.Step, out []driver.Ptr, residual driver.Ptr) 
 	for _, q := range p.parts() {
 		n := len(q.mats)
 		if x.tile == largeTile {
-			m.gemm(&q, x.at, out[:n], residual)
+			m.gemms(&q, x.at, out[:n], residual)
 		} else {
 			m.gemv(s, &q, x, out[:n], residual)
 		}
@@ -225,7 +225,19 @@ func (m *emitter) gemv(s *plan.Step, p *product, x operand, out []driver.Ptr, re
 	m.add(c, c.Launch(e.info.SMs, a))
 }
 
-// gemm emits products of a large batch.
+// gemms emits products of a large batch, those of each format by themselves: one
+// kernel for several has more registers to hold than there are.
+func (m *emitter) gemms(p *product, x driver.Ptr, out []driver.Ptr, residual driver.Ptr) {
+	for first, end := 0, 0; first < len(p.mats); first = end {
+		for end = first + 1; end < len(p.mats) && p.mats[end].layout.Format == p.mats[first].layout.Format; end++ {
+		}
+		q := *p
+		q.mats, q.bias = p.mats[first:end], p.bias[first:end]
+		m.gemm(&q, x, out[first:end], residual)
+	}
+}
+
+// gemm emits products of a large batch with matrices of one format.
 func (m *emitter) gemm(p *product, x driver.Ptr, out []driver.Ptr, residual driver.Ptr) {
 	c := kernels.GEMM{Mats: p.layouts(), Bias: p.bias[0] != 0, Out: p.output(residual)}
 	a := kernels.GEMMArgs{X: x, Residual: residual, Rows: m.rows, Mats: p.operands(out)}

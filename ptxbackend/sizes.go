@@ -168,7 +168,7 @@ func reserve(total int64) int64 { return min(512<<20, total/16) }
 // Fits estimates what p takes with lim, before anything is loaded; see
 // backend.Sizer.
 func (g *gpu) Fits(p *plan.Plan, lim backend.Limits) error {
-	weights, cache, workspace, err := Estimate(p, lim, g.dev.Info())
+	weights, cache, workspace, err := Estimate(p, lim, g.info)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (g *gpu) Fits(p *plan.Plan, lim backend.Limits) error {
 	}
 	if need := weights + cache + workspace; need > free-reserve(total) {
 		return fmt.Errorf("ptxbackend: %s are needed (weights %s, %d KV pages %s, workspace %s), %s of %s on %s are free, of which %s stay so: %w",
-			size(need), size(weights), lim.Pages, size(cache), size(workspace), size(free), size(total), g.dev.Info().Name, size(reserve(total)), backend.ErrNoMemory)
+			size(need), size(weights), lim.Pages, size(cache), size(workspace), size(free), size(total), g.info.Name, size(reserve(total)), backend.ErrNoMemory)
 	}
 	return nil
 }
