@@ -274,12 +274,18 @@ var aluOps = map[string]alu{
 	"rcp.approx.f32":   approx(func(x float64) float64 { return 1 / x }),
 	"rsqrt.approx.f32": approx(func(x float64) float64 { return 1 / math.Sqrt(x) }),
 	"ex2.approx.f32":   approx(math.Exp2),
-	"lg2.approx.f32":   approx(math.Log2),
-	"sin.approx.f32":   approx(math.Sin),
-	"cos.approx.f32":   approx(math.Cos),
-	"tanh.approx.f32":  approx(math.Tanh),
-	"div.full.f32":     each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
-	"div.approx.f32":   each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
+	"ex2.approx.ftz.f32": approx(func(x float64) float64 {
+		if y := math.Exp2(x); !(y < 0x1p-126) {
+			return y
+		}
+		return 0
+	}),
+	"lg2.approx.f32":  approx(math.Log2),
+	"sin.approx.f32":  approx(math.Sin),
+	"cos.approx.f32":  approx(math.Cos),
+	"tanh.approx.f32": approx(math.Tanh),
+	"div.full.f32":    each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
+	"div.approx.f32":  each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
 
 	"add.f16": each2(addHalf), "sub.f16": each2(subHalf), "mul.f16": each2(mulHalf), "fma.f16": each3(fmaHalf),
 	"min.f16": each2(minHalf), "max.f16": each2(maxHalf),

@@ -14,7 +14,7 @@ func benchLaunch(b *testing.B, r *bench, f driver.Function, l driver.Launch) {
 	}
 	TakeStats(r.d)
 	for b.Loop() {
-		if err := r.s.Launch(f, &l); err != nil {
+		if err := r.run(f, l); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package emu
 import (
 	"cmp"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
@@ -65,7 +66,8 @@ type device struct {
 	info    driver.Info
 	mu      sync.Mutex // guards what follows; held while a kernel runs
 	heap    heap
-	hosts   map[*byte]bool
+	hosts   [][]byte // of HostAlloc
+	streams []*stream
 	lost    *driver.Error // set by a fault, returned ever after
 	closed  bool
 	serial  uint64 // of launches
@@ -83,11 +85,13 @@ type Stats struct {
 	Read, Written    uint64 // bytes of global memory, by kernels, caches or not
 }
 
-// TakeStats returns the counts of an emulated device and begins anew.
+// TakeStats waits for all work, returns the counts of an emulated device and begins
+// anew.
 func TakeStats(d driver.Device) Stats {
 	x := d.(*device)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.flushAll()
 	s := x.stats
 	x.stats = Stats{}
 	return s
@@ -135,6 +139,7 @@ func (d *device) Free(p driver.Ptr) error {
 	if err := d.ok("Free"); err != nil {
 		return err
 	}
+	d.flushAll() // freeing waits for the device
 	if !d.heap.free(p) {
 		return failure("Free", driver.CodeInvalidValue, "%#x is no allocation", uint64(p))
 	}
@@ -155,27 +160,28 @@ func (d *device) HostAlloc(bytes int) ([]byte, error) {
 	}
 	b := make([]byte, bytes)
 	fill(b, 0xFF)
-	if d.hosts == nil {
-		d.hosts = map[*byte]bool{}
-	}
-	d.hosts[&b[0]] = true
+	d.hosts = append(d.hosts, b)
 	return b, nil
 }
 
 func (d *device) HostFree(b []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(b) == 0 || !d.hosts[&b[0]] {
+	if !d.closed {
+		d.flushAll()
+	}
+	n := len(d.hosts)
+	d.hosts = slices.DeleteFunc(d.hosts, func(h []byte) bool { return len(b) > 0 && &h[0] == &b[0] })
+	if len(d.hosts) == n {
 		return failure("HostFree", driver.CodeInvalidValue, "the memory is not from HostAlloc")
 	}
-	delete(d.hosts, &b[0])
 	return nil
 }
 
 func (d *device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.closed, d.heap, d.hosts, d.workers = true, heap{}, nil, nil
+	d.closed, d.heap, d.hosts, d.workers, d.streams = true, heap{}, nil, nil, nil
 	return nil
 }
 
@@ -238,6 +244,9 @@ func (m *module) Function(k *ptx.Kernel) (driver.Function, error) {
 }
 
 func (m *module) Unload() error {
+	m.dev.mu.Lock()
+	defer m.dev.mu.Unlock()
+	m.dev.flushAll()
 	m.funcs = nil
 	return nil
 }

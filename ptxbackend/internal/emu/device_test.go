@@ -154,6 +154,9 @@ func TestLaunchAllocations(t *testing.T) {
 			if err := r.s.Launch(f, &l); err != nil {
 				t.Fatal(err)
 			}
+			if err := r.s.Sync(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for range 30 {
 			run()
@@ -286,5 +289,51 @@ func TestManyBlocks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLate: host memory of HostAlloc is read and written when the stream is waited
+// for, ordinary memory at once.
+func TestLate(t *testing.T) {
+	r := newBench(t, Options{})
+	p := r.words(1)
+	host, err := r.d.HostAlloc(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	host[0], host[1], host[2], host[3] = 2, 0, 0, 0
+	check(r.s.CopyIn(p, host[:4]))
+	host[0] = 3 // too early
+	check(r.s.CopyOut(host[4:], p))
+	if host[4] != 0xFF {
+		t.Errorf("the copy arrived before Sync: %d", host[4])
+	}
+	e, err := r.d.NewEvent()
+	check(err)
+	check(r.s.Record(e))
+	check(e.Sync())
+	if host[4] != 3 {
+		t.Errorf("copied %d, want what the memory held when it was waited for, 3", host[4])
+	}
+	plain := []byte{9, 0, 0, 0}
+	check(r.s.CopyIn(p, plain))
+	plain[0] = 10
+	if v := r.read(p, 1)[0]; v != 9 {
+		t.Errorf("copied %d, want 9", v)
+	}
+	e2, err := r.d.NewEvent()
+	check(err)
+	if _, err := e2.Since(e); err == nil {
+		t.Error("the time of an event that was not recorded")
+	}
+	check(r.s.Record(e2))
+	if ms, err := e2.Since(e); err != nil || ms < 0 {
+		t.Errorf("%v ms, %v", ms, err)
 	}
 }

@@ -13,8 +13,9 @@
 // are processors, each block to its end. Options.Seed decides; with Options.Workers
 // 1 everything is reproducible, else all but the order of atomics between blocks.
 //
-// Streams do their work at once. What a kernel does wrong is reported by the call
-// after the launch, with the driver's code, and is sticky, as on a GPU.
+// Streams do their work as late as the interface allows, when somebody waits for it,
+// so that host memory touched too early shows. What a kernel does wrong is reported
+// by the call that waits, with the driver's code, and is sticky, as on a GPU.
 //
 // # What it proves
 //
@@ -44,7 +45,9 @@
 //     that have no value.
 //   - Programmatic dependent launches: reads of what the launches before wrote, and
 //     any write, before griddepcontrol.wait; threads that end without it.
-//   - Races between blocks on device memory (see below).
+//   - Races between blocks on device memory: what one block of a launch writes and
+//     another reads or writes needs a fence or release, a strong access, and a fence or
+//     acquire (grids of up to 8192 blocks).
 //
 // # What it does not prove
 //
@@ -56,7 +59,8 @@
 //     report as races).
 //   - Accesses of less than 4 bytes to shared memory remember one lane and warp for
 //     each word; a race can hide behind a later access to the other half.
-//   - A write after a read by another lane of the same warp is not reported.
+//   - A write after a read by another lane of the same warp is not reported, nor is
+//     one to device memory after a read by another block.
 //   - Approximate functions (ex2, rcp, sin, ...) are float64's, rounded: hardware is
 //     within the ISA's bounds, the emulator much nearer. mma and wgmma add in float64
 //     and round once; hardware keeps fewer bits between.
