@@ -70,6 +70,9 @@ func compile(g *gpu, p *plan.Plan, w *weights, lim backend.Limits) (*executable,
 	if err := checkLimits(p, lim); err != nil {
 		return nil, err
 	}
+	if err := w.suits(p); err != nil {
+		return nil, err
+	}
 	e := &executable{gpu: g, info: g.info, plan: inOrder(p), weights: w, lim: lim, memory: memory{gpu: g},
 		ropes: map[*plan.RopeParams]driver.Ptr{}, bodies: map[int]*program{}, heads: map[headID]*program{}, graphs: map[graphID]driver.Graph{}}
 	e.bodySteps, e.headSteps = split(e.plan)

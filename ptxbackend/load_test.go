@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,6 +15,7 @@ import (
 	"github.com/sandwarp/sandwarp/internal/tensor"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/kernels"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 )
 
 // large is a plan of products whose matrices take several pieces to load, and its
@@ -120,6 +122,54 @@ func TestLoadPieces(t *testing.T) {
 	}
 	if err := drv.Leaks(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Weights are for the plan they were loaded for, fused as it was.
+func TestOtherPlan(t *testing.T) {
+	fine, data := large(t)
+	be, err := openOn(inert(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	fused := plan.Fuse(fine, be.Supports)
+	for _, c := range [][2]*plan.Plan{{fine, fused}, {fused, fine}} {
+		w, err := be.Load(context.Background(), c[0], data, backend.LoadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := be.Compile(c[1], w, faultLimits); err == nil || !strings.Contains(err.Error(), "fused in another way") {
+			t.Errorf("compiled another plan: %v", err)
+		}
+		w.Close()
+	}
+}
+
+// What a machine repacks and copies, without a GPU to slow it down.
+func BenchmarkLoad(b *testing.B) {
+	for _, dt := range []tensor.DType{tensor.Q4_K, tensor.Q6_K, tensor.Q8_0, tensor.BF16} {
+		b.Run(dt.String(), func(b *testing.B) {
+			desc := tensor.Desc{Name: "w", DType: dt, Shape: []int{8192, 4096}}
+			pb := plan.NewBuilder("bench", 16, 64)
+			x := pb.Embed("x", pb.Weight(tensor.Desc{Name: "e", DType: tensor.F32, Shape: []int{16, 4096}}))
+			pb.Linear("y", x, pb.Weight(desc), 0)
+			pb.Logits(pb.SelectRows("s", x), pb.Weight(tensor.Desc{Name: "h", DType: tensor.F32, Shape: []int{16, 4096}}))
+			p, err := pb.Plan()
+			if err != nil {
+				b.Fatal(err)
+			}
+			data := [][]byte{make([]byte, 16*4096*4), make([]byte, desc.Bytes()), make([]byte, 16*4096*4)}
+			g := idleGPU(b, ptx.SM90a)
+			b.SetBytes(int64(desc.Bytes()))
+			for b.Loop() {
+				w, err := g.Load(context.Background(), p, data, backend.LoadOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				w.Close()
+			}
+		})
 	}
 }
 

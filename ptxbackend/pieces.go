@@ -113,6 +113,18 @@ func pairsOf(p *plan.Plan) map[int]int {
 	return pairs
 }
 
+// suits refuses a plan that has other matrices in pairs than the one the weights
+// were loaded for.
+func (l *weights) suits(p *plan.Plan) error {
+	pairs := pairsOf(p)
+	for i, m := range l.mats {
+		if _, paired := pairs[i]; paired != m.paired {
+			return fmt.Errorf("ptxbackend: weight %v was loaded for a plan that is fused in another way: load it with the plan to be compiled", p.Weights[i])
+		}
+	}
+	return nil
+}
+
 func sameShape(a, b tensor.Desc) bool { return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) }
 
 // takeGroup takes the memory of a weight, or of a pair of them.

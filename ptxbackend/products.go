@@ -150,12 +150,6 @@ func (m *emitter) outTile(v plan.Value) int {
 // matrix, each (rows, N) float32; residual, if not 0, is added to the only one.
 func (m *emitter) multiply(s *plan.Step, out []driver.Ptr, residual driver.Ptr) {
 	p := m.e.weights.productOf(s)
-	for _, w := range p.mats {
-		if w.paired && !p.act {
-			m.fail(fmt.Errorf("a matrix is paired with another: the weights were loaded for a plan that is fused in another way"))
-			return
-		}
-	}
 	x := m.operand(s, &p)
 	for _, q := range p.parts() {
 		n := len(q.mats)
