@@ -214,7 +214,7 @@ func (w *attnWgmma) soften(i ptx.Reg, done func()) {
 		less := b.Neg(f.m[0][side])
 		for _, d := range s[0] {
 			for _, x := range d[2*side : 2*side+2] {
-				b.Emit("ex2.approx.f32", x, b.Mad(x, f.scale, less))
+				b.Emit("ex2.approx.ftz.f32", x, b.Mad(x, f.scale, less))
 			}
 			b.AddTo(f.l[0][side], b.Add(d[2*side], d[2*side+1]))
 		}

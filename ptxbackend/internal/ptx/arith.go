@@ -143,7 +143,8 @@ func (b *Builder) Abs(x Reg) Reg { return b.def("abs."+x.Type.String(), x.Type, 
 
 // Functions of F32, approximate to about 2^-22 relative: 1/x, 1/sqrt(x), 2^x, of
 // F16x2 too, log2(x), sin(x), cos(x) (these two for |x| <= pi), tanh(x) (2^-11). The
-// square root is rounded correctly.
+// square root is rounded correctly. 2^x of F32 is 0 where it would be subnormal: the
+// hardware's one instruction does that, and it takes three more to do otherwise.
 
 func (b *Builder) Rcp(x Reg) Reg   { return b.def("rcp.approx.f32", F32, F32, x) }
 func (b *Builder) Rsqrt(x Reg) Reg { return b.def("rsqrt.approx.f32", F32, F32, x) }
@@ -153,7 +154,7 @@ func (b *Builder) Ex2(x Reg) Reg {
 	if x.Type == F16x2 {
 		return b.def("ex2.approx.f16x2", F16x2, F16x2, x)
 	}
-	return b.def("ex2.approx.f32", F32, F32, x)
+	return b.def("ex2.approx.ftz.f32", F32, F32, x)
 }
 func (b *Builder) Lg2(x Reg) Reg { return b.def("lg2.approx.f32", F32, F32, x) }
 func (b *Builder) Sin(x Reg) Reg { return b.def("sin.approx.f32", F32, F32, x) }

@@ -71,7 +71,7 @@ func TestBuilderText(t *testing.T) {
 		{func(b *Builder, r *regs) { b.Abs(r.f) }, "abs.f32 %r23, %r6;"},
 		{func(b *Builder, r *regs) { b.Rcp(b.Rsqrt(r.f)) }, "rsqrt.approx.f32 %r23, %r6; rcp.approx.f32 %r24, %r23;"},
 		{func(b *Builder, r *regs) { b.Sqrt(r.f) }, "sqrt.rn.f32 %r23, %r6;"},
-		{func(b *Builder, r *regs) { b.Ex2(b.Lg2(r.f)) }, "lg2.approx.f32 %r23, %r6; ex2.approx.f32 %r24, %r23;"},
+		{func(b *Builder, r *regs) { b.Ex2(b.Lg2(r.f)) }, "lg2.approx.f32 %r23, %r6; ex2.approx.ftz.f32 %r24, %r23;"},
 		{func(b *Builder, r *regs) { b.Ex2(r.h) }, "ex2.approx.f16x2 %r23, %r8;"},
 		{func(b *Builder, r *regs) { b.Sin(b.Cos(b.Tanh(r.f))) }, "tanh.approx.f32 %r23, %r6; cos.approx.f32 %r24, %r23; sin.approx.f32 %r25, %r24;"},
 
