@@ -118,11 +118,15 @@ func (c AttnDecode) countAt() int   { return c.recordsAt() + 16*c.MaxRows }
 // Shared is the dynamic shared memory of a block, in bytes.
 func (c AttnDecode) Shared() int { return c.countAt() + 16 }
 
-// roundColumns is how many columns of so many queries the warps add up at a time: what
-// keeps that part of shared memory small. sumsStride is from query to query there.
-func (c AttnDecode) roundColumns(queries int) int { return min(max(8, 512/queries&^7), c.ValueDim) }
-func (c AttnDecode) sumsStride(queries int) int   { return 4*c.roundColumns(queries) + 32 }
-func (c AttnDecode) sumsOf(queries int) int       { return c.Warps * queries * c.sumsStride(queries) }
+// roundColumns is how many columns of so many queries the warps add up at a time: few
+// enough for that part of shared memory to leave room for two blocks with three stages
+// of heads of 128 on an H200. sumsStride is from query to query there.
+func (c AttnDecode) roundColumns(queries int) int {
+	return min(max(8, (576/queries-8)&^7), c.ValueDim)
+}
+
+func (c AttnDecode) sumsStride(queries int) int { return 4*c.roundColumns(queries) + 32 }
+func (c AttnDecode) sumsOf(queries int) int     { return c.Warps * queries * c.sumsStride(queries) }
 
 // Name implements Config.
 func (c AttnDecode) Name() string {
@@ -263,17 +267,16 @@ func (d *attnDecode) records() ptx.Reg {
 	return b.Ld(ptx.Shared, ptx.U32, b.Mad(b.Sub(d.rows, 1), 16, d.shared), d.recordsAt())
 }
 
-// join makes one of up to rowsPerTile adjacent lanes' rows where they are consecutive
-// in their sequence and in the batch: it becomes the first one's, the others are left
+// join makes one of up to rowsPerTile adjacent lanes' rows where they are consecutive in
+// their sequence, and so in the batch: it becomes the first one's, the others are left
 // without positions.
 func (d *attnDecode) join(r rowRecord) {
 	b := d.b
 	rows := b.Var(ptx.U32, 1)
 	if d.rowsPerTile() > 1 {
-		before := rowRecord{n: b.Shfl("up", r.n, 1), table: b.Shfl("up", r.table, 1), id: b.Shfl("up", r.id, 1)}
-		follows := b.Setp(ptx.Ne, b.Rem(d.lane, d.rowsPerTile()), 0)
-		follows = b.And(follows, b.And(b.Setp(ptx.Gt, before.n, 0), b.Setp(ptx.Eq, r.n, b.Add(before.n, 1))))
-		follows = b.And(follows, b.And(b.Setp(ptx.Eq, r.table, before.table), b.Setp(ptx.Eq, r.id, b.Add(before.id, 1))))
+		n, table := b.Shfl("up", r.n, 1), b.Shfl("up", r.table, 1) // of the lane before
+		follows := b.And(b.Setp(ptx.Ne, b.Rem(d.lane, d.rowsPerTile()), 0), b.Setp(ptx.Gt, n, 0))
+		follows = b.And(follows, b.And(b.Setp(ptx.Eq, r.n, b.Add(n, 1)), b.Setp(ptx.Eq, r.table, table)))
 		// How far away the next lane is whose row does not follow, or the end.
 		others := b.Shr(b.Shr(b.Not(b.Ballot(follows)), d.lane), 1)
 		lowest := b.And(others, b.Sub(b.Var(ptx.U32, 0), others))

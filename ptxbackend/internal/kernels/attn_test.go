@@ -26,6 +26,7 @@ type attnData struct {
 	q            []uint16
 	keys, values []uint16
 	scale        float32
+	out, bound   []float64 // want's, once known
 }
 
 // newAttnData makes a batch of the runs; its page tables are shuffled, and every
@@ -88,7 +89,11 @@ func (d *attnData) slot(pages []uint16, i, p, h, dim int) []uint16 {
 // and powers in float32 are off by 2^-16 of the greatest value, and scores by 2^-20 of
 // the sum of their terms' sizes, which changes the weights by as large a part.
 func (d *attnData) want() (out, bound []float64) {
+	if d.out != nil {
+		return d.out, d.bound
+	}
 	scale := float64(d.scale)
+	defer func() { d.out, d.bound = out, bound }()
 	for row := range d.batch.Pos {
 		seq, n := int(d.batch.Seq[row]), int(d.batch.Pos[row])+1
 		for h := range d.Heads {
@@ -142,14 +147,14 @@ func within(t testing.TB, what string, got []float32, want, bound []float64) {
 // attnOnDevice is an attnData there.
 type attnOnDevice struct {
 	*attnData
-	b, q, keys, values, out driver.Ptr
-	pack                    Pack
+	b, q, keys, values, packed driver.Ptr
+	pack                       Pack
 }
 
 func (d *attnData) upload(r *rig, tile int) attnOnDevice {
 	u := attnOnDevice{attnData: d, b: r.put(makeBatch(d.layout, &d.batch)), q: r.put(d.q), keys: r.put(d.keys), values: r.put(d.values)}
 	u.pack = Pack{T: tile, K: d.Heads * d.ValueDim}
-	u.out = r.alloc(int(u.pack.Bytes(d.layout.MaxRows)))
+	u.packed = r.alloc(int(u.pack.Bytes(d.layout.MaxRows)))
 	return u
 }
 
@@ -157,7 +162,7 @@ func (d *attnData) upload(r *rig, tile int) attnOnDevice {
 func (u attnOnDevice) check(t *testing.T, r *rig) {
 	t.Helper()
 	want, bound := u.want()
-	within(t, "out", r.packed(u.out, u.pack, len(u.batch.Pos)), want, bound)
+	within(t, "out", r.packed(u.packed, u.pack, len(u.batch.Pos)), want, bound)
 }
 
 // decodeRuns are rows at the corners of pages and elsewhere, several of one sequence
@@ -179,7 +184,7 @@ func TestAttnDecode(t *testing.T) {
 		t.Run(c.Name(), func(t *testing.T) {
 			eachTarget(t, func(t *testing.T, r *rig) {
 				d := newAttnData(r.rand, c.AttnShape, decodeRuns, 3).upload(r, []int{1, 2, 16, 64}[i%4])
-				for _, shares := range []int{1, 3, 1 + i, 33} {
+				for _, shares := range []int{1, 2 + i, 33} {
 					testAttnDecode(t, r, c, d, shares)
 				}
 			})
@@ -190,11 +195,11 @@ func TestAttnDecode(t *testing.T) {
 // testAttnDecode runs c twice, the second time with the counters as the first left them.
 func testAttnDecode(t *testing.T, r *rig, c AttnDecode, d attnOnDevice, shares int) {
 	t.Helper()
-	a := AttnDecodeArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out, T: d.pack.T,
+	a := AttnDecodeArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.packed, T: d.pack.T,
 		Rows: d.layout.MaxRows, Shares: shares, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(shares))),
 		Counters: r.put(make([]byte, c.CounterBytes()))}
 	for range 2 {
-		r.putAt(d.out, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2)) // NaN
+		r.putAt(d.packed, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2)) // NaN
 		r.launch(c, c.Launch(a))
 		d.check(t, r)
 	}
@@ -280,7 +285,7 @@ func TestAttnDecodeAfterAppend(t *testing.T) {
 				l driver.Launch
 			}{
 				{app, app.Launch(RopeAppendArgs{Batch: d.b, K: r.put(k), V: r.put(v), Keys: d.keys, Values: d.values, Rows: rows + 1})},
-				{c, c.Launch(AttnDecodeArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out, T: d.pack.T,
+				{c, c.Launch(AttnDecodeArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.packed, T: d.pack.T,
 					Rows: rows + 1, Shares: shares, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(shares))),
 					Counters: r.put(make([]byte, c.CounterBytes()))})},
 			}
@@ -300,7 +305,7 @@ func TestAttnDecodeAfterAppend(t *testing.T) {
 // TestAttnDecodeRandom has random batches, some rows of them listed in any order.
 func TestAttnDecodeRandom(t *testing.T) {
 	shapes := []AttnShape{{1, 1, 16, 16}, {4, 2, 24, 16}, {6, 2, 16, 8}, {4, 1, 16, 32}, {5, 1, 8, 16}, {7, 1, 16, 16}, {9, 1, 16, 8}}
-	n := 3
+	n := 2
 	if testing.Short() {
 		n = 1
 	}
@@ -336,9 +341,9 @@ func testAttnList(t *testing.T, r *rig, c AttnDecode, d attnOnDevice) {
 	}
 	cut := r.rand.IntN(len(list) + 1)
 	r.rand.Shuffle(cut, func(i, j int) { list[i], list[j] = list[j], list[i] })
-	r.putAt(d.out, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
+	r.putAt(d.packed, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
 	r.launch(c, c.Launch(AttnDecodeArgs{Batch: d.b, Layout: d.layout, List: r.put(list), Q: d.q, Keys: d.keys, Values: d.values,
-		Out: d.out, T: d.pack.T, Rows: len(list), Shares: 7, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(7))),
+		Out: d.packed, T: d.pack.T, Rows: len(list), Shares: 7, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(7))),
 		Counters: r.put(make([]byte, c.CounterBytes()))}))
 	d.check(t, r)
 }
@@ -374,8 +379,8 @@ func TestAttnFarPages(t *testing.T) {
 
 func testAttnGeneral(t *testing.T, r *rig, c AttnGeneral, d attnOnDevice) {
 	t.Helper()
-	r.putAt(d.out, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
-	r.launch(c, c.Launch(AttnGeneralArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.out,
+	r.putAt(d.packed, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
+	r.launch(c, c.Launch(AttnGeneralArgs{Batch: d.b, Layout: d.layout, Q: d.q, Keys: d.keys, Values: d.values, Out: d.packed,
 		T: d.pack.T, Rows: d.layout.MaxRows, Scale: d.scale}))
 	d.check(t, r)
 }
@@ -404,10 +409,10 @@ func TestAttnMixed(t *testing.T) {
 			t.Fatalf("decoded are %v, want %v", rows, want)
 		}
 		r.launch(p, p.Launch(AttnPrefillArgs{Batch: d.b, Layout: d.layout, ItemList: r.put(items), Q: d.q, Keys: d.keys, Values: d.values,
-			Out: d.out, T: d.pack.T, Items: len(items) / 2, Scale: d.scale}))
+			Out: d.packed, T: d.pack.T, Items: len(items) / 2, Scale: d.scale}))
 		c := AttnDecode{AttnShape: s, MaxRows: 8, Warps: 4, Stages: 2}
 		r.launch(c, c.Launch(AttnDecodeArgs{Batch: d.b, Layout: d.layout, List: r.put(rows), Q: d.q, Keys: d.keys, Values: d.values,
-			Out: d.out, T: d.pack.T, Rows: len(rows), Shares: 5, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(5))),
+			Out: d.packed, T: d.pack.T, Rows: len(rows), Shares: 5, Scale: d.scale, Work: r.alloc(int(c.WorkBytes(5))),
 			Counters: r.put(make([]byte, c.CounterBytes()))}))
 		d.check(t, r)
 	})
@@ -444,9 +449,9 @@ func testAttnPrefill(t *testing.T, r *rig, c AttnPrefill, d attnOnDevice) {
 	t.Helper()
 	items, _ := AttnItems(nil, nil, d.batch.Seq, d.batch.Pos, c.RowsPerItem(), 0)
 	items = append(items, 0, 0) // one without rows
-	r.putAt(d.out, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
+	r.putAt(d.packed, slices.Repeat([]uint16{0x7E00}, int(d.pack.Bytes(d.layout.MaxRows))/2))
 	r.launch(c, c.Launch(AttnPrefillArgs{Batch: d.b, Layout: d.layout, ItemList: r.put(items), Q: d.q, Keys: d.keys,
-		Values: d.values, Out: d.out, T: d.pack.T, Items: len(items) / 2, Scale: d.scale}))
+		Values: d.values, Out: d.packed, T: d.pack.T, Items: len(items) / 2, Scale: d.scale}))
 	d.check(t, r)
 }
 
@@ -529,30 +534,32 @@ func checkItems(items, rows, seq, pos []int32, per, least int) error {
 	return nil
 }
 
-// TestAttnFit assembles what the kernels are for real models on several devices.
+// TestAttnFit has the verifier, and ptxas if there is one, read what the kernels are for
+// real models on several devices.
 func TestAttnFit(t *testing.T) {
 	devices := []driver.Info{
 		{Name: "H200", Major: 9, SharedPerBlock: 227 << 10, SharedPerSM: 228 << 10},
 		{Name: "A100", Major: 8, SharedPerBlock: 163 << 10, SharedPerSM: 164 << 10},
-		{Name: "RTX 4090", Major: 8, SharedPerBlock: 99 << 10, SharedPerSM: 100 << 10},
+		{Name: "RTX 4090", Major: 8, Minor: 9, SharedPerBlock: 99 << 10, SharedPerSM: 100 << 10},
 	}
-	for _, s := range []AttnShape{{32, 8, 128, 128}, {28, 4, 128, 128}, {32, 32, 64, 64}, {16, 1, 256, 256}, {20, 20, 80, 80}, {71, 1, 64, 64},
-		{8, 8, 192, 128}, {32, 32, 96, 96}} {
+	seen := map[string]bool{}
+	for _, s := range []AttnShape{{32, 8, 128, 128}, {28, 4, 128, 128}, {14, 2, 64, 64}, {16, 1, 256, 256}, {32, 32, 96, 96}, {8, 8, 192, 128}} {
 		for _, dev := range devices {
 			d := AttnDecode{AttnShape: s, MaxRows: 64}.Fit(dev)
 			p := AttnPrefill{AttnShape: s}.Fit(dev)
 			if d.Shared() > dev.SharedPerBlock || p.Shared() > dev.SharedPerBlock {
 				t.Errorf("%+v on %s: %+v takes %d, %+v takes %d bytes of shared memory", s, dev.Name, d, d.Shared(), p, p.Shared())
 			}
-			if testing.Short() {
-				continue
-			}
-			for _, target := range []ptx.Target{ptx.SM80, ptx.SM90a} {
-				for _, c := range []Config{d, p} {
-					k, err := c.Build(target)
-					must(t, err)
-					ptxtest.Text(t, &ptx.Module{Target: target, Kernels: []*ptx.Kernel{k}})
+			for _, c := range []Config{d, p} {
+				if testing.Short() || seen[c.Name()] {
+					continue
 				}
+				seen[c.Name()] = true
+				targets := TargetsOf(c)
+				target := targets[len(targets)-1]
+				k, err := c.Build(target)
+				must(t, err)
+				ptxtest.Text(t, &ptx.Module{Target: target, Kernels: []*ptx.Kernel{k}})
 			}
 		}
 	}
