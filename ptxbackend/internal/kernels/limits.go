@@ -87,6 +87,14 @@ const (
 // Name implements Config.
 func (c MatrixPeak) Name() string { return fmt.Sprintf("matrix_peak_wgmma%v", c.Wgmma) }
 
+// Targets are those it can be built for.
+func (c MatrixPeak) Targets() []ptx.Target {
+	if c.Wgmma {
+		return []ptx.Target{ptx.SM90a}
+	}
+	return []ptx.Target{ptx.SM80, ptx.SM90a}
+}
+
 // Flops is the number of floating-point operations of a launch.
 func (c MatrixPeak) Flops(blocks, rounds int) float64 {
 	warp := 2.0 * 16 * 8 * 16 * peakSums

@@ -34,7 +34,7 @@ func Representatives() []Config {
 		top.Slices(),
 		top.Merge(),
 		Stream{Unroll: 8},
-		MatrixPeak{},
+		MatrixPeak{}, MatrixPeak{Wgmma: true},
 	}
 }
 
@@ -67,9 +67,8 @@ func All() []Config {
 			GEMV{Mats: []Layout{{f, width, ff}}, T: 1, Out: AddResidual}, GEMV{Mats: []Layout{{f, width, width}}, T: 16, Shared: hopper.SharedPerBlock})
 		one, two := Layout{f, width, width}, Layout{f, 2 * ff, width}
 		for _, target := range []ptx.Target{ptx.SM80, ptx.SM90a} {
-			tile := GEMMTiles(target)[0]
-			all = append(all, GEMM{Mats: []Layout{one}, Out: AddResidual, Tile: tile},
-				GEMM{Mats: []Layout{two}, Out: SiLUMulPack, Tile: tile})
+			all = append(all, GEMM{Mats: []Layout{one}, Out: AddResidual}.Variants(target)[0],
+				GEMM{Mats: []Layout{two}, Out: SiLUMulPack}.Variants(target)[0])
 		}
 	}
 	return all
