@@ -16,7 +16,14 @@ const (
 	funcLocal      = 3
 	funcRegisters  = 4
 	funcMaxDynamic = 8
+	funcCarveout   = 9
 )
+
+// carveoutShared asks for as much shared memory, and as little L1 cache, as a
+// multiprocessor can have (CU_SHAREDMEM_CARVEOUT_MAX_SHARED). Kernels that divide
+// them in different ways do not run on a multiprocessor at the same time: it would
+// have to be empty in between, and none could begin before the one before it ends.
+const carveoutShared = 100
 
 // module is a CUmodule.
 type module struct {
@@ -141,6 +148,9 @@ func (m *module) Function(k *ptx.Kernel) (driver.Function, error) {
 			return nil, explain(err, "kernel %s", k.Name)
 		}
 		*a.to = int(int32(c.f.out[0]))
+	}
+	if err := c.call(fnFuncSetAttribute, f.handle, funcCarveout, carveoutShared); err != nil {
+		return nil, explain(err, "kernel %s", k.Name)
 	}
 	return f, nil
 }

@@ -16,6 +16,7 @@ func TestFunction(t *testing.T) {
 	d := newDouble(t)
 	_, dev := d.open(t)
 	f := load(t, dev, "store")
+	d.has(t, "cuFuncSetAttribute 9 100")
 	if got := f.Resources(); got != (driver.Resources{Registers: 32, Shared: 1024, Local: 8}) {
 		t.Errorf("resources %+v", got)
 	}

@@ -344,7 +344,12 @@ CUresult cuModuleGetFunction(handle *f, handle m, const char *name) {
 	LEAVE(500);
 }
 CUresult cuFuncGetAttribute(int *v, int a, handle f) { BEGIN("%d", a) CURRENT NEED(f, FUNCTION); *v = a == 4 ? 32 : a == 1 ? 1024 : a == 3 ? 8 : -1; LEAVE(0); }
-CUresult cuFuncSetAttribute(handle f, int a, int v) { BEGIN("%d %d", a, v) CURRENT NEED(f, FUNCTION); if (a != 8 || v < 0 || v > 232448 - 1024) LEAVE(1); f->maxShared = v; LEAVE(0); }
+CUresult cuFuncSetAttribute(handle f, int a, int v) { BEGIN("%d %d", a, v) CURRENT NEED(f, FUNCTION);
+	if (a == 9 && v >= -1 && v <= 100) LEAVE(0);
+	if (a != 8 || v < 0 || v > 232448 - 1024) LEAVE(1);
+	f->maxShared = v;
+	LEAVE(0);
+}
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, handle f, int threads, size_t shared) { BEGIN("%d %zu", threads, shared) CURRENT NEED(f, FUNCTION); *n = 2048 / threads; LEAVE(0); }
 
 static CUresult launch(handle s, handle f, void **params) { // with the lock held
