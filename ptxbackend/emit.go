@@ -17,6 +17,11 @@ type emitter struct {
 	out     program
 	err     error
 	collect []wanted // if not nil, the kernels alone are listed here
+
+	// heads, if not nil, is still to be done to the products of queries, keys and
+	// values.
+	heads    *kernels.RopeAppend
+	headArgs kernels.RopeAppendArgs
 }
 
 // emitters turn the plan's steps into launches.

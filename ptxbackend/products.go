@@ -212,6 +212,9 @@ func (m *emitter) gemv(s *plan.Step, p *product, x operand, out []driver.Ptr, re
 		c.Norm, c.Select, c.Batch = true, s.Kind == plan.LMHead, e.block.layout
 		a.NormWeights, a.Batch, a.Eps = e.weights.vec(s.W[plan.WNorm]), m.batch(), s.Attr.Eps
 	}
+	if m.heads != nil && len(p.mats) == 3 && c.CanHeads(m.heads) {
+		c.Heads, a.Rope, m.heads = m.heads, m.headArgs, nil
+	}
 	if c.WorkBytes(e.info.SMs) > e.sizes.sums || c.CounterBytes() > e.sizes.sumCounters {
 		m.fail(fmt.Errorf("%s wants more workspace than was measured", c.Name()))
 		return
@@ -279,19 +282,30 @@ func (m *emitter) gateUp(s *plan.Step) {
 }
 
 // qkv is NormQKVRopeAppend: the products as float32, then everything a head at a
-// time.
+// time, by the product itself where it can.
 func (m *emitter) qkv(s *plan.Step) {
 	e, a, out := m.e, &s.Attr, m.value(s.Out[0])
 	kv, pages := e.plan.KV[s.Layer], e.cache[s.Layer]
 	q := e.productAt
 	k := q + driver.Ptr(m.rows*a.Heads*kv.KeyDim*4)
 	v := k + driver.Ptr(m.rows*kv.Heads*kv.KeyDim*4)
-	m.multiply(s, []driver.Ptr{q, k, v}, 0)
-	c := kernels.RopeAppend{Batch: e.block.layout, Heads: a.Heads, KVHeads: kv.Heads, KeyDim: kv.KeyDim, ValueDim: kv.ValueDim,
-		Dims: a.Rope.Dims, NEOX: a.Rope.NEOX, QNorm: s.W[plan.QNorm] != 0, KNorm: s.W[plan.KNorm] != 0, Q32: out.form == floats}
-	m.add(c, c.Launch(kernels.RopeAppendArgs{Batch: e.blockAt, Q: q, K: k, V: v, QOut: out.at, Keys: pages.keys, Values: pages.values,
+	c := headsOf(e.plan, s, e.block.layout, out.form == floats)
+	args := kernels.RopeAppendArgs{Batch: e.blockAt, Q: q, K: k, V: v, QOut: out.at, Keys: pages.keys, Values: pages.values,
 		QNorm: e.weights.vec(s.W[plan.QNorm]), KNorm: e.weights.vec(s.W[plan.KNorm]),
-		Freqs: e.ropes[a.Rope], Eps: a.Eps, MScale: float32(a.Rope.MScale), Rows: m.rows}))
+		Freqs: e.ropes[a.Rope], Eps: a.Eps, MScale: float32(a.Rope.MScale), Rows: m.rows}
+	m.heads, m.headArgs = c, args
+	m.multiply(s, []driver.Ptr{q, k, v}, 0)
+	if m.heads != nil {
+		m.add(c, c.Launch(args))
+		m.heads = nil
+	}
+}
+
+// headsOf is what becomes of the products of a NormQKVRopeAppend.
+func headsOf(p *plan.Plan, s *plan.Step, l kernels.BatchLayout, q32 bool) *kernels.RopeAppend {
+	kv, a := p.KV[s.Layer], &s.Attr
+	return &kernels.RopeAppend{Batch: l, Heads: a.Heads, KVHeads: kv.Heads, KeyDim: kv.KeyDim, ValueDim: kv.ValueDim,
+		Dims: a.Rope.Dims, NEOX: a.Rope.NEOX, QNorm: s.W[plan.QNorm] != 0, KNorm: s.W[plan.KNorm] != 0, Q32: q32}
 }
 
 // lmHead is LMHead.

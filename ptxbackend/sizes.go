@@ -115,9 +115,12 @@ func (z *sizes) products(p *plan.Plan, s *plan.Step, info driver.Info) {
 		pair.N *= 2
 		ways = append(ways, kernels.GEMV{Mats: []kernels.Layout{pair}, Out: kernels.SiLUMulPack})
 	}
+	if s.Kind == plan.NormQKVRopeAppend {
+		ways[0].Heads = headsOf(p, s, kernels.BatchLayout{}, false)
+	}
 	for _, c := range ways {
-		z.sumCounters = max(z.sumCounters, c.CounterBytes())
 		for c.T = 1; c.T <= smallRows; c.T *= 2 {
+			z.sumCounters = max(z.sumCounters, c.CounterBytes())
 			for _, c.Shared = range []int{0, info.SharedPerBlock} {
 				z.sums = max(z.sums, c.WorkBytes(max(info.SMs, len(c.Mats))))
 			}
