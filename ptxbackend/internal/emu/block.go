@@ -45,30 +45,36 @@ type barrier struct {
 	fenced  []uint32
 }
 
-// specials are the special registers; those of a thread get its place in the block.
-var specials = map[string]func(w *warp, x, y, z uint32) uint32{
-	"%tid.x":             func(_ *warp, x, _, _ uint32) uint32 { return x },
-	"%tid.y":             func(_ *warp, _, y, _ uint32) uint32 { return y },
-	"%tid.z":             func(_ *warp, _, _, z uint32) uint32 { return z },
-	"%ntid.x":            func(w *warp, _, _, _ uint32) uint32 { return w.blk.l.block[0] },
-	"%ntid.y":            func(w *warp, _, _, _ uint32) uint32 { return w.blk.l.block[1] },
-	"%ntid.z":            func(w *warp, _, _, _ uint32) uint32 { return w.blk.l.block[2] },
-	"%ctaid.x":           func(w *warp, _, _, _ uint32) uint32 { return w.blk.ctaid[0] },
-	"%ctaid.y":           func(w *warp, _, _, _ uint32) uint32 { return w.blk.ctaid[1] },
-	"%ctaid.z":           func(w *warp, _, _, _ uint32) uint32 { return w.blk.ctaid[2] },
-	"%nctaid.x":          func(w *warp, _, _, _ uint32) uint32 { return w.blk.l.grid[0] },
-	"%nctaid.y":          func(w *warp, _, _, _ uint32) uint32 { return w.blk.l.grid[1] },
-	"%nctaid.z":          func(w *warp, _, _, _ uint32) uint32 { return w.blk.l.grid[2] },
-	"%laneid":            nil, // filled in setSpecial
-	"%warpid":            func(w *warp, _, _, _ uint32) uint32 { return uint32(w.id) },
-	"%nwarpid":           func(w *warp, _, _, _ uint32) uint32 { return uint32(w.blk.n) },
-	"%smid":              func(w *warp, _, _, _ uint32) uint32 { return w.blk.ctaid[0] % uint32(w.blk.dev.info.SMs) },
-	"%nsmid":             func(w *warp, _, _, _ uint32) uint32 { return uint32(w.blk.dev.info.SMs) },
-	"%dynamic_smem_size": func(w *warp, _, _, _ uint32) uint32 { return uint32(w.blk.l.shared) },
-	"%clock":             func(w *warp, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
-	"%clock64":           func(w *warp, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
-	"%globaltimer":       func(w *warp, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
-	"%lanemask_eq":       nil, "%lanemask_lt": nil, "%lanemask_le": nil, "%lanemask_gt": nil, "%lanemask_ge": nil,
+// specials are the special registers. lane is the lane of the warp; x, y, z are the
+// thread's place in its block.
+var specials = map[string]func(w *warp, lane, x, y, z uint32) uint32{
+	"%tid.x":             func(_ *warp, _, x, _, _ uint32) uint32 { return x },
+	"%tid.y":             func(_ *warp, _, _, y, _ uint32) uint32 { return y },
+	"%tid.z":             func(_ *warp, _, _, _, z uint32) uint32 { return z },
+	"%ntid.x":            func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.block[0] },
+	"%ntid.y":            func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.block[1] },
+	"%ntid.z":            func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.block[2] },
+	"%ctaid.x":           func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.ctaid[0] },
+	"%ctaid.y":           func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.ctaid[1] },
+	"%ctaid.z":           func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.ctaid[2] },
+	"%nctaid.x":          func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.grid[0] },
+	"%nctaid.y":          func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.grid[1] },
+	"%nctaid.z":          func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.grid[2] },
+	"%laneid":            func(_ *warp, l, _, _, _ uint32) uint32 { return l },
+	"%warpid":            func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.id) },
+	"%nwarpid":           func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.n) },
+	"%smid":              func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.grid.self % uint32(w.blk.dev.info.SMs) },
+	"%nsmid":             func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.dev.info.SMs) },
+	"%dynamic_smem_size": func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.l.shared) },
+	"%lanemask_eq":       func(_ *warp, l, _, _, _ uint32) uint32 { return 1 << l },
+	"%lanemask_lt":       func(_ *warp, l, _, _, _ uint32) uint32 { return 1<<l - 1 },
+	"%lanemask_le":       func(_ *warp, l, _, _, _ uint32) uint32 { return 2<<l - 1 },
+	"%lanemask_gt":       func(_ *warp, l, _, _, _ uint32) uint32 { return ^uint32(2<<l - 1) },
+	"%lanemask_ge":       func(_ *warp, l, _, _, _ uint32) uint32 { return ^uint32(1<<l - 1) },
+	// Clocks count instructions; a mov reads them anew.
+	"%clock":       func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
+	"%clock64":     func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
+	"%globaltimer": func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
 }
 
 // random is a number below n (xorshift64*: Vigna, "An experimental exploration of
@@ -151,26 +157,11 @@ func (w *warp) begin(b *block, id, threads int) {
 
 func (w *warp) setSpecial() {
 	bx, by := w.blk.l.block[0], w.blk.l.block[1]
-	for _, s := range w.prog.special {
-		for l := uint32(0); l < 32; l++ {
-			var v uint32
-			switch s.name {
-			case "%laneid":
-				v = l
-			case "%lanemask_eq":
-				v = 1 << l
-			case "%lanemask_lt":
-				v = 1<<l - 1
-			case "%lanemask_le":
-				v = 2<<l - 1
-			case "%lanemask_gt":
-				v = ^uint32(2<<l - 1)
-			case "%lanemask_ge":
-				v = ^uint32(1<<l - 1)
-			default:
-				t := uint32(32*w.id) + l
-				v = specials[s.name](w, t%bx, t/bx%by, t/(bx*by))
-			}
+	for i := range w.prog.special {
+		s := &w.prog.special[i]
+		for l := range uint32(32) {
+			t := uint32(32*w.id) + l
+			v := s.value(w, l, t%bx, t/bx%by, t/(bx*by))
 			if s.bits == 64 {
 				w.r64[s.slot][l] = uint64(v)
 			} else {
@@ -329,5 +320,3 @@ func (p *program) sharedBytes(dynamic int) int {
 }
 
 func u16at(b []byte) uint32 { return uint32(binary.LittleEndian.Uint16(b)) }
-func u32at(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
-func u64at(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

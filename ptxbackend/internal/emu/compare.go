@@ -78,7 +78,7 @@ func wideBy[T number](op string, as func(uint64) T) func(a, b *wide) uint32 {
 // decodeSetp decodes setp.cmp[.and|.or|.xor].type p[|q], a, b[, [!]c].
 func (c *compiler) decodeSetp() {
 	in := c.in
-	cmp, typ := c.op[1], c.op[len(c.op)-1]
+	cmp, typ := c.part(1), c.op[len(c.op)-1]
 	t, _ := ptx.ParseType(typ)
 	in.d = c.dst(0, 0)
 	if t.Bytes() == 8 {
@@ -94,7 +94,7 @@ func (c *compiler) decodeSetp() {
 	}
 	combine, third, not := "", int32(predTrue), false
 	if len(c.op) == 4 {
-		combine = c.op[2]
+		combine = c.part(2)
 		third, not = c.srcPred(3)
 	}
 	in.run = func(w *warp, in *instr, m uint32) {

@@ -75,7 +75,7 @@ func (c *compiler) decodeALU() {
 	case c.op[0] == "prmt":
 		mode := ""
 		if len(c.op) == 3 {
-			mode = c.op[2]
+			mode = c.part(2)
 		}
 		in.f = each3(func(a, b, s uint32) uint32 { return prmt(mode, a, b, s) })
 		in.d, in.a, in.b, in.c = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3)
@@ -103,9 +103,8 @@ func (c *compiler) decodeALU() {
 	if f, ok := wideOps[name]; ok {
 		in.fw = f
 		in.d = c.dst(0, 8)
-		for i, o := range []*int32{&in.a, &in.b, &in.c}[:len(c.src.Args)-1] {
-			*o = c.src64(i + 1)
-		}
+		to := [...]*int32{&in.a, &in.b, &in.c}
+		c.sources(3, func(i int) { *to[i-1] = c.src64(i) })
 		in.run = runWide
 		return
 	}
@@ -126,16 +125,13 @@ func (c *compiler) decodeALU() {
 	in.f, in.run = f, runALU
 	t, _ := ptx.ParseType(last)
 	in.d = c.dst(0, t.Bytes())
-	if len(c.src.Args) > 4 {
-		c.fail("%d operands", len(c.src.Args))
-		return
-	}
-	for i, o := range []*int32{&in.a, &in.b, &in.c}[:len(c.src.Args)-1] {
-		*o = c.src32(i + 1)
-		if t.Bytes() == 2 && c.arg(i+1).Kind == ptx.ArgImm && c.op[0] != "shl" && c.op[0] != "shr" {
-			*o = c.const32(uint32(c.arg(i+1).Imm) & 0xFFFF)
+	to := [...]*int32{&in.a, &in.b, &in.c}
+	c.sources(3, func(i int) {
+		*to[i-1] = c.src32(i)
+		if t.Bytes() == 2 && c.arg(i).Kind == ptx.ArgImm && c.op[0] != "shl" && c.op[0] != "shr" {
+			*to[i-1] = c.const32(uint32(c.arg(i).Imm) & 0xFFFF)
 		}
-	}
+	})
 }
 
 var countOps = map[string]func(uint64) uint32{
@@ -201,7 +197,7 @@ func (c *compiler) decodeWiden(name string) {
 	if in.c = c.const64(0); c.op[0] == "mad" {
 		in.c = c.src64(3)
 	}
-	switch name[4:] {
+	switch strings.TrimPrefix(strings.TrimPrefix(name, "mul."), "mad.") {
 	case "wide.u32":
 		in.run = func(w *warp, in *instr, m uint32) {
 			a, b, z := w.v(in.a), w.v(in.b), w.w(in.c)
@@ -282,7 +278,7 @@ func (c *compiler) decodePred() {
 func (c *compiler) decodeMov() {
 	in := c.in
 	switch {
-	case c.op[1] == "pred":
+	case c.part(1) == "pred":
 		in.d = c.dst(0, 0)
 		a, not := c.srcPred(1)
 		in.run = func(w *warp, in *instr, m uint32) { w.setPred(in.d, m, w.pred(a, not)) }
@@ -290,7 +286,7 @@ func (c *compiler) decodeMov() {
 		c.decodePack()
 	case c.arg(0).Kind == ptx.ArgList:
 		c.decodeUnpack()
-	case strings.HasSuffix(c.op[1], "64"):
+	case strings.HasSuffix(c.part(1), "64"):
 		in.d, in.a = c.dst(0, 8), c.src64(1)
 		in.run = func(w *warp, in *instr, m uint32) {
 			w.t64 = *w.w(in.a)
@@ -298,7 +294,7 @@ func (c *compiler) decodeMov() {
 		}
 		c.clock(in)
 	default:
-		t, _ := ptx.ParseType(c.op[1])
+		t, _ := ptx.ParseType(c.part(1))
 		in.d, in.a = c.dst(0, t.Bytes()), c.src32(1)
 		in.f, in.run = mov32, runALU
 		c.clock(in)
@@ -327,7 +323,7 @@ func (c *compiler) decodePack() {
 	in := c.in
 	l := c.regs(1, 2)
 	lo, hi := c.source32(&l[0]), c.source32(&l[1])
-	if strings.HasSuffix(c.op[1], "64") {
+	if strings.HasSuffix(c.part(1), "64") {
 		in.d = c.dst(0, 8)
 		in.run = func(w *warp, in *instr, m uint32) {
 			a, b := w.v(lo), w.v(hi)
@@ -351,7 +347,7 @@ func (c *compiler) decodePack() {
 func (c *compiler) decodeUnpack() {
 	in := c.in
 	l := c.regs(0, 2)
-	if strings.HasSuffix(c.op[1], "64") {
+	if strings.HasSuffix(c.part(1), "64") {
 		lo, hi := c.dest(&l[0], 4), c.dest(&l[1], 4)
 		in.a = c.src64(1)
 		in.run = func(w *warp, in *instr, m uint32) {
@@ -376,7 +372,7 @@ func (c *compiler) decodeUnpack() {
 func (c *compiler) decodeSelp() {
 	in := c.in
 	p, not := c.srcPred(3)
-	if strings.HasSuffix(c.op[1], "64") {
+	if strings.HasSuffix(c.part(1), "64") {
 		in.d, in.a, in.b = c.dst(0, 8), c.src64(1), c.src64(2)
 		in.run = func(w *warp, in *instr, m uint32) {
 			w.t64 = *w.w(in.b)
@@ -385,7 +381,7 @@ func (c *compiler) decodeSelp() {
 		}
 		return
 	}
-	t, _ := ptx.ParseType(c.op[1])
+	t, _ := ptx.ParseType(c.part(1))
 	in.d, in.a, in.b = c.dst(0, t.Bytes()), c.src32(1), c.src32(2)
 	in.run = func(w *warp, in *instr, m uint32) {
 		w.t32 = *w.v(in.b)

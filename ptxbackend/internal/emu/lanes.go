@@ -87,7 +87,7 @@ func (c *compiler) decodeLanes() {
 
 func (c *compiler) decodeShfl() {
 	in := c.in
-	mode := c.op[2]
+	mode := c.part(2)
 	in.d, in.a, in.b, in.c, in.e = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3), c.src32(4)
 	if c.arg(0).Kind == 0 || len(c.src.Args) != 5 {
 		c.fail("shfl.sync d, a, b, c, mask is wanted")
@@ -131,7 +131,7 @@ func shflLane(mode string, l, b, c uint32) (uint32, bool) {
 
 func (c *compiler) decodeVote() {
 	in := c.in
-	mode := c.op[2]
+	mode := c.part(2)
 	p, not := c.srcPred(1)
 	in.a = c.src32(2)
 	if mode == "ballot" {
@@ -169,7 +169,7 @@ func (c *compiler) decodeVote() {
 
 func (c *compiler) decodeRedux() {
 	in := c.in
-	name := strings.Join(c.op[2:], ".")
+	name := strings.TrimPrefix(c.src.Op, "redux.sync.")
 	f := map[string]func(a, b uint32) uint32{
 		"add.u32": func(a, b uint32) uint32 { return a + b }, "add.s32": func(a, b uint32) uint32 { return a + b },
 		"min.u32": func(a, b uint32) uint32 { return min(a, b) }, "max.u32": func(a, b uint32) uint32 { return max(a, b) },

@@ -76,9 +76,9 @@ type program struct {
 
 // special is a register filled when the warp starts.
 type special struct {
-	slot int32
-	name string
-	bits int
+	slot  int32
+	bits  int
+	value func(w *warp, lane, x, y, z uint32) uint32
 }
 
 // sharedBase is the address of a block's first byte of shared memory: not 0, as on
@@ -308,7 +308,8 @@ func (c *compiler) const64(v uint64) int32 {
 
 // special is the register that holds a special register's value.
 func (c *compiler) special(name string, bits int) int32 {
-	if _, ok := specials[name]; !ok {
+	value, ok := specials[name]
+	if !ok {
 		c.fail("special register %s is not emulated", name)
 		return 0
 	}
@@ -323,7 +324,7 @@ func (c *compiler) special(name string, bits int) int32 {
 	} else {
 		c.p.n32++
 	}
-	c.p.special = append(c.p.special, special{slot: s, name: name, bits: bits})
+	c.p.special = append(c.p.special, special{slot: s, bits: bits, value: value})
 	c.spec[key] = s
 	return s
 }
@@ -368,12 +369,32 @@ func (c *compiler) regs(i, n int) []ptx.Arg {
 	a := c.arg(i)
 	l := a.List
 	if a.Kind != ptx.ArgList {
-		l = c.src.Args[i : i+1]
+		l = []ptx.Arg{*a}
 	}
 	if len(l) != n {
 		c.fail("operand %d has %d registers, not %d", i+1, len(l), n)
+		return make([]ptx.Arg, n)
 	}
 	return l
+}
+
+// part is part i of the operation's name, "" if it has no so many.
+func (c *compiler) part(i int) string {
+	if i < len(c.op) {
+		return c.op[i]
+	}
+	return ""
+}
+
+// sources calls f for each operand after the first, of which there are at most n.
+func (c *compiler) sources(n int, f func(i int)) {
+	if k := len(c.src.Args); k < 2 || k > n+1 {
+		c.fail("%d operands", k)
+		return
+	}
+	for i := 1; i < len(c.src.Args); i++ {
+		f(i)
+	}
 }
 
 // address is operand i, [reg+off]: its register or constant, and in.off.
