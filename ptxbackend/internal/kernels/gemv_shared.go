@@ -32,7 +32,7 @@ func (c GEMV) warps() int {
 	case c.streams():
 		return 8
 	}
-	for _, w := range []int{16, 8} {
+	for _, w := range []int{16, 12, 8} {
 		if c.residentBytes(w)+2*w*c.largestTurn() <= c.budget() {
 			return w
 		}

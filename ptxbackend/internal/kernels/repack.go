@@ -9,32 +9,34 @@ import (
 
 // Peak is the largest finite scale in src, rows of a matrix of type t: what
 // Exponent has to know of the whole matrix, the largest of its parts' peaks.
-func Peak(t tensor.DType, src []byte) (peak float32) {
-	half := func(at int, div float32) {
-		for b := src; len(b) >= t.BlockBytes(); b = b[t.BlockBytes():] {
-			if h := binary.LittleEndian.Uint16(b[at:]) & 0x7fff; h < 0x7c00 {
-				peak = max(peak, tensor.F16ToF32(h)/div)
-			}
-		}
-	}
+func Peak(t tensor.DType, src []byte) float32 {
 	switch t {
 	case tensor.F16:
 		return 1 // stays as it is
 	case tensor.Q8_0, tensor.Q4_0, tensor.Q5_0:
-		half(0, 1)
-	case tensor.Q4_K, tensor.Q5_K:
-		half(0, 1)
-		half(2, 32)
+		return peakHalf(t, src, 0)
+	case tensor.Q4_K, tensor.Q5_K: // room for the minima too, which are up to 63 times the second
+		return max(peakHalf(t, src, 0), peakHalf(t, src, 2)/32)
 	case tensor.Q6_K:
-		half(208, 1)
+		return peakHalf(t, src, 208)
 	case tensor.MXFP4:
 		return peakE8M0(src)
 	case tensor.BF16:
 		return peakBF16(src)
-	default:
-		return peakAny(t, src)
 	}
-	return peak
+	return peakAny(t, src)
+}
+
+// peakHalf is the largest finite magnitude among the halves at byte at of blocks.
+// Those of halves are in the order of their bits.
+func peakHalf(t tensor.DType, src []byte, at int) float32 {
+	top, size := uint16(0), t.BlockBytes()
+	for ; len(src) >= size; src = src[size:] {
+		if h := binary.LittleEndian.Uint16(src[at:]) & 0x7fff; h < 0x7c00 {
+			top = max(top, h)
+		}
+	}
+	return tensor.F16ToF32(top)
 }
 
 func peakE8M0(src []byte) float32 {
@@ -168,23 +170,23 @@ func (r *repacker) unit(u []byte, i int, b []byte) {
 	codes := u[64*g+4*up:]
 	switch r.Format {
 	case FormatQ8_0:
-		r.halfScales(scale, b, b[34:], 1)
+		r.halfScales(scale, b, b[34:], 0)
 		putBytes(u[64*g+up:], b[2:34])
 		putBytes(u[512+64*g+up:], b[36:68])
 	case FormatQ4_0:
-		r.halfScales(scale, b, b[18:], 0x1p-4)
+		r.halfScales(scale, b, b[18:], -4)
 		lo, hi := nibbles(b[2:], b[20:])
-		orWords(codes, 16, 8, 0, 0, lo, hi)
+		putWords(codes, lo, hi)
 	case FormatQ5_0:
-		r.halfScales(scale, b, b[22:], 0x1p-4)
+		r.halfScales(scale, b, b[22:], -4)
 		lo, hi := nibbles(b[6:], b[28:])
-		orWords(codes, 16, 8, 0, 0, lo, hi)
+		putWords(codes, lo, hi)
 		lo, hi = fifthBits(binary.LittleEndian.Uint32(b[2:]), binary.LittleEndian.Uint32(b[24:]))
 		orWords(u[r.Format.highAt()+16*g:], 4, 0, up, up+2, lo, hi)
 	case FormatMXFP4:
 		scale[0], scale[1] = r.e8m0(b[0]), r.e8m0(b[17])
 		lo, hi := nibbles(b[1:], b[18:])
-		orMXFP4(codes, lo, hi)
+		putMXFP4(codes, lo, hi)
 	case FormatQ4_K, FormatQ5_K:
 		r.kScales(scale, b)
 		r.unitQ45K(u, g, up, b)
@@ -193,14 +195,20 @@ func (r *repacker) unit(u []byte, i int, b []byte) {
 	}
 }
 
-func (r *repacker) half(b []byte, mul float32) uint16 {
-	return tensor.F32ToF16(tensor.F16ToF32(binary.LittleEndian.Uint16(b)) * mul)
+// scaleHalf is the half at b times 2^exp.
+func scaleHalf(b []byte, exp int) uint16 {
+	h := binary.LittleEndian.Uint16(b)
+	e := int(h >> 10 & 31)
+	if uint(e-1) < 30 && uint(e+exp-1) < 30 {
+		return h + uint16(exp)<<10
+	}
+	return tensor.F32ToF16(tensor.F16ToF32(h) * float32(math.Ldexp(1, exp)))
 }
 
-// halfScales writes the scales of two blocks.
-func (r *repacker) halfScales(dst, even, odd []byte, oddBy float32) {
-	binary.LittleEndian.PutUint16(dst, r.half(even, r.mul))
-	binary.LittleEndian.PutUint16(dst[2:], r.half(odd, r.mul*oddBy))
+// halfScales writes the scales of two blocks, the odd one times 2^oddExp.
+func (r *repacker) halfScales(dst, even, odd []byte, oddExp int) {
+	binary.LittleEndian.PutUint16(dst, scaleHalf(even, r.exp))
+	binary.LittleEndian.PutUint16(dst[2:], scaleHalf(odd, r.exp+oddExp))
 }
 
 // e8m0 is the upper byte of the half that is 2^(e-127+exp); too small ones are 0.
@@ -246,17 +254,38 @@ func spread(x uint32) uint64 {
 	return (y | y<<8) & 0x00ff00ff00ff00ff
 }
 
-// orWords ors the halves of columns 0..15, whose lower bytes are lo and upper ones
-// hi, into the words of lanes t = 0..3, stride bytes apart: columns 2t and 2t+1
-// shifted by first, 2t+8 and 2t+9 by second, that many bytes on.
+// joinBytes joins lower and upper bytes of 8 columns to 4 words.
+func joinBytes(lo, hi uint64) (a, b uint64) {
+	return spread(uint32(lo)) | spread(uint32(hi))<<8, spread(uint32(lo>>32)) | spread(uint32(hi>>32))<<8
+}
+
+// putWords writes the halves of columns 0..15, whose lower bytes are lo and upper
+// ones hi, to the words of lanes t = 0..3, 16 bytes apart: columns 2t and 2t+1, and
+// 2t+8 and 2t+9 two words on.
+func putWords(dst []byte, lo, hi [2]uint64) {
+	d := (*[60]byte)(dst)
+	a, b := joinBytes(lo[0], hi[0])
+	binary.LittleEndian.PutUint32(d[0:], uint32(a))
+	binary.LittleEndian.PutUint32(d[16:], uint32(a>>32))
+	binary.LittleEndian.PutUint32(d[32:], uint32(b))
+	binary.LittleEndian.PutUint32(d[48:], uint32(b>>32))
+	a, b = joinBytes(lo[1], hi[1])
+	binary.LittleEndian.PutUint32(d[8:], uint32(a))
+	binary.LittleEndian.PutUint32(d[24:], uint32(a>>32))
+	binary.LittleEndian.PutUint32(d[40:], uint32(b))
+	binary.LittleEndian.PutUint32(d[56:], uint32(b>>32))
+}
+
+// orWords ors such words, stride bytes apart, to what other rows have there: the
+// first four shifted by first, the others by second and next bytes on.
 func orWords(dst []byte, stride, next int, first, second int, lo, hi [2]uint64) {
 	for i := range lo {
 		shift := first
 		if i == 1 {
 			dst, shift = dst[next:], second
 		}
-		a := (spread(uint32(lo[i])) | spread(uint32(hi[i]))<<8) << shift
-		b := (spread(uint32(lo[i]>>32)) | spread(uint32(hi[i]>>32))<<8) << shift
+		a, b := joinBytes(lo[i], hi[i])
+		a, b = a<<shift, b<<shift
 		or32(dst, uint32(a))
 		or32(dst[stride:], uint32(a>>32))
 		or32(dst[2*stride:], uint32(b))
@@ -268,20 +297,26 @@ func or32(b []byte, v uint32) {
 	binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)|v)
 }
 
-// orMXFP4 is orWords for E2M1 codes, their bits moved to where halves have them.
-func orMXFP4(dst []byte, lo, hi [2]uint64) {
+// putMXFP4 is putWords for E2M1 codes, their bits moved to where halves have them.
+func putMXFP4(dst []byte, lo, hi [2]uint64) {
+	d := (*[60]byte)(dst)
 	for i := range lo {
-		for j := range 2 {
-			x := spread(uint32(lo[i]>>(32*j))) | spread(uint32(hi[i]>>(32*j)))<<8
-			// Bits 0-3 of x are step 0, 4-7 step 2, 8-11 step 1, 12-15 step 3.
-			y := x&0x0008000800080008<<12 | x&0x0007000700070007<<9 |
-				x&0x0800080008000800<<1 | x&0x0700070007000700>>2 |
-				x&0x0080008000800080<<7 | x&0x0070007000700070>>1 |
-				x&0x8000800080008000>>2 | x&0x7000700070007000>>12
-			or32(dst[32*j+8*i:], uint32(y))
-			or32(dst[32*j+16+8*i:], uint32(y>>32))
-		}
+		a, b := joinBytes(lo[i], hi[i])
+		a, b = moveE2M1(a), moveE2M1(b)
+		binary.LittleEndian.PutUint32(d[8*i:], uint32(a))
+		binary.LittleEndian.PutUint32(d[8*i+16:], uint32(a>>32))
+		binary.LittleEndian.PutUint32(d[8*i+32:], uint32(b))
+		binary.LittleEndian.PutUint32(d[8*i+48:], uint32(b>>32))
 	}
+}
+
+// moveE2M1 takes 4 times 16 bits: 0-3 are the code of step 0, 4-7 that of step 2,
+// 8-11 of step 1, 12-15 of step 3.
+func moveE2M1(x uint64) uint64 {
+	return x&0x0008000800080008<<12 | x&0x0007000700070007<<9 |
+		x&0x0800080008000800<<1 | x&0x0700070007000700>>2 |
+		x&0x0080008000800080<<7 | x&0x0070007000700070>>1 |
+		x&0x8000800080008000>>2 | x&0x7000700070007000>>12
 }
 
 // putBytes writes 32 codes of Q8_0, two steps: a lane's words of a step are those
@@ -289,9 +324,10 @@ func orMXFP4(dst []byte, lo, hi [2]uint64) {
 func putBytes(dst, q []byte) {
 	for i := range 4 {
 		x := binary.LittleEndian.Uint64(q[8*i:]) ^ 0x8080808080808080
-		d := dst[4*i:]
-		for t := range 4 {
-			d[16*t], d[16*t+2] = byte(x>>(16*t)), byte(x>>(16*t+8))
-		}
+		d := (*[51]byte)(dst[4*i:])
+		d[0], d[2] = byte(x), byte(x>>8)
+		d[16], d[18] = byte(x>>16), byte(x>>24)
+		d[32], d[34] = byte(x>>32), byte(x>>40)
+		d[48], d[50] = byte(x>>48), byte(x>>56)
 	}
 }
