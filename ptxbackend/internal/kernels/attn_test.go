@@ -385,6 +385,23 @@ func testAttnGeneral(t *testing.T, r *rig, c AttnGeneral, d attnOnDevice) {
 	d.check(t, r)
 }
 
+// TestAttnDecodeNothing has only padding.
+func TestAttnDecodeNothing(t *testing.T) {
+	c := AttnDecode{AttnShape: AttnShape{4, 2, 32, 32}, MaxRows: 8, Warps: 4, Stages: 3}
+	eachTarget(t, func(t *testing.T, r *rig) {
+		l := BatchLayout{MaxRows: 8, MaxLogit: 1}
+		out := r.put(make([]byte, Pack{T: 8, K: 128}.Bytes(8)))
+		counters := r.put(make([]byte, c.CounterBytes()))
+		r.launch(c, c.Launch(AttnDecodeArgs{Batch: r.put(makeBatch(l, &backend.Batch{})), Layout: l, Out: out, T: 8, Rows: 8,
+			Shares: 4, Scale: 1, Work: r.alloc(int(c.WorkBytes(4))), Counters: counters}))
+		for i, x := range r.packed(out, Pack{T: 8, K: 128}, 8) {
+			if x != 0 {
+				t.Fatalf("element %d is %v", i, x)
+			}
+		}
+	})
+}
+
 // TestAttnDecodeManyRows needs more than one round over the rows.
 func TestAttnDecodeManyRows(t *testing.T) {
 	c := AttnDecode{AttnShape: AttnShape{2, 1, 16, 16}, MaxRows: 80, Warps: 4, Stages: 2}
