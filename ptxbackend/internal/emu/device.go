@@ -12,27 +12,34 @@ import (
 
 // Options describe the emulated GPU. The zero value is an H200.
 type Options struct {
-	Info    driver.Info // fields that are 0 are those of an H200
+	Info    driver.Info // fields that are 0 are those of H200
 	Memory  int64       // bytes of device memory; 0 is 4 GiB. Only what is allocated takes memory of the host
 	Seed    uint64      // of the order in which warps run; 0 is as good as any
 	Workers int         // blocks executed at once; 0 is GOMAXPROCS. 1 makes floating-point atomics reproducible
 	Steps   int64       // instructions of a warp after which a block is taken to hang; 0 is 1e9
 }
 
+// H200 is what Options leave open. A100 has less shared memory, which a kernel for
+// sm_80 must do with too.
+var (
+	H200 = driver.Info{Name: "Emulated H200", Major: 9, SMs: 132, L2: 50 << 20, SharedPerBlock: 227 << 10, SharedPerSM: 228 << 10,
+		ClockKHz: 1980000, MemoryClockKHz: 3201000, BusBits: 6144}
+	A100 = driver.Info{Name: "Emulated A100", Major: 8, SMs: 108, L2: 40 << 20, SharedPerBlock: 163 << 10, SharedPerSM: 164 << 10,
+		ClockKHz: 1410000, MemoryClockKHz: 1215000, BusBits: 5120}
+)
+
 func (o Options) filled() Options {
-	i := &o.Info
-	i.Name = cmp.Or(i.Name, "Emulated H200")
+	i, like := &o.Info, H200
+	i.Name = cmp.Or(i.Name, like.Name)
 	i.UUID = cmp.Or(i.UUID, "GPU-00000000-0000-0000-0000-000000000000")
-	if i.Major == 0 {
-		i.Major, i.Minor = 9, 0
-	}
-	i.SMs = cmp.Or(i.SMs, 132)
-	i.L2 = cmp.Or(i.L2, 50<<20)
-	i.SharedPerBlock = cmp.Or(i.SharedPerBlock, 227<<10)
-	i.SharedPerSM = cmp.Or(i.SharedPerSM, 228<<10)
-	i.ClockKHz = cmp.Or(i.ClockKHz, 1980000)
-	i.MemoryClockKHz = cmp.Or(i.MemoryClockKHz, 3201000)
-	i.BusBits = cmp.Or(i.BusBits, 6144)
+	i.Major = cmp.Or(i.Major, like.Major)
+	i.SMs = cmp.Or(i.SMs, like.SMs)
+	i.L2 = cmp.Or(i.L2, like.L2)
+	i.SharedPerBlock = cmp.Or(i.SharedPerBlock, like.SharedPerBlock)
+	i.SharedPerSM = cmp.Or(i.SharedPerSM, like.SharedPerSM)
+	i.ClockKHz = cmp.Or(i.ClockKHz, like.ClockKHz)
+	i.MemoryClockKHz = cmp.Or(i.MemoryClockKHz, like.MemoryClockKHz)
+	i.BusBits = cmp.Or(i.BusBits, like.BusBits)
 	i.Memory = cmp.Or(o.Memory, i.Memory, 4<<30)
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	o.Steps = cmp.Or(o.Steps, 1e9)
@@ -263,7 +270,14 @@ func (f *function) Resources() driver.Resources {
 	return driver.Resources{Registers: f.registers(), Shared: f.prog.shared}
 }
 
-func (f *function) registers() int { return min(255, (f.prog.live+12+7)/8*8) }
+func (f *function) registers() int {
+	f.dev.mu.Lock()
+	defer f.dev.mu.Unlock()
+	if f.prog.live == 0 {
+		f.prog.live = max(1, f.prog.liveness())
+	}
+	return min(255, max(16, (f.prog.live+6+7)/8*8))
+}
 
 func (f *function) SetShared(bytes int) error {
 	if bytes < 0 || f.prog.sharedBytes(bytes) > f.dev.info.SharedPerBlock {

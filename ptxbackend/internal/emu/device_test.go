@@ -337,3 +337,27 @@ func TestLate(t *testing.T) {
 		t.Errorf("%v ms, %v", ms, err)
 	}
 }
+
+// TestRegisters: the estimate follows what is alive.
+func TestRegisters(t *testing.T) {
+	for _, n := range []int{1, 40, 120} {
+		b := ptx.New("live", ptx.SM80)
+		x := b.Param(ptx.U64, "x")
+		var v []ptx.Reg
+		for i := range n {
+			v = append(v, b.Ld(ptx.Global, ptx.F32, x, 4*i))
+		}
+		b.For(0, 10, 1, func(ptx.Reg) {
+			for _, r := range v {
+				b.AddTo(r, r)
+			}
+		})
+		for i, r := range v {
+			b.St(ptx.Global, x, 4*i, r)
+		}
+		r := newBench(t, Options{})
+		if got := r.build(b).Resources().Registers; got < n+4 || got > n+24 {
+			t.Errorf("%d values: %d registers", n, got)
+		}
+	}
+}

@@ -41,6 +41,7 @@ type instr struct {
 	list       []int32 // registers of a vector: all of them in the order of the text
 	uses       []int32 // registers (by their PTX number) that are read
 	defs       []int32 // and written
+	sums       []int32 // of a wgmma, which are both, but later
 	src        *ptx.Instr
 	mayDirty   []int32 // those of defs that a wgmma uses
 	site       int32   // number among the accesses to global memory
@@ -71,7 +72,7 @@ type program struct {
 	dynName string
 	sites   int
 	wgmma   map[int32]bool // PTX registers wgmma works on
-	live    int            // 32-bit registers alive at once, at most
+	live    int            // see liveness, 0 until it is asked for
 }
 
 // special is a register filled when the warp starts.

@@ -137,7 +137,7 @@ func (c *compiler) decodeWgmmaAsync() {
 			c.fail("only K-major matrices are emulated")
 		}
 	}
-	c.in.defs = nil // the sums have values only once they are waited for
+	c.in.defs, c.in.sums = nil, x.dregs // they have values only once they are waited for
 	c.in.run = func(w *warp, _ *instr, _ uint32) { runWgmma(w, x) }
 }
 
