@@ -94,6 +94,8 @@ func (g GEMM) check(target ptx.Target) error {
 		switch {
 		case m.K != g.Mats[0].K:
 			return errors.New("gemm: the matrices differ in K")
+		case !g.Tile.holds(m.Format, g.Out):
+			return fmt.Errorf("gemm: the registers do not suffice for %v with tile %+v", m.Format, g.Tile)
 		case m.N < 1 || m.K < 1 || m.Units()*m.Format.Parts() != (m.K+63)/64:
 			return fmt.Errorf("gemm: a matrix of %d rows of %d in %v", m.N, m.K, m.Format)
 		}
@@ -158,8 +160,11 @@ func (g GEMM) Launch(sms int, a GEMMArgs) driver.Launch {
 
 // Blocks is into how many parts the product of rows rows falls.
 func (g GEMM) Blocks(rows int) int {
-	paths := g.paths()
-	return paths[len(paths)-1].end * ((rows + g.Tile.Tokens - 1) / g.Tile.Tokens)
+	n := 0
+	for _, p := range g.paths() {
+		n += p.rows
+	}
+	return n * ((rows + g.Tile.Tokens - 1) / g.Tile.Tokens)
 }
 
 // A gemmPath is the code for matrices that differ in their parameters only, one
@@ -167,12 +172,12 @@ func (g GEMM) Blocks(rows int) int {
 type gemmPath struct {
 	mats  []int // of GEMM.Mats
 	first []int // row block at which each begins
-	end   int   // row block after the last
+	rows  int   // row blocks
 }
 
 func (g GEMM) paths() []gemmPath {
 	var paths []gemmPath
-	done, at := map[Layout]bool{}, 0
+	done := map[Layout]bool{}
 	for _, like := range g.Mats {
 		if done[like] {
 			continue
@@ -181,12 +186,11 @@ func (g GEMM) paths() []gemmPath {
 		var p gemmPath
 		for i, m := range g.Mats {
 			if m == like {
-				p.mats, p.first = append(p.mats, i), append(p.first, at)
+				p.mats, p.first = append(p.mats, i), append(p.first, p.rows)
 				perBlock := g.Tile.Warps * g.Tile.RowTiles
-				at += (g.tiles(m) + perBlock - 1) / perBlock
+				p.rows += (g.tiles(m) + perBlock - 1) / perBlock
 			}
 		}
-		p.end = at
 		paths = append(paths, p)
 	}
 	return paths

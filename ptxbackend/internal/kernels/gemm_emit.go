@@ -8,16 +8,15 @@ import (
 
 // gemmEmit writes one kernel.
 type gemmEmit struct {
-	b         *ptx.Builder
-	g         GEMM
-	kTiles    int // tiles of 64 columns
-	rowBlocks int
-	args      map[string]ptx.Reg
-	shared    ptx.Reg // dynamic shared memory
-	tid       ptx.Reg
-	warp      ptx.Reg // of those that multiply
-	lane      ptx.Reg
-	row, col  ptx.Reg // of a fragment: lane/4 and 2*(lane%4)
+	b        *ptx.Builder
+	g        GEMM
+	kTiles   int // tiles of 64 columns
+	args     map[string]ptx.Reg
+	shared   ptx.Reg // dynamic shared memory
+	tid      ptx.Reg
+	warp     ptx.Reg // of those that multiply
+	lane     ptx.Reg
+	row, col ptx.Reg // of a fragment: lane/4 and 2*(lane%4)
 }
 
 // Build writes the kernel.
@@ -27,8 +26,6 @@ func (g GEMM) Build(target ptx.Target) (*ptx.Kernel, error) {
 	}
 	b := ptx.New(g.Name(), target)
 	e := &gemmEmit{b: b, g: g, kTiles: (g.Mats[0].K + 63) / 64, args: map[string]ptx.Reg{}}
-	paths := g.paths()
-	e.rowBlocks = paths[len(paths)-1].end
 	s := g.signature()
 	for i, r := range s.load(b) {
 		e.args[s[i].Name] = r
@@ -53,7 +50,6 @@ func (e *gemmEmit) thread() {
 
 // gemmPart is a block's part of the product.
 type gemmPart struct {
-	path  gemmPath
 	mat   Layout
 	token ptx.Reg            // token block
 	block ptx.Reg            // row block within the matrix
@@ -61,25 +57,16 @@ type gemmPart struct {
 	args  map[string]ptx.Reg // of the matrix: w, scale, out, scaleup, bias
 }
 
-// eachPath executes f's code for the path that row block row belongs to.
-func (e *gemmEmit) eachPath(row, token ptx.Reg, f func(gemmPart)) {
-	paths := e.g.paths()
-	var next func(i int)
-	next = func(i int) {
-		code := func() { f(e.part(paths[i], row, token)) }
-		if i == len(paths)-1 {
-			code()
-			return
-		}
-		e.b.If(e.b.Setp(ptx.Lt, row, paths[i].end), code, func() { next(i + 1) })
-	}
-	next(0)
+// tokenBlocks is the number of token blocks.
+func (e *gemmEmit) tokenBlocks() ptx.Reg {
+	return e.b.Div(e.b.Add(e.args["rows"], e.g.Tile.Tokens-1), e.g.Tile.Tokens)
 }
 
-// part works out what a warp does for row block row of path p.
-func (e *gemmEmit) part(p gemmPath, row, token ptx.Reg) gemmPart {
+// part works out what a warp does for block block of path p.
+func (e *gemmEmit) part(p gemmPath, block, tokenBlocks ptx.Reg) gemmPart {
 	b, t := e.b, e.g.Tile
-	part := gemmPart{path: p, mat: e.g.Mats[p.mats[0]], token: token, args: map[string]ptx.Reg{}}
+	row, token := e.place(p, block, tokenBlocks)
+	part := gemmPart{mat: e.g.Mats[p.mats[0]], token: token, args: map[string]ptx.Reg{}}
 	start := b.Var(ptx.U32, p.first[0])
 	for i, m := range p.mats {
 		past := ptx.Reg{}
@@ -141,11 +128,4 @@ func (e *gemmEmit) whenTile(w *gemmWeights, kt any, ahead int, f func()) {
 			e.b.Under(e.b.Setp(ptx.Lt, kt, e.kTiles-ahead), f)
 		}
 	}
-}
-
-// advance moves offset, a place in the ring, to the next stage.
-func (e *gemmEmit) advance(offset ptx.Reg) {
-	b, stage := e.b, e.g.Tile.stageBytes()
-	b.AddTo(offset, stage)
-	b.Under(b.Setp(ptx.Eq, offset, stage*e.g.Tile.Stages), func() { b.Set(offset, 0) })
 }

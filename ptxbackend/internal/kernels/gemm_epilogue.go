@@ -61,19 +61,14 @@ func (e *gemmEmit) store(p gemmPart, j int, acc []ptx.Reg) {
 // store32 stores tokens 8i to 8i+31 at out, rowBytes from row to row.
 func (e *gemmEmit) store32(i int, acc []ptx.Reg, scale ptx.Reg, bias, limit [2]ptx.Reg, in, out ptx.Reg, rowBytes int) {
 	b, residual := e.b, e.g.Out == AddResidual
-	valid := make([]ptx.Reg, len(acc))
 	x := make([]ptx.Reg, len(acc))
 	// Register r is of token 8(i+r/4) + (r&1) and of the column half r>>1&1.
 	at := func(r int) int { return (r/4*8+r&1)*rowBytes + 32*(r>>1&1) }
+	valid := func(r int) ptx.Reg { return b.Setp(ptx.Gt, limit[r>>1&1], 8*(i+r/4)+r&1) }
 	for r := range acc {
-		if r&2 != 0 && limit[1] == limit[0] {
-			valid[r] = valid[r-2]
-		} else {
-			valid[r] = b.Setp(ptx.Gt, limit[r>>1&1], 8*(i+r/4)+r&1)
-		}
 		if residual {
 			x[r] = b.Var(ptx.F32, 0)
-			b.Under(valid[r], func() { b.LdTo(x[r:r+1], ptx.Global, in, at(r)) })
+			b.Under(valid(r), func() { b.LdTo(x[r:r+1], ptx.Global, in, at(r)) })
 		}
 	}
 	for r := range acc {
@@ -81,7 +76,7 @@ func (e *gemmEmit) store32(i int, acc []ptx.Reg, scale ptx.Reg, bias, limit [2]p
 		if residual {
 			y = b.Add(x[r], y)
 		}
-		b.Under(valid[r], func() { b.St(ptx.Global, out, at(r), y) })
+		b.Under(valid(r), func() { b.St(ptx.Global, out, at(r), y) })
 	}
 }
 

@@ -20,17 +20,24 @@ import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 func (e *gemmEmit) mma() {
 	b, t := e.b, e.g.Tile
 	b.Threads(32*t.Warps, t.Blocks)
-	tokens := b.Div(b.Add(e.args["rows"], t.Tokens-1), t.Tokens)
-	row, token := e.place(b.Ctaid(0), tokens)
-	// The sums leave few registers: what only the epilogue needs waits elsewhere.
-	b.Under(b.Setp(ptx.Eq, e.tid, 0), func() { b.StV(ptx.Shared, e.shared, e.g.notesAt(), []ptx.Reg{row, token}) })
-	e.eachPath(row, token, func(p gemmPart) {
-		acc := e.multiplyMma(p)
-		again := b.LdV(ptx.Shared, ptx.U32, 2, e.shared, e.g.notesAt())
-		end := *e
-		end.thread()
-		end.epilogue(end.part(p.path, again[0], again[1]), acc)
-	})
+	tokens := e.tokenBlocks()
+	paths := e.g.paths()
+	var next func(block ptx.Reg)
+	next = func(block ptx.Reg) {
+		p := paths[0]
+		paths = paths[1:]
+		code := func() {
+			part := e.part(p, block, tokens)
+			e.epilogue(part, e.multiplyMma(part))
+		}
+		if len(paths) == 0 {
+			code()
+			return
+		}
+		own := b.Mul(tokens, p.rows)
+		b.If(b.Setp(ptx.Lt, block, own), code, func() { next(b.Sub(block, own)) })
+	}
+	next(b.Ctaid(0))
 }
 
 // multiplyMma returns the sums of each row tile: registers 4i to 4i+3 are those of
@@ -41,62 +48,59 @@ func (e *gemmEmit) multiplyMma(p gemmPart) [][]ptx.Reg {
 	w.load(0)
 	b.GridWait()
 	b.GridLaunch()
-	acc := make([][]ptx.Reg, t.RowTiles)
-	for j := range acc {
-		for range t.Tokens / 2 {
-			acc[j] = append(acc[j], b.Var(ptx.F32, 0))
-		}
-	}
 	in := e.newRing(p.token)
 	for s := range t.Stages - 1 {
 		if s < e.kTiles {
-			in.copy(e.shared, s*t.stageBytes())
-			in.next()
+			in.copy(b.Add(e.shared, s*t.stageBytes()))
 		}
 		b.CpAsyncCommit()
 	}
-	read, fill := b.Var(ptx.U32, 0), b.Var(ptx.U32, (t.Stages-1)*t.stageBytes())
+	acc := make([][]ptx.Reg, t.RowTiles)
+	for j := range acc {
+		acc[j] = zeroes(b, t.Tokens/2)
+	}
+	// Branches that are never taken keep ptxas from moving what one step needs far
+	// ahead of it, for which there are no registers.
+	none, end := b.Setp(ptx.Eq, e.args["rows"], 0), b.NewLabel()
+	stage := b.Var(ptx.U32, 0) // offset of the one to read
 	e.columns(w, func(u int, kt any) {
 		b.CpAsyncWait(t.Stages - 2)
-		b.Bar() // the tile is there for all, and the one before it is no longer read
-		to := b.Add(e.shared, fill)
-		e.whenTile(w, kt, u+t.Stages-1, func() { in.copy(to, 0) })
-		in.next()
+		b.Bar() // the tile is there for all, and nobody reads the one before it any more
+		before := b.Selp(b.Var(ptx.U32, (t.Stages-1)*t.stageBytes()), b.Sub(stage, t.stageBytes()), b.Setp(ptx.Eq, stage, 0))
+		to := b.Add(e.shared, before)
+		e.whenTile(w, kt, u+t.Stages-1, func() { in.copy(to) })
 		b.CpAsyncCommit()
-		e.multiplyTile(acc, w, u, b.Add(in.read, read), func(step int) {
-			if step == 0 {
+		x := b.Add(in.read, stage)
+		for step := range 4 {
+			a := w.fragments(u, step)
+			if step == 2 { // from here on few of the tile's registers are needed
 				e.whenTile(w, kt, u+1, func() { w.load(u + 1) })
 			}
-		})
-		e.advance(read)
-		e.advance(fill)
+			b.Under(none, func() { b.Bra(end) })
+			e.multiplyStep(acc, a, x, step)
+		}
+		b.AddTo(stage, t.stageBytes())
+		b.Under(b.Setp(ptx.Eq, stage, t.stageBytes()*t.Stages), func() { b.Set(stage, 0) })
 	})
+	b.Label(end)
 	b.CpAsyncWait(0)
 	b.Bar()
 	return acc
 }
 
-// multiplyTile adds the products of one tile of 64 columns; x is where the lane
-// reads the first fragment of x.
-func (e *gemmEmit) multiplyTile(acc [][]ptx.Reg, w *gemmWeights, u int, x ptx.Reg, between func(step int)) {
-	b, t := e.b, e.g.Tile
-	for step := range 4 {
-		at := x
-		if step > 0 {
-			at = b.Xor(x, step<<5) // chunks 2*step and 2*step+1 of the swizzled row
-		}
-		var a [][]ptx.Reg
-		for j := range t.RowTiles {
-			a = append(a, w.fragment(j, u, step))
-		}
-		between(step)
-		for i := range t.Tokens / 16 {
-			y := b.Ldmatrix(4, false, at, i*16*128)
-			for j := range t.RowTiles {
-				lo, hi := acc[j][8*i:8*i+4], acc[j][8*i+4:8*i+8]
-				b.Mma(ptx.F16, lo, a[j], y[:2], lo)
-				b.Mma(ptx.F16, hi, a[j], y[2:], hi)
-			}
+// multiplyStep adds the products of 16 columns; x is where the lane reads the
+// first fragment of the tile of x.
+func (e *gemmEmit) multiplyStep(acc, a [][]ptx.Reg, x ptx.Reg, step int) {
+	b := e.b
+	if step > 0 {
+		x = b.Xor(x, step<<5) // chunks 2*step and 2*step+1 of the swizzled row
+	}
+	for i := range e.g.Tile.Tokens / 16 {
+		y := b.Ldmatrix(4, false, x, i*16*128)
+		for j := range a {
+			lo, hi := acc[j][8*i:8*i+4], acc[j][8*i+4:8*i+8]
+			b.Mma(ptx.F16, lo, a[j], y[:2], lo)
+			b.Mma(ptx.F16, hi, a[j], y[2:], hi)
 		}
 	}
 }
@@ -138,13 +142,12 @@ func (e *gemmEmit) tokenTile(token ptx.Reg) ptx.Reg {
 // gemmTile is the size of a tile of 128 rows of x.
 const gemmTile = 128 * 128
 
-// copy starts to copy the next tile to to+off.
-func (r *gemmRing) copy(to ptx.Reg, off int) {
-	t := r.e.g.Tile
-	to = r.e.b.Add(to, r.own)
+// copy starts to copy the next tile to to.
+func (r *gemmRing) copy(to ptx.Reg) {
+	b, t := r.e.b, r.e.g.Tile
+	to = b.Add(to, r.own)
 	for at := 0; at < t.stageBytes(); at += 16 * 32 * t.Warps {
-		r.e.b.CpAsync(to, off+at, r.src, at)
+		b.CpAsync(to, at, r.src, at)
 	}
+	b.AddTo(r.src, gemmTile)
 }
-
-func (r *gemmRing) next() { r.e.b.AddTo(r.src, gemmTile) }

@@ -8,10 +8,10 @@ import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 // blocks fastest: 132 blocks of a band of 16 touch 16 token blocks and 9 row blocks.
 const gemmBand = 16
 
-// place is the row block and the token block of block, in this order.
-func (e *gemmEmit) place(block, tokenBlocks ptx.Reg) (row, token ptx.Reg) {
+// place is the row block and the token block of a path's block.
+func (e *gemmEmit) place(p gemmPath, block, tokenBlocks ptx.Reg) (row, token ptx.Reg) {
 	b := e.b
-	inBand := gemmBand * e.rowBlocks
+	inBand := gemmBand * p.rows
 	band := b.Div(block, inBand)
 	rest := b.Sub(block, b.Mul(band, inBand))
 	first := b.Mul(band, gemmBand)

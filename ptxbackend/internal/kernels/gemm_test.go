@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"testing"
-
-	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 )
 
 // gemmCase is a product with everything it works on, on the host.
@@ -183,7 +181,15 @@ func narrow(x []float64) []float32 {
 	return y
 }
 
-func gemmBest(target ptx.Target) GEMMTile { return GEMMTiles(target)[0] }
+// best is g with the first tile that suits it.
+func (r *rig) best(g GEMM) GEMM {
+	r.t.Helper()
+	v := g.Variants(r.target)
+	if len(v) == 0 {
+		r.t.Fatalf("there is no tile for %v", g)
+	}
+	return v[0]
+}
 
 // somewhat is a random number of rows or columns about n, more often than not
 // around a whole number of tiles.
@@ -201,7 +207,7 @@ func TestGEMM(t *testing.T) {
 			for _, out := range []Output{StoreProducts, AddResidual, SiLUMulPack} {
 				t.Run(fmt.Sprintf("%v_%d", f, out), func(t *testing.T) {
 					m := Layout{f, somewhat(r, 100), 256 * (1 + r.rand.IntN(3))}
-					g := GEMM{Bias: r.rand.IntN(2) == 0, Out: out, Tile: gemmBest(r.target)}
+					g := GEMM{Bias: r.rand.IntN(2) == 0, Out: out}
 					if r.rand.IntN(2) == 0 {
 						g.Stride = m.N + 8*r.rand.IntN(3)
 					}
@@ -209,7 +215,7 @@ func TestGEMM(t *testing.T) {
 						m.N, g.Bias = 2*m.N, false
 					}
 					g.Mats = []Layout{m}
-					newGEMMCase(r, g, somewhat(r, 150)).run(t, r)
+					newGEMMCase(r, r.best(g), somewhat(r, 150)).run(t, r)
 				})
 			}
 		}
@@ -226,7 +232,7 @@ func TestGEMMOfThree(t *testing.T) {
 			{{FormatQ8_0, 300, 96}, {FormatQ8_0, 300, 96}, {FormatQ8_0, 300, 96}},
 		} {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				newGEMMCase(r, GEMM{Mats: mats, Bias: i != 2, Tile: gemmBest(r.target)}, 130+i).run(t, r)
+				newGEMMCase(r, r.best(GEMM{Mats: mats, Bias: i != 2}), 130+i).run(t, r)
 			})
 		}
 	})
@@ -238,7 +244,12 @@ func TestGEMMTiles(t *testing.T) {
 		for i, tile := range GEMMTiles(r.target) {
 			for j, k := range []int{32, 64, 224, 576} {
 				t.Run(fmt.Sprintf("%d_%d", i, k), func(t *testing.T) {
-					f := []Format{FormatQ8_0, FormatQ5_0, FormatF16, FormatMXFP4}[(i+j)%4]
+					formats := []Format{FormatQ8_0, FormatQ5_0, FormatF16, FormatMXFP4}
+					n := i + j
+					for !tile.holds(formats[n%4], SiLUMulPack) {
+						n++
+					}
+					f := formats[n%4]
 					m := Layout{f, 16*tile.Warps*tile.RowTiles + somewhat(r, 48), k}
 					g := GEMM{Mats: []Layout{m}, Out: SiLUMulPack, Tile: tile}
 					if g.Mats[0].N += m.N % 2; g.check(r.target) != nil {

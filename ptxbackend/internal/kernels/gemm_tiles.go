@@ -8,9 +8,9 @@ func GEMMTiles(target ptx.Target) []GEMMTile {
 	tiles := []GEMMTile{
 		{Warps: 4, RowTiles: 2, Tokens: 128, Stages: 4, Blocks: 2},
 		{Warps: 8, RowTiles: 2, Tokens: 128, Stages: 4, Blocks: 1},
-		{Warps: 4, RowTiles: 4, Tokens: 64, Stages: 4, Blocks: 2},
-		{Warps: 4, RowTiles: 2, Tokens: 64, Stages: 4, Blocks: 3},
-		{Warps: 4, RowTiles: 1, Tokens: 128, Stages: 3, Blocks: 3},
+		{Warps: 4, RowTiles: 2, Tokens: 64, Stages: 4, Blocks: 2},
+		{Warps: 4, RowTiles: 1, Tokens: 128, Stages: 4, Blocks: 2},
+		{Warps: 4, RowTiles: 1, Tokens: 64, Stages: 4, Blocks: 3},
 	}
 	if target.Hopper() {
 		tiles = append([]GEMMTile{
@@ -33,4 +33,19 @@ func (g GEMM) Variants(target ptx.Target) []GEMM {
 		}
 	}
 	return out
+}
+
+// holds reports whether the registers of a thread hold what a tile of weights in
+// format f needs beside the sums, as ptxas found: formats whose codes lie in several
+// pieces and those with scales of scales need most.
+func (t GEMMTile) holds(f Format, out Output) bool {
+	switch {
+	case t.RowTiles < 2 || t.RowTiles*t.Tokens < 256:
+		return true
+	case !t.Wgmma:
+		return f == FormatF16 // which needs the reuse most, too
+	case t.Blocks > 1:
+		return f != FormatF16 && f.Parts() == 1
+	}
+	return out == SiLUMulPack || f != FormatQ6_K && f != FormatF16
 }

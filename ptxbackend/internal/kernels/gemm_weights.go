@@ -67,8 +67,13 @@ func (w *gemmWeights) load(at int) {
 	}
 }
 
-// fragment is step's of tile at of the round, of row tile j.
-func (w *gemmWeights) fragment(j, at, step int) []ptx.Reg { return w.tiles[j].parts[at].Step(step) }
+// fragments are those of a step of tile at of the round, of each row tile.
+func (w *gemmWeights) fragments(at, step int) (x [][]ptx.Reg) {
+	for _, t := range w.tiles {
+		x = append(x, t.parts[at].Step(step))
+	}
+	return x
+}
 
 // loaded reports whether tile at of the round has been loaded.
 func (w *gemmWeights) loaded(at int) bool { return w.tiles[0].parts[at] != nil }

@@ -37,8 +37,7 @@ func (e *gemmEmit) wgmma() {
 	b, t := e.b, e.g.Tile
 	b.Threads(32*t.Warps+gemmProducer, t.Blocks)
 	r := e.newBulkRing()
-	tokens := b.Div(b.Add(e.args["rows"], t.Tokens-1), t.Tokens)
-	r.parts, r.tokens = b.Mul(tokens, e.rowBlocks), tokens
+	r.tokens = e.tokenBlocks()
 	b.Bar()
 	b.If(b.Setp(ptx.Ge, e.warp, t.Warps), func() {
 		e.give(false)
@@ -64,10 +63,10 @@ func (e *gemmEmit) give(consumer bool) {
 // gemmBulkRing is the ring with its barriers, full and empty for each stage, 8
 // bytes each, after the stages and the staging of the epilogue.
 type gemmBulkRing struct {
-	e             *gemmEmit
-	full          ptx.Reg // barrier of stage 0; the empty one is 8 bytes on, the next stage's 16
-	parts, tokens ptx.Reg
-	stage, phase  ptx.Reg // number and parity of the stage that is next
+	e            *gemmEmit
+	full         ptx.Reg // barrier of stage 0; the empty one is 8 bytes on, the next stage's 16
+	tokens       ptx.Reg // blocks
+	stage, phase ptx.Reg // number and parity of the stage that is next
 }
 
 func (e *gemmEmit) newBulkRing() *gemmBulkRing {
@@ -96,12 +95,19 @@ func (r *gemmBulkRing) next() {
 	b.Under(around, func() { b.Set(r.stage, 0) })
 }
 
-// eachPart executes f for the parts of the product the block takes.
-func (r *gemmBulkRing) eachPart(f func(row, token ptx.Reg)) {
+// eachPart executes f for the parts of the product the block takes: a loop for each
+// path, since each needs nearly all registers in its own way.
+func (r *gemmBulkRing) eachPart(f func(gemmPart)) {
 	b := r.e.b
-	b.For(b.Ctaid(0), r.parts, b.Nctaid(0), func(i ptx.Reg) {
-		f(r.e.place(i, r.tokens))
-	})
+	i := b.Var(ptx.U32, b.Ctaid(0))
+	for _, p := range r.e.g.paths() {
+		n := b.Mul(r.tokens, p.rows)
+		b.Loop(func() ptx.Reg { return b.Setp(ptx.Lt, i, n) }, func() {
+			f(r.e.part(p, i, r.tokens))
+			b.AddTo(i, b.Nctaid(0))
+		})
+		b.Set(i, b.Sub(i, n))
+	}
 }
 
 // produce brings tiles of x, in the thread that does.
@@ -111,10 +117,10 @@ func (e *gemmEmit) produce(r *gemmBulkRing) {
 	tiles := max(1, t.Tokens/128) // of 128 tokens
 	bytes := min(t.Tokens, 128) * 128
 	last := b.Shr(b.Sub(e.args["rows"], 1), 7)
-	r.eachPart(func(_, token ptx.Reg) {
-		src := []ptx.Reg{e.tokenTile(token)}
+	r.eachPart(func(p gemmPart) {
+		src := []ptx.Reg{e.tokenTile(p.token)}
 		if tiles == 2 { // the second may not exist; then the first is taken again
-			second := b.Min(b.Mad(token, 2, 1), last)
+			second := b.Min(b.Mad(p.token, 2, 1), last)
 			src = append(src, b.MadWide(second, e.kTiles*gemmTile, e.args["x"]))
 		}
 		b.For(0, e.kTiles, 1, func(ptx.Reg) {
@@ -135,90 +141,123 @@ func (e *gemmEmit) produce(r *gemmBulkRing) {
 func (e *gemmEmit) consume(r *gemmBulkRing) {
 	b, t := e.b, e.g.Tile
 	r.begin()
-	acc := make([][]ptx.Reg, t.RowTiles)
-	for j := range acc {
-		// The first product of a part writes over the zeroes. But where there is none,
-		// the compilers of CUDA 12 see registers of a wgmma that something else defines
-		// while it runs, and have every wgmma wait for the one before (C7515).
-		acc[j] = zeroes(b, t.Tokens/2)
-	}
 	b.GridWait()
 	b.GridLaunch()
-	r.eachPart(func(row, token ptx.Reg) {
-		e.eachPath(row, token, func(p gemmPart) {
-			e.multiplyWgmma(p, r, acc)
-			e.epilogue(p, acc)
-		})
+	r.eachPart(func(p gemmPart) {
+		acc := make([][]ptx.Reg, t.RowTiles)
+		for j := range acc {
+			acc[j] = b.Regs(ptx.F32, t.Tokens/2)
+		}
+		e.multiplyWgmma(p, r, acc)
+		e.epilogue(p, acc)
 	})
 }
 
 // multiplyWgmma sums a part up in acc: registers 4i to 4i+3 of a row tile are
 // those of tokens 8i to 8i+7.
 func (e *gemmEmit) multiplyWgmma(p gemmPart, r *gemmBulkRing, acc [][]ptx.Reg) {
-	b, t := e.b, e.g.Tile
+	b := e.b
 	w := e.newWeights(p)
+	f := e.newFragmentSets(w)
 	w.load(0)
-	var a [2][][]ptx.Reg // the fragments of a tile of 64 columns: [set][row tile][4*step..]
-	for set := range a {
-		for range t.RowTiles {
-			a[set] = append(a[set], b.Regs(ptx.F16x2, 16))
-		}
-	}
-	e.dequantise(w, a[0], 0)
-	if e.kTiles > 1 {
-		w.load(1)
-	}
+	f.next(0, 0, 0)
 	add := b.Var(ptx.Pred, false)
 	held := b.Var(ptx.U32, 0) // barriers of the stage before
 	e.columns(w, func(u int, kt any) {
 		bar := r.barrier()
 		b.MbarWait(bar, 0, r.phase)
-		b.WgmmaFence()
-		e.multiplyStage(acc, a[u%2], r.stage, add)
-		b.WgmmaCommit()
-		b.Set(add, true)
-		b.WgmmaWait(1)
-		e.release(held)
-		b.Set(held, bar)
-		r.next()
-		if w.loaded(u + 1) {
-			e.dequantise(w, a[(u+1)%2], u+1)
+		desc := e.descriptor(r.stage)
+		for h := range f.groups {
+			b.WgmmaFence()
+			e.multiplyGroup(acc, f, u, h, desc, add)
+			b.WgmmaCommit()
+			b.WgmmaWait(1)
+			if h == 0 {
+				e.release(held)
+				b.Set(held, bar)
+			}
+			f.next(u, h+1, kt)
 		}
-		e.whenTile(w, kt, u+2, func() { w.load(u + 2) })
+		r.next()
 	})
 	b.WgmmaWait(0)
 	e.release(held)
 }
 
-// multiplyStage starts the products of a tile of 64 columns.
-func (e *gemmEmit) multiplyStage(acc, a [][]ptx.Reg, stage, add ptx.Reg) {
-	b, t := e.b, e.g.Tile
-	// The descriptor of x: address and strides in units of 16 bytes. Rows of 128
-	// bytes in groups of 8, 1024 bytes apart (bits 32-45); the stride of bits 16-29
-	// does not count; 1 in bits 62-63 is the swizzle of 128 bytes.
-	at := b.Shr(b.And(b.Mad(stage, t.stageBytes(), e.shared), 0x3FFFF), 4)
-	desc := b.Or(b.Cvt(ptx.U64, at), uint64(1)<<62|uint64(1024/16)<<32|1<<16)
-	for step := range 4 {
-		d := desc
-		if step > 0 {
-			d = b.Add(desc, 2*step) // 32 bytes on within the swizzled rows
+// gemmFragmentSets are two sets of registers for fragments, of groups of steps of a
+// tile of 64 columns: while wgmma reads one, the other is filled.
+type gemmFragmentSets struct {
+	w      *gemmWeights
+	groups int            // of a tile
+	sets   [2][][]ptx.Reg // [row tile][4*step of the group...]
+}
+
+// newFragmentSets makes groups of half a tile, or a step, where a warp has two row
+// tiles: there are not enough registers for twice all of it. F16 needs none to
+// unpack it, Q5_K and Q6_K many.
+func (e *gemmEmit) newFragmentSets(w *gemmWeights) *gemmFragmentSets {
+	f := &gemmFragmentSets{w: w, groups: 1}
+	switch format := w.tiles[0].f.f; {
+	case e.g.Tile.RowTiles == 1 || format == FormatF16:
+	case format == FormatQ5_K || format == FormatQ6_K:
+		f.groups = 4
+	default:
+		f.groups = 2
+	}
+	for set := range f.sets {
+		for range w.tiles {
+			f.sets[set] = append(f.sets[set], e.b.Regs(ptx.F16x2, 16/f.groups))
 		}
-		for j := range t.RowTiles {
-			b.Wgmma(ptx.F16, t.Tokens, acc[j], a[j][4*step:4*step+4], d, add)
+	}
+	return f
+}
+
+// of is the set for group h of tile u of a round.
+func (f *gemmFragmentSets) of(u, h int) [][]ptx.Reg { return f.sets[(u*f.groups+h)%2] }
+
+// next dequantises group h of tile u of the round that begins with tile kt, and
+// after a tile's last group starts to load the next tile.
+func (f *gemmFragmentSets) next(u, h int, kt any) {
+	u, h = u+h/f.groups, h%f.groups
+	if !f.w.loaded(u) {
+		return
+	}
+	steps := 4 / f.groups
+	for i := range steps {
+		for j, x := range f.w.fragments(u, h*steps+i) {
+			for r := range x {
+				f.w.e.b.Set(f.of(u, h)[j][4*i+r], x[r])
+			}
 		}
-		if step == 0 {
-			b.Set(add, true)
-		}
+	}
+	if h == f.groups-1 {
+		f.w.e.whenTile(f.w, kt, u+1, func() { f.w.load(u + 1) })
 	}
 }
 
-// dequantise fills a with the fragments of tile u of the round.
-func (e *gemmEmit) dequantise(w *gemmWeights, a [][]ptx.Reg, u int) {
-	for j := range a {
-		for step := range 4 {
-			for i, f := range w.fragment(j, u, step) {
-				e.b.Set(a[j][4*step+i], f)
-			}
+// descriptor is that of x in a stage: address and strides in units of 16 bytes.
+// Rows of 128 bytes are in groups of 8, 1024 bytes apart (bits 32-45); the stride
+// of bits 16-29 does not count; 1 in bits 62-63 is the swizzle of 128 bytes.
+func (e *gemmEmit) descriptor(stage ptx.Reg) ptx.Reg {
+	b := e.b
+	at := b.Shr(b.And(b.Mad(stage, e.g.Tile.stageBytes(), e.shared), 0x3FFFF), 4)
+	return b.Or(b.Cvt(ptx.U64, at), uint64(1)<<62|uint64(1024/16)<<32|1<<16)
+}
+
+// multiplyGroup starts the products of group h of tile u.
+func (e *gemmEmit) multiplyGroup(acc [][]ptx.Reg, f *gemmFragmentSets, u, h int, desc, add ptx.Reg) {
+	b, steps := e.b, 4/f.groups
+	for i := range steps {
+		step := h*steps + i
+		x := desc
+		if step > 0 {
+			x = b.Add(desc, 2*step) // 32 bytes on within the swizzled rows
+		}
+		for j, a := range f.of(u, h) {
+			b.Wgmma(ptx.F16, e.g.Tile.Tokens, acc[j], a[4*i:4*i+4], x, add)
+		}
+		if step == 0 {
+			b.Set(add, true)
 		}
 	}
 }
@@ -238,11 +277,8 @@ func (g GEMM) SharedBytes() int {
 	if g.Tile.Wgmma {
 		return g.barriersAt() + 16*g.Tile.Stages
 	}
-	return g.notesAt() + 16
+	return max(g.Tile.Stages*g.Tile.stageBytes(), g.stagingBytes())
 }
-
-// notesAt is where the mma kernel keeps its place.
-func (g GEMM) notesAt() int { return max(g.Tile.Stages*g.Tile.stageBytes(), g.stagingBytes()) }
 
 func (g GEMM) stagingBytes() int {
 	if g.Out != SiLUMulPack {
