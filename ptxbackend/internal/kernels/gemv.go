@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -194,57 +193,6 @@ func (c GEMV) signature() signature {
 		s = append(s, gemvRopeSignature...)
 	}
 	return s
-}
-
-// Launch runs c with a block for each of sms multiprocessors.
-func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
-	sms = max(sms, len(c.Mats))
-	values := []any{a.X, a.NormWeights, a.Batch, a.Residual, a.Work, a.Counters, a.Eps}
-	first, left := 0, int64(0)
-	for _, m := range c.Mats {
-		left += m.Bytes()
-	}
-	for i, m := range c.Mats {
-		blocks := sms - first
-		if rest := len(c.Mats) - 1 - i; rest > 0 { // in proportion to what is read
-			blocks = max(1, min(blocks-rest, int((int64(blocks)*m.Bytes()+left/2)/left)))
-		}
-		left -= m.Bytes()
-		blocks = min(blocks, c.tasks(m)*c.taskTurns(m)) // a task's blocks all have some of it
-		grain := c.grain(m, blocks)
-		p := a.Mats[i]
-		values = append(values, p.Weights, p.Bias, p.Out, p.Scale, p.ScaleUp, uint32(first),
-			uint32(c.tasks(m)*c.taskTurns(m)/grain), uint32(grain))
-		first += blocks
-	}
-	values = append(values, uint32(first))
-	if c.Heads != nil {
-		values = append(values, a.Rope.values()...)
-	}
-	return driver.Launch{
-		Grid:      [3]uint32{uint32(first)},
-		Block:     [3]uint32{uint32(c.threads())},
-		Shared:    c.SharedBytes(),
-		Params:    pack(c.signature(), values...),
-		Dependent: true,
-	}
-}
-
-// grain is how many turns are dealt out together: whole tasks where no block gets so
-// much more than its share that cutting tasks, and putting them together again,
-// would take less time.
-func (c GEMV) grain(m Layout, blocks int) int {
-	task, tasks := c.taskTurns(m), c.tasks(m)
-	most := (tasks + blocks - 1) / blocks
-	bytes := int64(task) * int64(turnOf(m).bytes)
-	if c.streams() {
-		bytes *= int64(c.warps())
-	}
-	more := int64(most)*bytes - int64(tasks)*bytes/int64(blocks)
-	if c.Heads != nil || more <= int64(max(0, cmp.Or(c.Cut, gemvCut))) || int64(tasks)*int64(task)*int64(blocks) >= 1<<31 {
-		return task
-	}
-	return 1
 }
 
 // Build implements Config.

@@ -262,8 +262,8 @@ func TestGEMVShares(t *testing.T) {
 		if r.IntN(2) == 0 {
 			c.Cut = -1
 		}
-		grain := c.grain(c.Mats[0], sms)
-		turns := c.tasks(c.Mats[0]) * c.taskTurns(c.Mats[0])
+		share := c.shares()[0]
+		grain, turns := share.grain(sms), share.tasks*share.turns
 		if turns%grain != 0 {
 			t.Fatalf("%d turns in grains of %d", turns, grain)
 		}

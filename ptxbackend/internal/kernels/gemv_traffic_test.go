@@ -30,7 +30,7 @@ func TestGEMVReadsWeightsOnce(t *testing.T) {
 						want = m.Bytes() + int64(g.tasks(m)*g.taskTurns(m)*g.inputTurn(m))
 					}
 					sums := int64(0)
-					if g.grain(m, int(l.Grid[0])) == 1 {
+					if g.shares()[0].grain(int(l.Grid[0])) == 1 {
 						sums = g.WorkBytes(emulatedSMs) + 4*int64(l.Grid[0])*2 // and the counters
 					}
 					if read < want || read > want+sums {
