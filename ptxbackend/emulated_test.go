@@ -1,11 +1,13 @@
 package ptxbackend
 
 import (
+	"os"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/backend/backendtest"
 	"github.com/sandwarp/sandwarp/internal/tensor"
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/cuda"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/emu"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
@@ -13,19 +15,38 @@ import (
 
 var targets = []ptx.Target{ptx.SM80, ptx.SM90a}
 
-// emulated is a GPU of few multiprocessors, which share work as many would.
-func emulated(t testing.TB) driver.Device {
+// onGPU says that the tests are to run on the machine's GPU: SANDWARP_GPU is 1.
+var onGPU = os.Getenv("SANDWARP_GPU") == "1"
+
+// device is an emulated GPU of the target's generation, of few multiprocessors, which
+// share work as many would; or the machine's.
+func device(t testing.TB, target ptx.Target) driver.Device {
 	t.Helper()
-	dev, err := emu.New(emu.Options{Info: driver.Info{SMs: 2}, Memory: 1 << 30}).Open(0)
+	major := 8
+	if target.Hopper() {
+		major = 9
+	}
+	drv := emu.New(emu.Options{Info: driver.Info{SMs: 2, Major: major}, Memory: 1 << 30})
+	if onGPU {
+		var err error
+		if drv, err = cuda.Open(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dev, err := drv.Open(0)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if i := dev.Info(); target.Hopper() && targetOf(i) != target {
+		dev.Close()
+		t.Skipf("%s has compute capability %d.%d, not 9.0", i.Name, i.Major, i.Minor)
 	}
 	return dev
 }
 
-// on is the backend on an emulated GPU, with kernels written for a target.
+// on is the backend with kernels written for a target.
 func on(t testing.TB, target ptx.Target) func() backend.Backend {
-	return func() backend.Backend { return newGPU(emulated(t), target) }
+	return func() backend.Backend { return newGPU(device(t, target), target) }
 }
 
 // What is multiplied is rounded to halves, and so is the cache.
@@ -37,7 +58,7 @@ func TestConformance(t *testing.T) {
 			continue // the goldens are for both
 		}
 		t.Run(target.Arch, func(t *testing.T) {
-			backendtest.RunWith(t, on(t, target), backendtest.Options{Tolerance: tolerance, Emulated: true})
+			backendtest.RunWith(t, on(t, target), backendtest.Options{Tolerance: tolerance, Emulated: !onGPU})
 		})
 	}
 }
