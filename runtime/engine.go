@@ -227,7 +227,7 @@ func (e *engine) Close() error {
 
 // replace is called on the scheduler's goroutine when the device was lost. The
 // model goes on on the CPU.
-func (m *Model) replace(lost error) (backend.Executable, error) {
+func (m *Model) replace(ctx context.Context, lost error) (backend.Executable, error) {
 	m.log.Error("device lost; going on on the cpu", "backend", m.engine.name(), "error", lost)
 	if err := m.engine.Close(); err != nil {
 		m.log.Warn("closing the lost device", "error", err)
@@ -238,7 +238,7 @@ func (m *Model) replace(lost error) (backend.Executable, error) {
 	p.options.CacheTokens = m.pages * backend.PageTokens // what the schedule counts on
 	var e *engine
 	var err error
-	guard := gguf.Guard(m.file, func() { e, err = p.start(context.Background(), "cpu") })
+	guard := gguf.Guard(m.file, func() { e, err = p.start(ctx, "cpu") })
 	if err = errors.Join(guard, err); err != nil {
 		m.log.Error("the cpu cannot take over", "error", err)
 		return nil, err

@@ -38,7 +38,7 @@ func (m *Model) validate(o *GenerateOptions) error {
 	}
 	for i, s := range o.Stop {
 		if s == "" || !utf8.ValidString(s) {
-			return option("GenerateOptions.Stop", "%d is %q, want a text", i, s)
+			return option("GenerateOptions.Stop", "holds %q at index %d, want texts", s, i)
 		}
 	}
 	return nil

@@ -36,8 +36,8 @@ func TestOptionsOutOfRange(t *testing.T) {
 		"TopK":        func(o *sandwarp.GenerateOptions) { o.TopK = -1 },
 		"Bias":        func(o *sandwarp.GenerateOptions) { o.Bias = map[int32]float32{1 << 20: 1} },
 		"MaxTokens":   func(o *sandwarp.GenerateOptions) { o.MaxTokens = -1 },
-		"Stop[0]":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{""} },
-		"Stop[1]":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{"x", "\xc3"} },
+		"index 0":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{""} },
+		"index 1":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{"x", "\xc3"} },
 	} {
 		var o sandwarp.GenerateOptions
 		edit(&o)

@@ -24,6 +24,8 @@ type Chain struct {
 	mass  [1 << 11]float64 // scratch: total weight per bucket
 	count map[int32]int    // scratch: occurrences in the penalty window
 	raw   []float32        // logits before the settings, kept for log-probabilities
+	all   bool             // raw holds every token's,
+	known []int32          // or else only those of these
 	top   []Logprob
 	lse   float64
 }
@@ -50,6 +52,7 @@ func (c *Chain) Begin(logits []float32) {
 		return
 	}
 	copy(c.raw, logits)
+	c.all = true
 	c.lse = logSumExp(c.raw)
 	c.top = nil
 	if c.p.TopLogprobs > 0 {

@@ -33,7 +33,8 @@ func (c *Chain) BeginTop(t Top, logSumExp float64) {
 		return
 	}
 	c.lse, c.top = logSumExp, nil
-	for i, id := range t.IDs { // the chosen token will be one of them
+	c.known, c.all = append(c.known[:0], t.IDs...), false
+	for i, id := range t.IDs {
 		c.raw[id] = t.Logits[i]
 	}
 	if n := min(c.p.TopLogprobs, len(t.IDs)); n > 0 {
@@ -44,6 +45,12 @@ func (c *Chain) BeginTop(t Top, logSumExp float64) {
 			}
 		}
 	}
+}
+
+// Knows reports whether Logprob can tell of id, if it was asked to: after BeginTop
+// only of the best. Begin makes it know all.
+func (c *Chain) Knows(id int32) bool {
+	return !c.wantsLogprobs() || c.all || slices.Contains(c.known, id)
 }
 
 // AdjustTop makes a Top of the best tokens of a vocabulary, with the penalties

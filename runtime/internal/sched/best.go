@@ -24,7 +24,7 @@ const wantBest = 256
 // use makes e what runs the batches.
 func (s *Scheduler) use(e backend.Executable) {
 	s.exec, s.best = e, bestLogits{}
-	if c, ok := e.(backend.Candidates); ok {
+	if c, ok := e.(backend.Candidates); ok && c.MaxCandidates() > 0 {
 		s.best.exec, s.best.k = c, min(wantBest, c.MaxCandidates(), s.cfg.Vocab)
 	}
 }
@@ -60,6 +60,9 @@ func (s *Scheduler) narrow(r *Request) {
 		if err == nil {
 			err = s.best.exec.Full(r.at, row)
 		}
+		if err == nil {
+			r.chain.Begin(row)
+		}
 		r.wide = row
 		return row, err
 	}
@@ -85,8 +88,17 @@ func (s *Scheduler) runBest(ctx context.Context) error {
 }
 
 // chooseBest is chooseFrom for a row of which only the best logits are at hand. It
-// fetches all if they turn out not to be enough.
+// fetches all if they turn out not to be enough, be it only to say how likely the
+// token was.
 func (s *Scheduler) chooseBest(r *Request, i int) (int32, error) {
+	id, err := s.pickBest(r, i)
+	if err == nil && !r.chain.Knows(id) {
+		_, err = r.all()
+	}
+	return id, err
+}
+
+func (s *Scheduler) pickBest(r *Request, i int) (int32, error) {
 	best, vocab := &s.best.rows[i], s.cfg.Vocab
 	r.at, r.wide = i, nil
 	r.chain.BeginTop(sample.Top{IDs: best.IDs, Logits: best.Logits}, float64(best.LogSumExp))

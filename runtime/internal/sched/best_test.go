@@ -18,10 +18,11 @@ type topToy struct {
 	*toy
 	logits  [][]float32
 	ran     int
+	fewer   int // candidates than usual
 	fetched atomic.Int64
 }
 
-func (e *topToy) MaxCandidates() int { return toyVocab - 5 }
+func (e *topToy) MaxCandidates() int { return toyVocab - 5 - e.fewer }
 
 func (e *topToy) RunTop(ctx context.Context, b *backend.Batch, k int, out []backend.TopLogits) error {
 	for len(e.logits) < len(b.LogitRows) {
@@ -154,6 +155,62 @@ func TestBestLogitsChooseAlike(t *testing.T) {
 		}
 		if n := e.fetched.Load(); e.ran == 0 || n == 0 || n >= int64(len(want)*12) {
 			t.Errorf("%d rows fetched whole in %d runs", n, e.ran)
+		}
+	})
+}
+
+// TestLogprobsOfAnyToken asks for the log-probability of tokens that are not among
+// the best: a draw from all, a processor's pick.
+func TestLogprobsOfAnyToken(t *testing.T) {
+	any := sample.Params{Temperature: 30, MinP: 1e-6, Seed: 4, Logprobs: true, TopLogprobs: 2}
+	events := func(t *testing.T, best bool, p sample.Params, list []Processor) (all []Event) {
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) {
+			if best {
+				c.Exec = &topToy{toy: base}
+			}
+		})
+		r := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 50, Sample: p, Processors: list}
+		if err := s.Submit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		for e, ok := r.Next(); ok; e, ok = r.Next() {
+			all = append(all, e)
+		}
+		if _, _, err := r.Ended(); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	bubble(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			params sample.Params
+			list   []Processor
+		}{
+			"drawn":  {any, nil},
+			"picked": {sample.Params{Logprobs: true}, []Processor{chooser{pick: 3}}},
+			"wide":   {any, []Processor{chooser{pick: -1, wide: true}}},
+		} {
+			want, got := events(t, false, c.params, c.list), events(t, true, c.params, c.list)
+			for i := range want {
+				if got[i].ID != want[i].ID || math.Abs(got[i].Logprob-want[i].Logprob) > 1e-5 || len(got[i].Top) != len(want[i].Top) {
+					t.Errorf("%s: token %d is %+v, want %+v", name, i, got[i], want[i])
+				}
+			}
+		}
+	})
+}
+
+// TestNoCandidates has an executable that picks none, of so large a vocabulary.
+func TestNoCandidates(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) { c.Exec = &topToy{toy: base, fewer: toyVocab - 5} })
+		r := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 20}
+		if err := s.Submit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if got := drain(r); !slices.Equal(got, alone(r.Prompt, 20, r.Sample, nil)) {
+			_, _, err := r.Ended()
+			t.Errorf("%v, %v", got, err)
 		}
 	})
 }

@@ -60,16 +60,32 @@ func TestFailingProcessorFailsAlone(t *testing.T) {
 	}
 }
 
-// noCopy cannot copy pages.
-type noCopy struct{ *toy }
+// noCopy cannot copy a page, the first time.
+type noCopy struct {
+	*toy
+	copied bool
+}
 
-func (noCopy) CopyPage(dst, src int32) error { return errors.New("no copy today") }
+func (e *noCopy) CopyPage(dst, src int32) error {
+	if !e.copied {
+		e.copied = true
+		return errors.New("no copy today")
+	}
+	return e.toy.CopyPage(dst, src)
+}
 
 // TestFailingCopyFailsAlone lets a forked cache fail where it needs a page of its
-// own.
+// own, between two steps of another request. The fork can be used again: what the
+// page should have held is run anew.
 func TestFailingCopyFailsAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, _ := start(t, toyLimits(), func(e *toy, c *Config) { c.Exec = noCopy{e} })
+		gate := make(chan struct{})
+		s, _ := start(t, toyLimits(), func(e *toy, c *Config) { e.gate, c.Exec = gate, &noCopy{toy: e} })
+		go func() {
+			for range 3 {
+				gate <- struct{}{}
+			}
+		}()
 		first := &Request{Cache: &Cache{}, Prompt: prompt(10, 1), MaxTokens: 3}
 		if err := s.Submit(t.Context(), first); err != nil {
 			t.Fatal(err)
@@ -81,11 +97,14 @@ func TestFailingCopyFailsAlone(t *testing.T) {
 		}
 		good := &Request{Cache: &Cache{}, Prompt: prompt(30, 3), MaxTokens: 20}
 		bad := &Request{Cache: fork, Prompt: first.IDs(), MaxTokens: 5}
-		for _, r := range []*Request{bad, good} {
-			if err := s.Submit(t.Context(), r); err != nil {
-				t.Fatal(err)
-			}
+		if err := s.Submit(t.Context(), good); err != nil {
+			t.Fatal(err)
 		}
+		synctest.Wait() // it is in Run
+		if err := s.Submit(t.Context(), bad); err != nil {
+			t.Fatal(err)
+		}
+		close(gate)
 		if got := drain(good); !slices.Equal(got, alone(good.Prompt, 20, good.Sample, nil)) {
 			_, _, err := good.Ended()
 			t.Errorf("the request beside it: %v, %v", got, err)
@@ -93,6 +112,13 @@ func TestFailingCopyFailsAlone(t *testing.T) {
 		drain(bad)
 		if _, _, err := bad.Ended(); err == nil || !strings.Contains(err.Error(), "no copy") {
 			t.Errorf("the fork: %v", err)
+		}
+		again := &Request{Cache: fork, Prompt: first.IDs(), MaxTokens: 5}
+		if err := s.Submit(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		if got := drain(again); !slices.Equal(got, alone(again.Prompt, 5, again.Sample, nil)) {
+			t.Errorf("the fork once more: %v", got)
 		}
 	})
 }

@@ -16,9 +16,9 @@ func (s *Scheduler) loop() {
 	for {
 		s.sweep()
 		s.admit()
-		if s.copied != nil {
-			s.fail(s.copied)
-			s.copied = nil
+		if s.gone != nil {
+			s.fail(s.gone)
+			s.gone = nil
 			continue
 		}
 		s.openNew()
@@ -98,8 +98,13 @@ func (s *Scheduler) shutdown() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endQueueLocked(ErrClosed)
+}
+
+// endQueueLocked ends every request that waits.
+func (s *Scheduler) endQueueLocked(err error) {
 	for _, r := range s.queue {
-		r.err, r.reason = ErrClosed, ReasonError
+		r.err, r.reason = err, ReasonError
 		s.endLocked(r)
 	}
 	s.queue = nil

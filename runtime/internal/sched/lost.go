@@ -8,7 +8,8 @@ import (
 
 // lose ends every running request: the device, or the weights, are gone, and with
 // a device all keys and values. If there is something to take the device's place,
-// waiting requests and those to come run there; otherwise they get err, too.
+// waiting requests and those to come run there; otherwise they get err, too: s.exec
+// is then not used again.
 func (s *Scheduler) lose(err error) {
 	for _, r := range s.active {
 		r.done = 0
@@ -17,17 +18,21 @@ func (s *Scheduler) lose(err error) {
 		}
 	}
 	if errors.Is(err, backend.ErrDeviceLost) && s.cfg.Replace != nil {
-		e, failed := s.cfg.Replace(err)
+		e, failed := s.cfg.Replace(s.ctx, err)
 		if failed == nil {
 			s.forget()
 			s.use(e)
 			return
 		}
+		if s.ctx.Err() != nil {
+			return // closing: shutdown says so
+		}
 		err = errors.Join(err, failed)
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.lost = err
-	s.mu.Unlock()
+	s.endQueueLocked(err)
 }
 
 // forget drops what idle caches held on the device.

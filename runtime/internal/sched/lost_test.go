@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
 )
@@ -41,7 +42,7 @@ func replaced(t *testing.T, n int64, failed error) (*Scheduler, *mortal, *atomic
 		first = &mortal{toy: base}
 		first.left.Store(n)
 		c.Exec = first
-		c.Replace = func(err error) (backend.Executable, error) {
+		c.Replace = func(_ context.Context, err error) (backend.Executable, error) {
 			calls.Add(1)
 			if !errors.Is(err, backend.ErrDeviceLost) {
 				t.Errorf("replaced because of %v", err)
@@ -128,20 +129,64 @@ func TestDeviceLostInCopy(t *testing.T) {
 	})
 }
 
-// TestDeviceLostForGood has nothing to go on with.
+// TestDeviceLostForGood has nothing to go on with: what runs, what waits and what
+// comes is told why, and the dead executable is left alone.
 func TestDeviceLostForGood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, _, _ := replaced(t, 2, errors.New("no room either"))
-		r := &Request{Cache: &Cache{}, Prompt: prompt(6, 1), MaxTokens: 30}
-		if err := s.Submit(t.Context(), r); err != nil {
-			t.Fatal(err)
+		s, e, _ := replaced(t, 2, errors.New("no room either"))
+		var all []*Request
+		for i := range 7 { // more than run at once
+			r := &Request{Cache: &Cache{}, Prompt: prompt(6, i), MaxTokens: 30}
+			if err := s.Submit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, r)
 		}
-		drain(r)
-		if _, _, err := r.Ended(); !errors.Is(err, backend.ErrDeviceLost) {
-			t.Error(err)
+		for i, r := range all {
+			drain(r)
+			if _, _, err := r.Ended(); !errors.Is(err, backend.ErrDeviceLost) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		}
+		if n := e.left.Load(); n != -1 {
+			t.Errorf("%d runs after the loss", -1-n)
 		}
 		if err := s.Submit(t.Context(), &Request{Cache: &Cache{}, Prompt: prompt(6, 1), MaxTokens: 3}); !errors.Is(err, backend.ErrDeviceLost) {
 			t.Error(err)
+		}
+	})
+}
+
+// TestCloseDuringReplacement does not wait until what takes the device's place is
+// ready.
+func TestCloseDuringReplacement(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) {
+			c.Exec = &mortal{toy: base}
+			c.Replace = func(ctx context.Context, _ error) (backend.Executable, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		var all []*Request
+		for i := range 5 {
+			r := &Request{Cache: &Cache{}, Prompt: prompt(6, i), MaxTokens: 30}
+			if err := s.Submit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, r)
+		}
+		synctest.Wait() // it is in Replace
+		s.Close()
+		for i, r := range all {
+			drain(r)
+			want := backend.ErrDeviceLost
+			if i == 4 {
+				want = ErrClosed // it had not begun
+			}
+			if _, _, err := r.Ended(); !errors.Is(err, want) {
+				t.Errorf("request %d: %v", i, err)
+			}
 		}
 	})
 }

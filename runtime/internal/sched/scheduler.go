@@ -43,8 +43,9 @@ type Config struct {
 	MaxQueue int
 	// Replace, if set, is called when the device of Exec was lost and returns
 	// what takes its place, with the same Limits and vocabulary. It runs on the
-	// scheduler's goroutine, which uses the old executable no more.
-	Replace func(lost error) (backend.Executable, error)
+	// scheduler's goroutine, which uses the old executable no more; ctx ends with
+	// Close.
+	Replace func(ctx context.Context, lost error) (backend.Executable, error)
 }
 
 // Scheduler is safe for concurrent use.
@@ -67,7 +68,7 @@ type Scheduler struct {
 	// The schedule, owned by the goroutine.
 	exec   backend.Executable
 	best   bestLogits // what exec hands out instead of all logits, if it can
-	copied error      // why a page could not be copied
+	gone   error      // what a page could not be copied for, if the device is lost
 	active []*Request
 	batch  backend.Batch
 	rows   [][]float32 // logits of each LogitRow
@@ -265,8 +266,12 @@ func (s *Scheduler) claimLocked(r *Request) bool {
 		err = s.exec.CopyPage(cp.Dst, cp.Src)
 	}
 	if err != nil {
-		s.copied = err
 		r.fail(err)
+		if errors.Is(err, backend.ErrDeviceLost) {
+			s.gone = err
+		}
+		keep -= keep % backend.PageTokens // the page holds nothing
+		c.table.Len = keep
 	}
 	c.ids = c.ids[:keep]
 	r.done = keep
