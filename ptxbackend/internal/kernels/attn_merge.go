@@ -14,8 +14,6 @@ func (d *attnDecode) finish(first, from, whole ptx.Reg) {
 	b, f := d.b, d.f
 	f.sum()
 	d.putStats()
-	b.Bar()
-	by := d.relative()
 	// A part that begins with the row is the second of its block, to have a place beside
 	// one that ends there.
 	part := d.part(b.Ctaid(0), b.Selp(b.Var(ptx.U32, 1), 0, b.Setp(ptx.Eq, from, first)))
@@ -26,7 +24,7 @@ func (d *attnDecode) finish(first, from, whole ptx.Reg) {
 			if col > 0 {
 				b.Bar()
 			}
-			d.putSums(by, col, n, most)
+			d.putSums(col, n, most)
 			b.Bar()
 			d.eachItem(n, func(query, c ptx.Reg) { d.takeSums(query, c, col, most, part, whole) })
 		}
@@ -53,39 +51,31 @@ func (d *attnDecode) putStats() {
 	}
 }
 
-// stats are a query's maximum over the warps and the sum relative to it.
-func (d *attnDecode) stats(query ptx.Reg) (m, l ptx.Reg) {
+// stats are a query's maximum over the warps, what makes each warp's sums relative to it,
+// and the sum of weights. A warp that met no position has a maximum far below and zeroes
+// for sums.
+func (d *attnDecode) stats(query ptx.Reg) (m ptx.Reg, by []ptx.Reg, l ptx.Reg) {
 	b := d.b
 	at := b.Mad(query, 8, d.shared)
-	var ms, ls []ptx.Reg
+	var x [][]ptx.Reg
 	for w := range d.Warps {
-		x := b.LdV(ptx.Shared, ptx.F32, 2, at, d.statsAt()+128*w)
-		if ms, ls = append(ms, x[0]), append(ls, x[1]); w == 0 {
-			m = x[0]
+		x = append(x, b.LdV(ptx.Shared, ptx.F32, 2, at, d.statsAt()+128*w))
+		if w == 0 {
+			m = x[0][0]
 		} else {
-			m = b.Max(m, x[0])
+			m = b.Max(m, x[w][0])
 		}
 	}
 	l = b.Var(ptx.F32, 0)
-	for w := range ms {
-		b.MadTo(l, ls[w], b.Ex2(b.Sub(ms[w], m)), l)
+	for w := range x {
+		by = append(by, b.Ex2(b.Sub(x[w][0], m)))
+		b.MadTo(l, x[w][1], by[w], l)
 	}
-	return m, l
-}
-
-// relative is what makes this warp's sums relative to the block's maxima; a warp that
-// met no position has a maximum far below and zeroes for sums.
-func (d *attnDecode) relative() (by [2]ptx.Reg) {
-	b := d.b
-	for s := range d.f.sides() {
-		m, _ := d.stats(b.Add(b.Shr(d.lane, 2), 8*s))
-		by[s] = b.Ex2(b.Sub(d.f.m[0][s], m))
-	}
-	return by
+	return m, by, l
 }
 
 // putSums writes this warp's sums of columns col to col+n of up to most queries.
-func (d *attnDecode) putSums(by [2]ptx.Reg, col, n, most int) {
+func (d *attnDecode) putSums(col, n, most int) {
 	b, f := d.b, d.f
 	for s := range f.sides() {
 		if 8*s >= most {
@@ -97,8 +87,7 @@ func (d *attnDecode) putSums(by [2]ptx.Reg, col, n, most int) {
 		in := b.Setp(ptx.Lt, query, most)
 		for i := range n / 8 {
 			acc := f.acc[0][col/8+i]
-			x, y := b.Mul(acc[2*s], by[s]), b.Mul(acc[2*s+1], by[s])
-			b.Under(in, func() { b.StV(ptx.Shared, at, d.sumsAt()+32*i, []ptx.Reg{x, y}) })
+			b.Under(in, func() { b.StV(ptx.Shared, at, d.sumsAt()+32*i, acc[2*s:2*s+2]) })
 		}
 	}
 }
@@ -113,18 +102,20 @@ func (d *attnDecode) eachItem(n int, f func(query, four ptx.Reg)) {
 func (d *attnDecode) takeSums(query, c ptx.Reg, col, most int, part attnPart, whole ptx.Reg) {
 	b := d.b
 	at := b.Add(b.Mad(query, d.sumsStride(most), d.shared), b.Shl(c, 4))
-	sum := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt())
-	for w := 1; w < d.Warps; w++ {
+	_, by, l := d.stats(query)
+	sum := b.Regs(ptx.F32, 4)
+	for w := range d.Warps {
 		x := b.LdV(ptx.Shared, ptx.F32, 4, at, d.sumsAt()+w*most*d.sumsStride(most))
 		for j := range sum {
-			b.AddTo(sum[j], x[j])
+			if w == 0 {
+				b.Set(sum[j], b.Mul(x[j], by[0]))
+			} else {
+				b.MadTo(sum[j], x[j], by[w], sum[j])
+			}
 		}
 	}
 	four := b.Add(c, col/4)
-	b.If(whole, func() {
-		_, l := d.stats(query)
-		d.store(query, four, sum, l)
-	}, func() {
+	b.If(whole, func() { d.store(query, four, sum, l) }, func() {
 		at := b.MadWide(b.Mad(query, d.ValueDim/4, four), 16, part.at)
 		b.StV(ptx.Global, at, 0, sum)
 	})
@@ -204,7 +195,7 @@ func (d *attnDecode) groupPart(x0, i ptx.Reg) attnPart {
 func (d *attnDecode) putPartStats(part attnPart) {
 	b := d.b
 	b.If(b.Setp(ptx.Lt, d.tid, d.used), func() {
-		m, l := d.stats(d.tid)
+		m, _, l := d.stats(d.tid)
 		b.StV(ptx.Global, b.MadWide(d.tid, 8, part.at), d.partStats(), []ptx.Reg{m, l})
 	})
 }
@@ -248,11 +239,11 @@ func (d *attnDecode) arriveGroup(x0, n ptx.Reg) {
 }
 
 // ifLast executes f if n blocks have come here with counter num, this one among them,
-// and what all of them wrote can be seen. The counter wraps around to zero, where the
-// next launch finds it.
+// and what all of them wrote can be seen: the barriers hand on what the one thread's
+// count releases and acquires. The counter wraps around to zero, where the next launch
+// finds it.
 func (d *attnDecode) ifLast(num, n ptx.Reg, f func()) {
 	b := d.b
-	b.Fence("gpu")
 	b.Bar()
 	b.If(b.Setp(ptx.Eq, d.tid, 0), func() {
 		came := b.Atom(ptx.Global, "acq_rel", "inc", b.MadWide(num, 4, d.counters), 0, b.Sub(n, 1))
@@ -260,10 +251,7 @@ func (d *attnDecode) ifLast(num, n ptx.Reg, f func()) {
 	})
 	b.Bar()
 	came := b.Ld(ptx.Shared, ptx.U32, d.shared, d.countAt())
-	b.If(b.Setp(ptx.Eq, b.Add(came, 1), n), func() {
-		b.Fence("gpu")
-		f()
-	})
+	b.If(b.Setp(ptx.Eq, b.Add(came, 1), n), f)
 }
 
 // merge adds up 4 columns of a query over n parts; m is their maximum, l the sum of
