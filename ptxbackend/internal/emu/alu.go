@@ -67,6 +67,11 @@ func pair3(f func(a, b, c uint32) uint32) alu {
 	}
 }
 
+func pairOf(f func(float64) float64) alu {
+	g := func(a, _ uint32) uint32 { return halfFrom32(toOdd(f(float64(halfTo32(a))))) }
+	return pair2(g)
+}
+
 func approx(f func(float64) float64) alu {
 	return each1(func(a uint32) uint32 { return bits32(float32(f(float64(f32(a))))) })
 }
@@ -274,18 +279,20 @@ var aluOps = map[string]alu{
 	"rcp.approx.f32":   approx(func(x float64) float64 { return 1 / x }),
 	"rsqrt.approx.f32": approx(func(x float64) float64 { return 1 / math.Sqrt(x) }),
 	"ex2.approx.f32":   approx(math.Exp2),
-	"ex2.approx.ftz.f32": approx(func(x float64) float64 {
-		if y := math.Exp2(x); !(y < 0x1p-126) {
-			return y
+	"ex2.approx.ftz.f32": each1(func(a uint32) uint32 {
+		if y := float32(math.Exp2(float64(f32(a)))); !(y < 0x1p-126) {
+			return bits32(y)
 		}
 		return 0
 	}),
-	"lg2.approx.f32":  approx(math.Log2),
-	"sin.approx.f32":  approx(math.Sin),
-	"cos.approx.f32":  approx(math.Cos),
-	"tanh.approx.f32": approx(math.Tanh),
-	"div.full.f32":    each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
-	"div.approx.f32":  each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
+	"ex2.approx.f16x2":  pairOf(math.Exp2),
+	"tanh.approx.f16x2": pairOf(math.Tanh),
+	"lg2.approx.f32":    approx(math.Log2),
+	"sin.approx.f32":    approx(math.Sin),
+	"cos.approx.f32":    approx(math.Cos),
+	"tanh.approx.f32":   approx(math.Tanh),
+	"div.full.f32":      each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
+	"div.approx.f32":    each2(func(a, b uint32) uint32 { return bits32(f32(a) / f32(b)) }),
 
 	"add.f16": each2(addHalf), "sub.f16": each2(subHalf), "mul.f16": each2(mulHalf), "fma.f16": each3(fmaHalf),
 	"min.f16": each2(minHalf), "max.f16": each2(maxHalf),
@@ -318,6 +325,18 @@ func bfeS32(a, pos, n uint32) uint32 {
 	x := int64(int32(a)) >> min(pos, 31)
 	n = min(n, 32)
 	return uint32(x << (64 - n) >> (64 - n))
+}
+
+func bfe64(a uint64, pos, n uint32, signed bool) uint64 {
+	pos, n = pos&255, min(n&255, 64)
+	if n == 0 {
+		return 0
+	}
+	if signed {
+		x := int64(a) >> min(pos, 63)
+		return uint64(x << (64 - n) >> (64 - n))
+	}
+	return a >> pos << (64 - n) >> (64 - n)
 }
 
 // bfi inserts the low n bits of a into b at pos.
@@ -424,6 +443,8 @@ var wideOps = map[string]aluWide{
 	"sub.f64": each2w(func(a, b uint64) uint64 { return bits64(f64(a) - f64(b)) }),
 	"mul.f64": each2w(func(a, b uint64) uint64 { return bits64(f64(a) * f64(b)) }),
 	"div.f64": each2w(func(a, b uint64) uint64 { return bits64(f64(a) / f64(b)) }),
+	"min.f64": each2w(func(a, b uint64) uint64 { return pick64(a, b, false) }),
+	"max.f64": each2w(func(a, b uint64) uint64 { return pick64(a, b, true) }),
 	"neg.f64": each1w(func(a uint64) uint64 { return a ^ 1<<63 }),
 	"abs.f64": each1w(func(a uint64) uint64 { return a &^ (1 << 63) }),
 	"fma.f64": func(d, a, b, c *wide) {
@@ -438,4 +459,18 @@ func madWide(d, a, b, c *wide) {
 	for l := range d {
 		d[l] = a[l]*b[l] + c[l]
 	}
+}
+
+// pick64 is the smaller or larger of two; a NaN loses.
+func pick64(a, b uint64, larger bool) uint64 {
+	x, y := f64(a), f64(b)
+	switch {
+	case x != x:
+		return b
+	case y != y:
+		return a
+	case larger:
+		return bits64(math.Max(x, y))
+	}
+	return bits64(math.Min(x, y))
 }

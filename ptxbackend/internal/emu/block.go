@@ -72,9 +72,11 @@ var specials = map[string]func(w *warp, lane, x, y, z uint32) uint32{
 	"%lanemask_gt":       func(_ *warp, l, _, _, _ uint32) uint32 { return ^uint32(2<<l - 1) },
 	"%lanemask_ge":       func(_ *warp, l, _, _, _ uint32) uint32 { return ^uint32(1<<l - 1) },
 	// Clocks count instructions; a mov reads them anew.
-	"%clock":       func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
-	"%clock64":     func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
-	"%globaltimer": func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
+	"%gridid":          func(w *warp, _, _, _, _ uint32) uint32 { return w.blk.l.serial32 },
+	"%total_smem_size": func(w *warp, _, _, _, _ uint32) uint32 { return uint32(len(w.blk.shared)) },
+	"%clock":           func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
+	"%clock64":         func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
+	"%globaltimer":     func(w *warp, _, _, _, _ uint32) uint32 { return uint32(w.blk.lanes) },
 }
 
 // random is a number below n (xorshift64*: Vigna, "An experimental exploration of

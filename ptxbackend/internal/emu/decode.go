@@ -108,6 +108,18 @@ func (c *compiler) decodeALU() {
 		in.run = runWide
 		return
 	}
+	if name == "bfe.u64" || name == "bfe.s64" {
+		signed := name == "bfe.s64"
+		in.d, in.a, in.b, in.c = c.dst(0, 8), c.src64(1), c.src32(2), c.src32(3)
+		in.run = func(w *warp, in *instr, m uint32) {
+			a, pos, n := w.w(in.a), w.v(in.b), w.v(in.c)
+			for l := range w.t64 {
+				w.t64[l] = bfe64(a[l], pos[l], n[l], signed)
+			}
+			w.keepWide(in.d, m)
+		}
+		return
+	}
 	if f, ok := countOps[name]; ok {
 		in.d, in.a = c.dst(0, 4), c.src64(1)
 		in.run = func(w *warp, in *instr, m uint32) {

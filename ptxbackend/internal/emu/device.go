@@ -16,7 +16,7 @@ type Options struct {
 	Memory  int64       // bytes of device memory; 0 is 4 GiB. Only what is allocated takes memory of the host
 	Seed    uint64      // of the order in which warps run; 0 is as good as any
 	Workers int         // blocks executed at once; 0 is GOMAXPROCS. 1 makes floating-point atomics reproducible
-	Steps   int64       // instructions of a warp after which a block is taken to hang; 0 is 1e9
+	Steps   int64       // instructions of a warp after which a block is taken to hang; 0 is 2e8
 }
 
 // H200 is what Options leave open. A100 has less shared memory, which a kernel for
@@ -42,7 +42,7 @@ func (o Options) filled() Options {
 	i.BusBits = cmp.Or(i.BusBits, like.BusBits)
 	i.Memory = cmp.Or(o.Memory, i.Memory, 4<<30)
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
-	o.Steps = cmp.Or(o.Steps, 1e9)
+	o.Steps = cmp.Or(o.Steps, 2e8)
 	return o
 }
 

@@ -68,5 +68,6 @@
 //   - Blocks do not run side by side: a block that waits for another is reported as a
 //     hang.
 //   - Only K-major wgmma operands, no clusters, no tensor maps, no generic addresses,
-//     no constant or local memory.
+//     no local memory. What is not emulated is refused when it is loaded.
+//   - Where one lane waits for an mbarrier, its whole warp counts as having waited.
 package emu

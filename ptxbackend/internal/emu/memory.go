@@ -94,6 +94,8 @@ func (c *compiler) decodeMemory() {
 			space = ptx.Global
 		case "shared", "shared::cta":
 			space = ptx.Shared
+		case "const":
+			space = ptx.Const
 		case "param":
 			space = ptx.ParamSpace
 		case "nc":
@@ -153,6 +155,8 @@ func (c *compiler) decodeMemory() {
 		if store {
 			in.run = runStoreGlobal
 		}
+	case space == ptx.Const && !store:
+		in.run = runLoadConst
 	case space == ptx.Shared && store:
 		in.run = runStoreShared
 	case space == ptx.Shared:
@@ -307,5 +311,22 @@ func runStoreShared(w *warp, in *instr, m uint32) {
 		at := w.sharedAt(l, addr[l]+uint32(in.off), size)
 		w.checkWrite(l, at, int(size))
 		w.store(in, l, w.blk.shared[at:])
+	}
+}
+
+func runLoadConst(w *warp, in *instr, m uint32) {
+	addr, size := w.w(in.a), uint64(in.size*in.n)
+	mem := w.prog.constant
+	for x := m; x != 0; x &= x - 1 {
+		l := bits.TrailingZeros32(x) & 31
+		a := addr[l] + in.off
+		at := a - constBase
+		if a%size != 0 {
+			w.faultCode(driver.CodeMisalignedAddress, l, "constant address %#x is not a multiple of %d", a, size)
+		}
+		if at >= uint64(len(mem)) || size > uint64(len(mem))-at {
+			w.faultCode(driver.CodeIllegalAddress, l, "%d bytes at constant address %#x: the kernel has [%#x, %#x)", size, a, constBase, constBase+len(mem))
+		}
+		w.load(in, l, mem[at:])
 	}
 }

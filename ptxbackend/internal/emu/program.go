@@ -57,22 +57,23 @@ const (
 
 // program is a kernel made ready to run.
 type program struct {
-	kernel  *ptx.Kernel
-	code    []instr
-	n32     int // registers a warp has of each width
-	n64     int
-	np      int
-	c32     []vec // constants
-	c64     []wide
-	special []special
-	offsets []int // of the parameters
-	params  int   // bytes of them
-	shared  int   // bytes declared
-	dynamic int   // where dynamic shared memory begins, from sharedBase
-	dynName string
-	sites   int
-	wgmma   map[int32]bool // PTX registers wgmma works on
-	live    int            // see liveness, 0 until it is asked for
+	kernel   *ptx.Kernel
+	code     []instr
+	n32      int // registers a warp has of each width
+	n64      int
+	np       int
+	c32      []vec // constants
+	c64      []wide
+	special  []special
+	offsets  []int // of the parameters
+	params   int   // bytes of them
+	shared   int   // bytes declared
+	constant []byte
+	dynamic  int // where dynamic shared memory begins, from sharedBase
+	dynName  string
+	sites    int
+	wgmma    map[int32]bool // PTX registers wgmma works on
+	live     int            // see liveness, 0 until it is asked for
 }
 
 // special is a register filled when the warp starts.
@@ -85,6 +86,9 @@ type special struct {
 // sharedBase is the address of a block's first byte of shared memory: not 0, as on
 // hardware, which keeps the first KiB for itself.
 const sharedBase = 1024
+
+// constBase is where a kernel's constant memory begins.
+const constBase = 1 << 20
 
 // compiler turns the instructions of a kernel into a program.
 type compiler struct {
@@ -160,20 +164,27 @@ func (c *compiler) registers(k *ptx.Kernel) {
 func (c *compiler) variables(k *ptx.Kernel) error {
 	at := sharedBase
 	for _, v := range k.Vars {
+		align := max(1, v.Align)
+		if v.Space == ptx.Const {
+			n := (len(c.p.constant) + align - 1) / align * align
+			c.vars[v.Name] = uint32(constBase + n)
+			c.p.constant = append(c.p.constant, make([]byte, n+v.Bytes-len(c.p.constant))...)
+			copy(c.p.constant[n:], v.Init)
+			continue
+		}
 		if v.Space != ptx.Shared {
-			return fmt.Errorf("kernel %s: variable %s: constant memory is not emulated", k.Name, v.Name)
+			return fmt.Errorf("kernel %s: variable %s in %v memory is not emulated", k.Name, v.Name, v.Space)
 		}
 		if v.Bytes == 0 {
 			continue
 		}
-		align := max(1, v.Align)
 		at = (at + align - 1) / align * align
 		c.vars[v.Name] = uint32(at)
 		at += v.Bytes
 	}
 	c.p.shared = at - sharedBase
 	for _, v := range k.Vars {
-		if v.Bytes == 0 {
+		if v.Space == ptx.Shared && v.Bytes == 0 {
 			align := max(16, v.Align)
 			at = (at + align - 1) / align * align
 			c.vars[v.Name] = uint32(at)
@@ -407,8 +418,11 @@ func (c *compiler) address(i int, s ptx.Space) (reg int32, off uint64) {
 	}
 	if a.Sym != "" {
 		v, ok := c.vars[a.Sym]
-		if !ok || s != ptx.Shared {
+		if !ok || s != ptx.Shared && s != ptx.Const || (s == ptx.Const) != (v >= constBase) {
 			c.fail("no variable %q", a.Sym)
+		}
+		if s == ptx.Const {
+			return c.const64(uint64(v)), uint64(a.Off)
 		}
 		return c.const32(v), uint64(a.Off)
 	}
