@@ -283,9 +283,9 @@ func (idleStream) Close() error                                 { return nil }
 func (idleGraph) Close() error                                  { return nil }
 
 // idleGPU is the backend on an idle device.
-func idleGPU(t testing.TB, target ptx.Target) *gpu {
+func idleGPU(t testing.TB, info driver.Info, target ptx.Target) *gpu {
 	t.Helper()
-	dev, err := fake.Inert(h200, 13000, 90).Open(0)
+	dev, err := fake.Inert(info, 13000, 90).Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func idleGPU(t testing.TB, target ptx.Target) *gpu {
 func TestNoAllocation(t *testing.T) {
 	p, data := tiny(t, modeltest.Options{Arch: "qwen2", DType: tensor.Q8_0})
 	for _, fuse := range []bool{true, false} {
-		g := idleGPU(t, ptx.SM90a)
+		g := idleGPU(t, h200, ptx.SM90a)
 		q := p
 		if fuse {
 			q = plan.Fuse(p, g.Supports)
@@ -338,7 +338,7 @@ func TestNoAllocation(t *testing.T) {
 // What the host does for a token, other than in the driver.
 func BenchmarkHost(b *testing.B) {
 	p, data := tiny(b, modeltest.Options{Arch: "llama", DType: tensor.F16, Blocks: 32})
-	g := idleGPU(b, ptx.SM90a)
+	g := idleGPU(b, h200, ptx.SM90a)
 	p = plan.Fuse(p, g.Supports)
 	w, err := g.Load(context.Background(), p, data, backend.LoadOptions{})
 	if err != nil {

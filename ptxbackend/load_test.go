@@ -160,7 +160,7 @@ func BenchmarkLoad(b *testing.B) {
 				b.Fatal(err)
 			}
 			data := [][]byte{make([]byte, 16*4096*4), make([]byte, desc.Bytes()), make([]byte, 16*4096*4)}
-			g := idleGPU(b, ptx.SM90a)
+			g := idleGPU(b, h200, ptx.SM90a)
 			b.SetBytes(int64(desc.Bytes()))
 			for b.Loop() {
 				w, err := g.Load(context.Background(), p, data, backend.LoadOptions{})
