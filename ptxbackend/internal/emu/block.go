@@ -307,6 +307,11 @@ func (b *block) end() {
 			b.warps[0].fault(-1, "the block ends with %d of %d threads at barrier %d", bar.come, bar.want, i)
 		}
 	}
+	for i, w := range b.warps[:b.n] {
+		if first := b.warps[i&^3]; w.tensor.issued != first.tensor.issued {
+			w.fault(-1, "the warp has not executed the same wgmma as the others of the warpgroup")
+		}
+	}
 	for _, m := range b.mbars[:b.nmbars] {
 		if m.copied > m.seen {
 			b.warps[0].fault(-1, "the block ends and nobody waited for bulk copies that report to the mbarrier at %#x", m.addr)

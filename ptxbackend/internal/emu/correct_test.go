@@ -105,6 +105,20 @@ var correct = []struct {
 		b.CpAsyncWait(0)
 		return b.Ld(ptx.Shared, ptx.U32, b.Add(s, off), 0)
 	}},
+	{"constant memory", 32, func(tid uint32) uint32 { return 0x04030201 + 0x04040404*(tid%4) }, func(b *ptx.Builder, x, tid ptx.Reg) ptx.Reg {
+		b.Const("other", 1, []byte{9})
+		t := b.Const("table", 16, []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+		return b.Ld(ptx.Const, ptx.U32, b.Add(t, b.MulWide(b.And(tid, 3), 4)), 0)
+	}},
+	{"matrices stored and loaded", 32, func(tid uint32) uint32 { return tid * 0x10001 }, func(b *ptx.Builder, x, tid ptx.Reg) ptx.Reg {
+		s := b.Shared("s", 16, 128)
+		at := b.Add(s, b.Mul(b.And(tid, 7), 16))
+		v := b.As(ptx.B32, b.Mul(tid, 0x10001))
+		b.Emit("stmatrix.sync.aligned.m8n8.x1.trans.shared.b16", ptx.Arg{Kind: ptx.ArgAddr, Reg: at}, ptx.Arg{Kind: ptx.ArgList,
+			List: []ptx.Arg{{Kind: ptx.ArgReg, Reg: v}}})
+		b.WarpSync()
+		return b.As(ptx.U32, b.Ldmatrix(1, true, at, 0)[0])
+	}},
 	{"cas makes a lock", 32, func(tid uint32) uint32 { return 0 }, func(b *ptx.Builder, x, tid ptx.Reg) ptx.Reg {
 		// One lane of the warp after the other gets the lock, by a loop of all.
 		lock := b.Add(x, 2048)

@@ -193,6 +193,24 @@ var violations = []struct {
 		b.MbarInit(m, 0, 1)
 		b.CpAsyncBulk(b.Shared("s", 16, 16), 0, x, 8, 16, m, 0)
 	}},
+	{"past constant memory", driver.CodeIllegalAddress, "the kernel has", 1, func(b *ptx.Builder, x, y ptx.Reg) {
+		b.Ld(ptx.Const, ptx.U32, b.Const("c", 4, []byte{1, 2, 3, 4}), 4)
+	}},
+	{"wgmma of three warps", driver.CodeLaunchFailed, "others of the warpgroup", 128, func(b *ptx.Builder, x, y ptx.Reg) {
+		s := b.Shared("s", 1024, 8192)
+		b.If(b.Setp(ptx.Lt, b.Tid(0), 96), func() {
+			d := b.Regs(ptx.F32, 4)
+			desc := b.Or(b.Cvt(ptx.U64, b.Shr(s, 4)), uint64(64)<<32|uint64(1)<<62)
+			for i := range d {
+				b.Set(d[i], 0)
+			}
+			on := b.Var(ptx.Pred, true)
+			b.WgmmaFence()
+			b.Wgmma(ptx.F16, 8, d, []ptx.Reg{desc}, desc, on)
+			b.WgmmaCommit()
+			b.WgmmaWait(0)
+		})
+	}},
 	{"nc of what is written", driver.CodeLaunchFailed, "ld.global.nc", 1, func(b *ptx.Builder, x, y ptx.Reg) {
 		b.St(ptx.Global, x, 8, b.Tid(0))
 		b.Ld(ptx.Global, ptx.U32, x, 8, ptx.NC)

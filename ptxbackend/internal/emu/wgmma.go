@@ -13,7 +13,8 @@ type tensorState struct {
 	fenced bool
 	dirt   []bool // registers written since the last wgmma.fence
 	groups []wgmmaOp
-	open   int // number of the group being filled
+	open   int    // number of the group being filled
+	issued uint64 // which wgmma the warp has executed, in their order
 }
 
 // wgmmaOp is a wgmma under way.
@@ -27,7 +28,7 @@ type wgmmaOp struct {
 type span struct{ at, n uint32 }
 
 func (t *tensorState) begin(regs int) {
-	t.fenced, t.groups, t.open = false, t.groups[:0], 0
+	t.fenced, t.groups, t.open, t.issued = false, t.groups[:0], 0, 0
 	t.dirt = grow(t.dirt, regs)
 	clear(t.dirt)
 }
@@ -189,6 +190,7 @@ func runWgmma(w *warp, x *wgmmaArgs) {
 		w.wgmmaTile(x, n/8, scale != 0, sign)
 	}
 	t.groups = append(t.groups, op)
+	t.issued = mix(t.issued ^ uint64(w.blk.at))
 	for _, s := range op.mem {
 		w.holdReads(s)
 	}

@@ -293,7 +293,30 @@ func approxOps() (ops []Op) {
 				return o.free != nil && o.free(float64(math.Float32frombits(uint32(a[0]))))
 			}})
 	}
-	return ops
+	small := func(a []uint64) bool {
+		for _, h := range []uint64{a[0] & 0xFFFF, a[0] >> 16} {
+			if n := formats[ptx.F16].value(h); n.nan || n.inf || math.Abs(approximate(n)) > 13 {
+				return true
+			}
+		}
+		return false
+	}
+	return append(ops, Op{Text: "ex2.approx.f16x2", In: times(ptx.F16x2, 1), Out: ptx.F16x2, Bound: 0x1p-9, Free: small,
+		Want: halves(ptx.F16x2, func(x []number) number {
+			if x[0].nan || x[0].inf {
+				return x[0]
+			}
+			y := math.Exp2(approximate(x[0]))
+			if math.IsInf(y, 0) {
+				return number{inf: true}
+			}
+			return fromRat(new(big.Rat).SetFloat64(y))
+		})})
+}
+
+func approximate(n number) float64 {
+	x, _ := n.rat().Float64()
+	return x
 }
 
 func subnormal(x float64) bool {
