@@ -146,7 +146,10 @@ func (e *gemmEmit) consume(r *gemmBulkRing) {
 	r.eachPart(func(p gemmPart) {
 		acc := make([][]ptx.Reg, t.RowTiles)
 		for j := range acc {
-			acc[j] = b.Regs(ptx.F32, t.Tokens/2)
+			// The first product writes over the zeroes. But where there is none, the
+			// compilers of CUDA 12 see registers of a wgmma that something else defines
+			// while it runs, and have every wgmma wait for the one before (C7515).
+			acc[j] = zeroes(b, t.Tokens/2)
 		}
 		e.multiplyWgmma(p, r, acc)
 		e.epilogue(p, acc)
