@@ -47,8 +47,9 @@ func newBlock(p *plan.Plan, lim backend.Limits, z sizes, info driver.Info) *bloc
 	return k
 }
 
-// Where the lists, and the tables of a large batch, begin, in bytes.
-func (k *block) items() int   { return k.layout.Tables() }
+// Where the lists, and the tables of a large batch, begin, in bytes. An item is read
+// whole, 8 bytes at a time.
+func (k *block) items() int   { return roundUp(k.layout.Tables(), 8) }
 func (k *block) singles() int { return k.items() + 8*k.maxItems }
 func (k *block) tables() int  { return k.singles() + 4*k.maxSingles }
 
