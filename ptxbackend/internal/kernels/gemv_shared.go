@@ -9,6 +9,7 @@ package kernels
 const (
 	gemvWords  = 272       // bytes for block-wide sums and a flag
 	gemvFlight = 72 << 10  // of weights under way on a multiprocessor, which keep memory busy
+	gemvLeast  = 48 << 10  // of weights under way, below which the other way is better
 	gemvCut    = 48 << 10  // what a multiprocessor reads while the sums of cut tasks are put together
 	gemvLean   = 112 << 10 // of a block, which leaves room for one of the next kernel
 )
@@ -21,9 +22,7 @@ func (c GEMV) budget() int {
 }
 
 // streams reports whether the input streams.
-func (c GEMV) streams() bool {
-	return c.T > 8 || c.residentBytes(max(c.Warps, 4))+2*max(c.Warps, 4)*c.largestTurn() > c.budget()
-}
+func (c GEMV) streams() bool { return c.T > 8 || c.residentWarps() == 0 }
 
 func (c GEMV) warps() int {
 	switch {
@@ -32,12 +31,25 @@ func (c GEMV) warps() int {
 	case c.streams():
 		return 8
 	}
+	return c.residentWarps()
+}
+
+// residentWarps is how many warps fit beside a resident input with enough weights
+// under way; 0 if there is no room for any such number.
+func (c GEMV) residentWarps() int {
+	turn := c.largestTurn()
+	if w := c.Warps; w > 0 {
+		if c.residentBytes(w)+2*w*turn > c.budget() {
+			return 0
+		}
+		return w
+	}
 	for _, w := range []int{16, 12, 8} {
-		if c.residentBytes(w)+2*w*c.largestTurn() <= c.budget() {
+		if ring := w * turn; c.residentBytes(w)+max(2, (gemvLeast+ring-1)/ring)*ring <= c.budget() {
 			return w
 		}
 	}
-	return 4
+	return 0
 }
 
 // kTiles is the number of 64-column tiles of the input.
@@ -140,5 +152,15 @@ func (c GEMV) SharedBytes() int {
 	return c.inputBytes() + c.sumBytes(c.warps()) + gemvWords + c.ringBytes()
 }
 
-// Fits reports whether the input and the rings fit the shared memory.
-func (c GEMV) Fits() bool { return c.SharedBytes() <= c.budget() }
+// Fits reports whether there is room: within Shared, or, where that is 0, for as
+// much under way as memory needs.
+func (c GEMV) Fits() bool {
+	if c.Shared == 0 && c.streams() {
+		for _, m := range c.Mats {
+			if c.stages(m) < 3 {
+				return false
+			}
+		}
+	}
+	return c.SharedBytes() <= c.budget()
+}
