@@ -3,6 +3,7 @@ package emu
 import (
 	"math/bits"
 
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 )
 
@@ -41,7 +42,7 @@ func (c *compiler) decodeCopy() {
 	case len(c.op) > 2 && c.op[2] == "bulk":
 		c.decodeBulk()
 	case len(c.op) > 4 && (c.op[2] == "cg" || c.op[2] == "ca"):
-		in.d, in.imm = c.address2(0, ptx.Shared)
+		in.d, in.imm = c.address(0, ptx.Shared)
 		in.a, in.off = c.address(1, ptx.Global)
 		in.size = int32(c.arg(2).Imm)
 		if in.size != 16 && (c.op[2] == "cg" || in.size != 4 && in.size != 8) {
@@ -56,9 +57,6 @@ func (c *compiler) decodeCopy() {
 		in.run = runCopy
 	}
 }
-
-// address2 is address for a second address of an instruction.
-func (c *compiler) address2(i int, s ptx.Space) (int32, uint64) { return c.address(i, s) }
 
 // runCopy starts a copy for each lane. The destination is poisoned and may not be
 // touched until the lane has waited; then the data is there.
@@ -80,7 +78,7 @@ func runCopy(w *warp, in *instr, m uint32) {
 				w.fault(l, "it copies %d of %d bytes", n, op.size)
 			}
 			if a := src[l] + in.off; a&uint64(op.size-1) != 0 {
-				w.faultCode(716, l, "global address %#x is not a multiple of %d", a, op.size)
+				w.faultCode(driver.CodeMisalignedAddress, l, "global address %#x is not a multiple of %d", a, op.size)
 			} else if n > 0 {
 				op.src[l] = w.globalRange(in, l, a, uint64(n), false)
 			} else {

@@ -36,9 +36,9 @@ func BenchmarkArithmetic(b *testing.B) {
 			k.MulWide(h, 4)
 		}
 	})
-	k.St(ptx.Global, k.Add(out, k.MulWide(tid, 4)), 0, y)
+	k.St(ptx.Global, k.Add(out, k.MulWide(k.Mad(k.Ctaid(0), 128, tid), 4)), 0, y)
 	r := newBench(b, Options{})
-	benchLaunch(b, r, r.build(k), with(grid(16, 128), r.space(128)))
+	benchLaunch(b, r, r.build(k), with(grid(16, 128), r.space(16*128)))
 }
 
 // BenchmarkMemory copies through shared memory.
@@ -54,10 +54,10 @@ func BenchmarkMemory(b *testing.B) {
 		k.Bar()
 		v := k.LdV(ptx.Shared, ptx.U32, 4, k.Add(s, k.Xor(off, 512)), 0)
 		k.Bar()
-		k.StV(ptx.Global, k.Add(out, p), 0, v)
+		k.StV(ptx.Global, k.Add(k.Add(out, k.MulWide(k.Ctaid(0), 2048)), p), 0, v)
 	})
 	r := newBench(b, Options{})
-	benchLaunch(b, r, r.build(k), with(grid(16, 128), r.words(make([]uint32, 512)...), r.space(512)))
+	benchLaunch(b, r, r.build(k), with(grid(16, 128), r.words(make([]uint32, 512)...), r.space(16*512)))
 }
 
 // BenchmarkMma is a product from fragments loaded by ldmatrix.
@@ -81,7 +81,7 @@ func BenchmarkMma(b *testing.B) {
 		a := k.Ldmatrix(4, false, at, 0)
 		k.Mma(ptx.F16, c, a, a[:2], c)
 	})
-	k.StV(ptx.Global, k.Add(out, k.MulWide(lane, 16)), 0, c)
+	k.StV(ptx.Global, k.Add(out, k.MulWide(k.Mad(k.Ctaid(0), 32, lane), 16)), 0, c)
 	r := newBench(b, Options{})
-	benchLaunch(b, r, r.build(k), with(grid(16, 32), r.space(128)))
+	benchLaunch(b, r, r.build(k), with(grid(16, 32), r.space(16*128)))
 }

@@ -60,82 +60,38 @@ func (c *compiler) decodeBranch() {
 
 // decodeALU decodes what works on each lane alone.
 func (c *compiler) decodeALU() {
-	in := c.in
-	last := c.op[len(c.op)-1]
 	name := strings.Replace(c.src.Op, ".rn.", ".", 1)
+	last := c.op[len(c.op)-1]
+	t, _ := ptx.ParseType(last)
 	switch {
 	case last == "pred":
 		c.decodePred()
-		return
-	case c.op[0] == "lop3":
-		in.d, in.a, in.b, in.c = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3)
-		in.f = lop3For(uint32(c.arg(4).Imm))
-		in.run = runALU
-		return
-	case c.op[0] == "prmt":
-		mode := ""
-		if len(c.op) == 3 {
-			mode = c.part(2)
-		}
-		in.f = each3(func(a, b, s uint32) uint32 { return prmt(mode, a, b, s) })
-		in.d, in.a, in.b, in.c = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3)
-		in.run = runALU
-		return
+	case c.op[0] == "lop3" || c.op[0] == "prmt":
+		c.decodePicked()
 	case name == "bfi.b32":
-		in.d, in.a, in.b, in.c, in.e = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3), c.src32(4)
-		in.run = func(w *warp, in *instr, m uint32) {
-			a, b, p, n := w.v(in.a), w.v(in.b), w.v(in.c), w.v(in.e)
-			for l := range w.t32 {
-				w.t32[l] = bfi(a[l], b[l], p[l], n[l])
-			}
-			blend(&w.r32[in.d], &w.t32, m)
-		}
-		return
+		c.decodeBfi()
+	case name == "bfe.u64" || name == "bfe.s64":
+		c.decodeBfe64(t.Signed())
 	case strings.Contains(name, ".wide."):
 		c.decodeWiden(name)
-		return
-	case c.op[0] == "shl" || c.op[0] == "shr":
-		if strings.HasSuffix(last, "64") {
-			c.decodeShift64(last)
-			return
-		}
-	}
-	if f, ok := wideOps[name]; ok {
-		in.fw = f
-		in.d = c.dst(0, 8)
-		to := [...]*int32{&in.a, &in.b, &in.c}
+	case (c.op[0] == "shl" || c.op[0] == "shr") && t.Bytes() == 8:
+		c.decodeShift64(last)
+	case wideOps[name] != nil:
+		c.in.fw, c.in.run = wideOps[name], runWide
+		c.in.d = c.dst(0, 8)
+		to := [...]*int32{&c.in.a, &c.in.b, &c.in.c}
 		c.sources(3, func(i int) { *to[i-1] = c.src64(i) })
-		in.run = runWide
-		return
+	case countOps[name] != nil:
+		c.decodeCount(countOps[name])
+	case aluOps[name] != nil:
+		c.decodeNarrow(aluOps[name], t)
 	}
-	if name == "bfe.u64" || name == "bfe.s64" {
-		signed := name == "bfe.s64"
-		in.d, in.a, in.b, in.c = c.dst(0, 8), c.src64(1), c.src32(2), c.src32(3)
-		in.run = func(w *warp, in *instr, m uint32) {
-			a, pos, n := w.w(in.a), w.v(in.b), w.v(in.c)
-			for l := range w.t64 {
-				w.t64[l] = bfe64(a[l], pos[l], n[l], signed)
-			}
-			w.keepWide(in.d, m)
-		}
-		return
-	}
-	if f, ok := countOps[name]; ok {
-		in.d, in.a = c.dst(0, 4), c.src64(1)
-		in.run = func(w *warp, in *instr, m uint32) {
-			a := w.w(in.a)
-			for x := m; x != 0; x &= x - 1 {
-				w.r32[in.d][lowest(x)] = f(a[lowest(x)])
-			}
-		}
-		return
-	}
-	f, ok := aluOps[name]
-	if !ok {
-		return
-	}
+}
+
+// decodeNarrow decodes an operation of up to three operands of type t.
+func (c *compiler) decodeNarrow(f alu, t ptx.Type) {
+	in := c.in
 	in.f, in.run = f, runALU
-	t, _ := ptx.ParseType(last)
 	in.d = c.dst(0, t.Bytes())
 	to := [...]*int32{&in.a, &in.b, &in.c}
 	c.sources(3, func(i int) {
@@ -144,6 +100,56 @@ func (c *compiler) decodeALU() {
 			*to[i-1] = c.const32(uint32(c.arg(i).Imm) & 0xFFFF)
 		}
 	})
+}
+
+// decodePicked decodes lop3 and prmt, whose function the instruction chooses.
+func (c *compiler) decodePicked() {
+	in := c.in
+	in.d, in.a, in.b, in.c = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3)
+	in.run = runALU
+	if c.op[0] == "lop3" {
+		in.f = lop3For(uint32(c.arg(4).Imm))
+		return
+	}
+	mode := c.part(2)
+	in.f = each3(func(a, b, s uint32) uint32 { return prmt(mode, a, b, s) })
+}
+
+func (c *compiler) decodeBfi() {
+	in := c.in
+	in.d, in.a, in.b, in.c, in.e = c.dst(0, 4), c.src32(1), c.src32(2), c.src32(3), c.src32(4)
+	in.run = func(w *warp, in *instr, m uint32) {
+		a, b, p, n := w.v(in.a), w.v(in.b), w.v(in.c), w.v(in.e)
+		for l := range w.t32 {
+			w.t32[l] = bfi(a[l], b[l], p[l], n[l])
+		}
+		w.keep(in.d, m)
+	}
+}
+
+func (c *compiler) decodeBfe64(signed bool) {
+	in := c.in
+	in.d, in.a, in.b, in.c = c.dst(0, 8), c.src64(1), c.src32(2), c.src32(3)
+	in.run = func(w *warp, in *instr, m uint32) {
+		a, pos, n := w.w(in.a), w.v(in.b), w.v(in.c)
+		for l := range w.t64 {
+			w.t64[l] = bfe64(a[l], pos[l], n[l], signed)
+		}
+		w.keepWide(in.d, m)
+	}
+}
+
+// decodeCount decodes what makes a number of 32 bits of one of 64.
+func (c *compiler) decodeCount(f func(uint64) uint32) {
+	in := c.in
+	in.d, in.a = c.dst(0, 4), c.src64(1)
+	in.run = func(w *warp, in *instr, m uint32) {
+		a := w.w(in.a)
+		for l := range w.t32 {
+			w.t32[l] = f(a[l])
+		}
+		w.keep(in.d, m)
+	}
 }
 
 var countOps = map[string]func(uint64) uint32{
@@ -284,121 +290,6 @@ func (c *compiler) decodePred() {
 		in.run = func(w *warp, in *instr, m uint32) { w.setPred(in.d, m, w.pred(a, na)|w.pred(b, nb)) }
 	case "xor":
 		in.run = func(w *warp, in *instr, m uint32) { w.setPred(in.d, m, w.pred(a, na)^w.pred(b, nb)) }
-	}
-}
-
-func (c *compiler) decodeMov() {
-	in := c.in
-	switch {
-	case c.part(1) == "pred":
-		in.d = c.dst(0, 0)
-		a, not := c.srcPred(1)
-		in.run = func(w *warp, in *instr, m uint32) { w.setPred(in.d, m, w.pred(a, not)) }
-	case c.arg(1).Kind == ptx.ArgList:
-		c.decodePack()
-	case c.arg(0).Kind == ptx.ArgList:
-		c.decodeUnpack()
-	case strings.HasSuffix(c.part(1), "64"):
-		in.d, in.a = c.dst(0, 8), c.src64(1)
-		in.run = func(w *warp, in *instr, m uint32) {
-			w.t64 = *w.w(in.a)
-			w.keepWide(in.d, m)
-		}
-		c.clock(in)
-	default:
-		t, _ := ptx.ParseType(c.part(1))
-		in.d, in.a = c.dst(0, t.Bytes()), c.src32(1)
-		in.f, in.run = mov32, runALU
-		c.clock(in)
-	}
-}
-
-// clock makes a mov from a clock read it when it is executed.
-func (c *compiler) clock(in *instr) {
-	s := c.arg(1).Sym
-	if c.arg(1).Kind != ptx.ArgSpecial || !strings.HasPrefix(s, "%clock") && s != "%globaltimer" {
-		return
-	}
-	wide := in.f == nil
-	in.run = func(w *warp, in *instr, m uint32) {
-		for x := m; x != 0; x &= x - 1 {
-			if wide {
-				w.r64[in.d][lowest(x)] = w.blk.lanes
-			} else {
-				w.r32[in.d][lowest(x)] = uint32(w.blk.lanes)
-			}
-		}
-	}
-}
-
-func (c *compiler) decodePack() {
-	in := c.in
-	l := c.regs(1, 2)
-	lo, hi := c.source32(&l[0]), c.source32(&l[1])
-	if strings.HasSuffix(c.part(1), "64") {
-		in.d = c.dst(0, 8)
-		in.run = func(w *warp, in *instr, m uint32) {
-			a, b := w.v(lo), w.v(hi)
-			for l := range w.t64 {
-				w.t64[l] = uint64(a[l]) | uint64(b[l])<<32
-			}
-			w.keepWide(in.d, m)
-		}
-		return
-	}
-	in.d = c.dst(0, 4)
-	in.run = func(w *warp, in *instr, m uint32) {
-		a, b := w.v(lo), w.v(hi)
-		for l := range w.t32 {
-			w.t32[l] = a[l]&0xFFFF | b[l]<<16
-		}
-		w.keep(in.d, m)
-	}
-}
-
-func (c *compiler) decodeUnpack() {
-	in := c.in
-	l := c.regs(0, 2)
-	if strings.HasSuffix(c.part(1), "64") {
-		lo, hi := c.dest(&l[0], 4), c.dest(&l[1], 4)
-		in.a = c.src64(1)
-		in.run = func(w *warp, in *instr, m uint32) {
-			for x, a := m, w.w(in.a); x != 0; x &= x - 1 {
-				l := lowest(x)
-				w.r32[lo][l], w.r32[hi][l] = uint32(a[l]), uint32(a[l]>>32)
-			}
-		}
-		return
-	}
-	lo, hi := c.dest(&l[0], 2), c.dest(&l[1], 2)
-	in.a = c.src32(1)
-	in.run = func(w *warp, in *instr, m uint32) {
-		for x, a := m, w.v(in.a); x != 0; x &= x - 1 {
-			l := lowest(x)
-			v := a[l]
-			w.r32[lo][l], w.r32[hi][l] = v&0xFFFF, v>>16
-		}
-	}
-}
-
-func (c *compiler) decodeSelp() {
-	in := c.in
-	p, not := c.srcPred(3)
-	if strings.HasSuffix(c.part(1), "64") {
-		in.d, in.a, in.b = c.dst(0, 8), c.src64(1), c.src64(2)
-		in.run = func(w *warp, in *instr, m uint32) {
-			w.t64 = *w.w(in.b)
-			blendWide(&w.t64, w.w(in.a), w.pred(p, not))
-			w.keepWide(in.d, m)
-		}
-		return
-	}
-	t, _ := ptx.ParseType(c.part(1))
-	in.d, in.a, in.b = c.dst(0, t.Bytes()), c.src32(1), c.src32(2)
-	in.run = func(w *warp, in *instr, m uint32) {
-		w.t32 = *w.v(in.b)
-		blend(&w.t32, w.v(in.a), w.pred(p, not))
-		w.keep(in.d, m)
 	}
 }
 

@@ -25,63 +25,62 @@ type mbarrier struct {
 	copied              int // the phase, from 1, of the last bulk copy
 }
 
+// decodeMbarrier decodes mbarrier.op[.expect_tx|.parity][.sem.scope][.shared[::cta]].b64.
 func (c *compiler) decodeMbarrier() {
-	in := c.in
 	name := strings.ReplaceAll(strings.ReplaceAll(c.src.Op, ".shared::cta", ""), ".shared", "")
 	name = strings.ReplaceAll(strings.ReplaceAll(name, ".release.cta", ""), ".acquire.cta", "")
-	dest := func() int {
-		c.dst(0, 8)
-		return 1
-	}
+	in, at := c.in, 0
 	switch name {
 	case "mbarrier.init.b64":
-		in.a, in.off = c.address(0, ptx.Shared)
-		in.b = c.src32(1)
 		in.run = runMbarInit
 	case "mbarrier.inval.b64":
-		in.a, in.off = c.address(0, ptx.Shared)
 		in.run = runMbarInval
 	case "mbarrier.arrive.b64":
-		in.a, in.off = c.address(dest(), ptx.Shared)
-		in.run = func(w *warp, in *instr, m uint32) {
-			for ; m != 0; m &= m - 1 {
-				n := 1
-				l := lowest(m)
-				if len(in.src.Args) > 2 {
-					n = int(w.v(in.b)[l])
-				}
-				w.mbarArrive(l, w.mbarAt(l, w.v(in.a)[l]+uint32(in.off)), n)
-			}
-		}
-		if len(c.src.Args) > 2 {
-			in.b = c.src32(2)
-		}
+		in.run, at = runMbarArrive, 1
 	case "mbarrier.arrive.expect_tx.b64":
-		in.a, in.off = c.address(dest(), ptx.Shared)
-		in.b = c.src32(2)
-		in.run = func(w *warp, in *instr, m uint32) {
-			for ; m != 0; m &= m - 1 {
-				l := lowest(m)
-				b := w.mbarAt(l, w.v(in.a)[l]+uint32(in.off))
-				b.tx += int(w.v(in.b)[l])
-				w.mbarArrive(l, b, 1)
-			}
-		}
+		in.run, at = runMbarExpect, 1
 	case "mbarrier.expect_tx.relaxed.cta.b64":
-		in.a, in.off = c.address(0, ptx.Shared)
-		in.b = c.src32(1)
-		in.run = func(w *warp, in *instr, m uint32) {
-			for ; m != 0; m &= m - 1 {
-				l := lowest(m)
-				w.mbarAt(l, w.v(in.a)[l]+uint32(in.off)).tx += int(w.v(in.b)[l])
-			}
-		}
+		in.run = runMbarTx
 	case "mbarrier.try_wait.parity.b64", "mbarrier.test_wait.parity.b64":
-		in.d = c.dst(0, 0)
-		in.a, in.off = c.address(1, ptx.Shared)
-		in.b = c.src32(2)
 		try := strings.HasPrefix(name, "mbarrier.try")
-		in.run = func(w *warp, in *instr, m uint32) { runMbarWait(w, in, m, try) }
+		in.run, at = func(w *warp, in *instr, m uint32) { runMbarWait(w, in, m, try) }, 1
+		in.d = c.dst(0, 0)
+	default:
+		return
+	}
+	if strings.HasPrefix(name, "mbarrier.arrive") {
+		c.dst(0, 8) // a state nobody uses
+	}
+	in.a, in.off = c.address(at, ptx.Shared)
+	in.b = c.const32(1)
+	if len(c.src.Args) > at+1 {
+		in.b = c.src32(at + 1)
+	}
+}
+
+// runMbarArrive counts as many arrivals a lane as it says, or 1.
+func runMbarArrive(w *warp, in *instr, m uint32) {
+	for ; m != 0; m &= m - 1 {
+		l := lowest(m)
+		w.mbarArrive(l, w.mbarAt(l, w.v(in.a)[l]+uint32(in.off)), int(w.v(in.b)[l]))
+	}
+}
+
+// runMbarExpect announces bytes and arrives.
+func runMbarExpect(w *warp, in *instr, m uint32) {
+	for ; m != 0; m &= m - 1 {
+		l := lowest(m)
+		b := w.mbarAt(l, w.v(in.a)[l]+uint32(in.off))
+		b.tx += int(w.v(in.b)[l])
+		w.mbarArrive(l, b, 1)
+	}
+}
+
+// runMbarTx only announces them.
+func runMbarTx(w *warp, in *instr, m uint32) {
+	for ; m != 0; m &= m - 1 {
+		l := lowest(m)
+		w.mbarAt(l, w.v(in.a)[l]+uint32(in.off)).tx += int(w.v(in.b)[l])
 	}
 }
 
@@ -223,116 +222,3 @@ func runMbarWait(w *warp, in *instr, m uint32, try bool) {
 // yield lets another path of the warp run for one turn, so that lanes that wait do
 // not keep those from running that they wait for.
 func (w *warp) yield() { w.turn, w.next = true, -1<<31 }
-
-// bulkCopy is a cp.async.bulk under way.
-type bulkCopy struct {
-	dst  uint32 // from the start of shared memory
-	src  []byte
-	mbar *mbarrier
-	warp *warp
-}
-
-// decodeBulk decodes cp.async.bulk.shared::{cluster,cta}.global.mbarrier::complete_tx::bytes.
-func (c *compiler) decodeBulk() {
-	in := c.in
-	name := strings.Join(c.op, ".")
-	for _, s := range []string{".L2::cache_hint"} {
-		if strings.Contains(name, s) {
-			c.fail("%s is not emulated", s)
-			return
-		}
-	}
-	if name != "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" &&
-		name != "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes" {
-		return
-	}
-	in.d, in.imm = c.address2(0, ptx.Shared)
-	in.a, in.off = c.address(1, ptx.Global)
-	in.b = c.src32(2)
-	var off uint64
-	in.c, off = c.address2(3, ptx.Shared)
-	in.hint = uint32(off)
-	in.site = int32(c.p.sites)
-	c.p.sites++
-	in.run = runBulk
-}
-
-func runBulk(w *warp, in *instr, m uint32) {
-	for ; m != 0; m &= m - 1 {
-		l := lowest(m)
-		n := w.v(in.b)[l]
-		dst, src := w.v(in.d)[l]+uint32(in.imm), w.w(in.a)[l]+in.off
-		if n%16 != 0 || dst%16 != 0 || src%16 != 0 || n == 0 {
-			w.faultCode(716, l, "a bulk copy of %d bytes from %#x to %#x: all must be multiples of 16", n, src, dst)
-		}
-		hint := in.hint
-		in := *in
-		in.hint = 0
-		b := w.mbarAt(l, w.v(in.c)[l]+hint)
-		if !b.fenced {
-			w.fault(l, "the mbarrier at %#x was initialised without fence.mbarrier_init or fence.proxy.async after it", b.addr)
-		}
-		at := w.sharedRange(l, dst, n)
-		mem := w.globalRange(&in, l, src, uint64(n), false)
-		b.copied = b.round + 1
-		w.checkAsyncWrite(l, at, n)
-		w.hold(at, n)
-		w.blk.bulk = append(w.blk.bulk, bulkCopy{dst: at, src: mem, mbar: b, warp: w})
-	}
-}
-
-// checkAsyncWrite is checkWrite for the asynchronous proxy, which also must be told
-// of ordinary writes to the same place.
-func (w *warp) checkAsyncWrite(l int, at, n uint32) {
-	w.checkFenced(l, at, n)
-	w.checkWrite(l, at, int(n))
-}
-
-// checkFenced wants ordinary writes to [at, at+n) to have a proxy fence between
-// them and w's next instruction of the asynchronous proxy.
-func (w *warp) checkFenced(l int, at, n uint32) {
-	r := &w.blk.race
-	for g := at / 4; g < (at+n+3)/4; g++ {
-		e := r.write[g]
-		if c, v := uint32(e>>32), int(e&warpBits); c > r.base && v != w.blk.n && c > w.fenced[v] {
-			w.fault(l, "shared memory at %#x was written by ordinary stores of warp %d without fence.proxy.async since", sharedBase+4*g, v)
-		}
-	}
-}
-
-// fenceAsync tells the asynchronous proxy of what is known to have been written.
-func (w *warp) fenceAsync(_ uint32) {
-	for i, k := range w.known {
-		w.fenced[i] = max(w.fenced[i], k)
-	}
-	w.fenced[w.id] = w.clock
-	w.tick()
-	w.fenceInit()
-}
-
-// fenceInit tells it of the mbarriers the warp has initialised.
-func (w *warp) fenceInit() {
-	for _, b := range w.blk.mbars[:w.blk.nmbars] {
-		if b.maker == w.id {
-			b.fenced = true
-		}
-	}
-}
-
-// land completes bulk copy i.
-func (b *block) land(i int) {
-	c := b.bulk[i]
-	b.bulk[i] = b.bulk[len(b.bulk)-1]
-	b.bulk = b.bulk[:len(b.bulk)-1]
-	copy(b.shared[c.dst:], c.src)
-	r := &b.race
-	r.agent++
-	r.top = max(r.top, r.agent)
-	for g := c.dst / 4; g < (c.dst+uint32(len(c.src)))/4; g++ {
-		r.held[g] &^= heldCopy
-		r.write[g] = uint64(r.agent)<<32 | 15<<byteShift | uint64(b.n)
-	}
-	c.mbar.tx -= len(c.src) // below 0 where the announcement comes later
-	c.mbar.next[b.n] = max(c.mbar.next[b.n], r.agent)
-	b.complete(c.mbar)
-}

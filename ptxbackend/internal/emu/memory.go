@@ -87,38 +87,7 @@ func (w *warp) sharedRange(l int, addr, size uint32) uint32 {
 // decodeMemory decodes ld and st: op[.sem[.scope]].space[.cop][.hints][.vN].type.
 func (c *compiler) decodeMemory() {
 	in, store := c.in, c.op[0] == "st"
-	space, n, t := ptx.Generic, 1, ptx.NoType
-	for _, s := range c.op[1:] {
-		switch s {
-		case "global":
-			space = ptx.Global
-		case "shared", "shared::cta":
-			space = ptx.Shared
-		case "const":
-			space = ptx.Const
-		case "param":
-			space = ptx.ParamSpace
-		case "nc":
-			in.hint |= accessNC
-		case "volatile", "relaxed":
-			in.hint |= accessCoherent
-		case "acquire":
-			in.hint |= accessCoherent | accessAcquire
-		case "release":
-			in.hint |= accessCoherent | accessRelease
-		case "weak", "gpu", "cta", "sys", "ca", "cg", "cs", "cv", "wb", "wt", "lu", "L1::no_allocate", "L1::evict_first", "L1::evict_last",
-			"L1::evict_normal", "L1::evict_unchanged", "L2::64B", "L2::128B", "L2::256B":
-		case "v2":
-			n = 2
-		case "v4":
-			n = 4
-		default:
-			ok := false
-			if t, ok = ptx.ParseType(s); !ok {
-				c.fail("modifier .%s is not emulated", s)
-			}
-		}
-	}
+	space, n, t := c.memoryParts()
 	in.size, in.n = int32(t.Bytes()), int32(n)
 	if t.Signed() {
 		in.hint |= accessSigned
@@ -127,13 +96,13 @@ func (c *compiler) decodeMemory() {
 		c.fail("a vector of %d %v", n, t)
 		return
 	}
-	addr, value := 1, 0
-	if store {
-		addr, value = 0, 1
-	}
 	if space == ptx.ParamSpace {
 		c.decodeParam(t)
 		return
+	}
+	addr, value := 1, 0
+	if store {
+		addr, value = 0, 1
 	}
 	in.a, in.off = c.address(addr, space)
 	for _, r := range c.regs(value, n) {
@@ -147,6 +116,12 @@ func (c *compiler) decodeMemory() {
 	if n == 1 && !store {
 		in.imm = c.registerMask(0)
 	}
+	c.accessRun(space, store)
+}
+
+// accessRun is what executes an access to a space.
+func (c *compiler) accessRun(space ptx.Space, store bool) {
+	in := c.in
 	switch {
 	case space == ptx.Global:
 		in.site = int32(c.p.sites)
@@ -165,6 +140,49 @@ func (c *compiler) decodeMemory() {
 		c.fail("generic addresses are not emulated: name the state space")
 	}
 }
+
+// memoryParts reads the modifiers of ld and st into in.hint and what it returns.
+func (c *compiler) memoryParts() (space ptx.Space, n int, t ptx.Type) {
+	in := c.in
+	n = 1
+	for _, s := range c.op[1:] {
+		switch s {
+		case "global":
+			space = ptx.Global
+		case "shared", "shared::cta":
+			space = ptx.Shared
+		case "const":
+			space = ptx.Const
+		case "param":
+			space = ptx.ParamSpace
+		case "nc":
+			in.hint |= accessNC
+		case "volatile", "relaxed":
+			in.hint |= accessCoherent
+		case "acquire":
+			in.hint |= accessCoherent | accessAcquire
+		case "release":
+			in.hint |= accessCoherent | accessRelease
+		case "v2":
+			n = 2
+		case "v4":
+			n = 4
+		default:
+			x, ok := ptx.ParseType(s)
+			if ok {
+				t = x
+			} else if !cacheHints[s] {
+				c.fail("modifier .%s is not emulated", s)
+			}
+		}
+	}
+	return space, n, t
+}
+
+// cacheHints change nothing here.
+var cacheHints = map[string]bool{"weak": true, "gpu": true, "cta": true, "sys": true, "ca": true, "cg": true, "cs": true, "cv": true,
+	"wb": true, "wt": true, "lu": true, "L1::no_allocate": true, "L1::evict_first": true, "L1::evict_last": true,
+	"L1::evict_normal": true, "L1::evict_unchanged": true, "L2::64B": true, "L2::128B": true, "L2::256B": true}
 
 // widths are the sizes a register may have that holds a t.
 func widths(t ptx.Type) []int {

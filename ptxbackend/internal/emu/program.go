@@ -35,9 +35,10 @@ type instr struct {
 	target     int32 // of a branch
 	off        uint64
 	imm        uint64
-	size       int32 // bytes of an element in memory
-	n          int32 // elements
-	hint       uint32
+	size       int32   // bytes of an element in memory
+	n          int32   // elements
+	hint       uint32  // access... of memory.go
+	mbar       uint32  // offset of a bulk copy's mbarrier
 	list       []int32 // registers of a vector: all of them in the order of the text
 	uses       []int32 // registers (by their PTX number) that are read
 	defs       []int32 // and written

@@ -142,28 +142,11 @@ func (c *compiler) decodeWgmmaAsync() {
 	c.in.run = func(w *warp, _ *instr, _ uint32) { runWgmma(w, x) }
 }
 
+// runWgmma issues a wgmma: for this warp, a quarter of the rows. The product is made
+// at once, but its registers and memory are kept from everybody until it is waited for.
 func runWgmma(w *warp, x *wgmmaArgs) {
 	t := &w.tensor
-	if !t.fenced {
-		w.fault(-1, "no wgmma.fence before the first wgmma")
-	}
-	if w.blk.threads()%128 != 0 {
-		w.fault(-1, "the block has %d threads: wgmma takes warpgroups of 128", w.blk.threads())
-	}
-	for _, r := range x.dregs {
-		if t.dirt[r] {
-			w.fault(-1, "register %s was written since the last wgmma.fence", w.regName(r))
-		}
-	}
-	for _, r := range x.aregs {
-		if t.dirt[r] {
-			w.fault(-1, "register %s was written since the last wgmma.fence", w.regName(r))
-		}
-	}
-	op := wgmmaOp{x: x, group: t.open}
-	if n := len(t.groups); n < cap(t.groups) { // reuse the list of spans
-		op.mem = t.groups[:n+1][n].mem[:0]
-	}
+	w.checkWgmma(x)
 	scale := w.pred(x.scale, x.not)
 	if scale != 0 && scale != full {
 		w.fault(-1, "the lanes disagree on scale-d")
@@ -171,22 +154,24 @@ func runWgmma(w *warp, x *wgmmaArgs) {
 	if scale != 0 {
 		w.wgmmaSums(x)
 	}
+	op := wgmmaOp{x: x, group: t.open}
+	if n := len(t.groups); n < cap(t.groups) { // use the list of spans again
+		op.mem = t.groups[:n+1][n].mem[:0]
+	}
 	if x.inRegs {
 		for i, r := range x.a {
 			op.a[i] = *w.v(r)
 		}
 		t.tile.loadA(w, x.a, x.half)
 	} else {
-		w.loadDesc(w.w(x.descA), "A", 16*(w.id%4), 16, &op, func(r, k int, v uint32) {
-			t.tile.a[r][k] = float64(x.half(v))
-		})
+		w.loadDesc(w.w(x.descA), "A", 16*(w.id%4), 16, &op, func(r, k int, v uint32) { t.tile.a[r][k] = float64(x.half(v)) })
+	}
+	sign := 1.0
+	if x.negA != x.negB {
+		sign = -1
 	}
 	for n := 0; n < x.n; n += 8 {
 		w.loadDesc(w.w(x.descB), "B", n, 8, &op, func(r, k int, v uint32) { t.tile.b[k][r] = float64(x.half(v)) })
-		sign := 1.0
-		if x.negA != x.negB {
-			sign = -1
-		}
 		w.wgmmaTile(x, n/8, scale != 0, sign)
 	}
 	t.groups = append(t.groups, op)
@@ -196,6 +181,23 @@ func runWgmma(w *warp, x *wgmmaArgs) {
 	}
 	for _, r := range x.dregs {
 		w.def[r] = 0
+	}
+}
+
+// checkWgmma wants whole warpgroups, and a wgmma.fence since registers were written.
+func (w *warp) checkWgmma(x *wgmmaArgs) {
+	if !w.tensor.fenced {
+		w.fault(-1, "no wgmma.fence before the first wgmma")
+	}
+	if w.blk.threads()%128 != 0 {
+		w.fault(-1, "the block has %d threads: wgmma takes warpgroups of 128", w.blk.threads())
+	}
+	for _, regs := range [2][]int32{x.dregs, x.aregs} {
+		for _, r := range regs {
+			if w.tensor.dirt[r] {
+				w.fault(-1, "register %s was written since the last wgmma.fence", w.regName(r))
+			}
+		}
 	}
 }
 
