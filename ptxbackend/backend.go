@@ -54,11 +54,15 @@ func openOn(drv driver.Driver, ordinal int) (backend.Backend, error) {
 	if err != nil {
 		return nil, failure("list the devices", err)
 	}
+	if len(infos) == 0 {
+		return nil, fmt.Errorf("ptxbackend: %w: the driver lists none; look at nvidia-smi and CUDA_VISIBLE_DEVICES", backend.ErrNoDevice)
+	}
 	if ordinal >= len(infos) {
-		return nil, fmt.Errorf("ptxbackend: device %d of %d: %w", ordinal, len(infos), backend.ErrNoDevice)
+		return nil, fmt.Errorf("ptxbackend: %w: number %d of %d; SANDWARP_CUDA_DEVICE counts from 0", backend.ErrNoDevice, ordinal, len(infos))
 	}
 	if i := infos[ordinal]; i.Major < 8 {
-		return nil, fmt.Errorf("ptxbackend: %s has compute capability %d.%d, 8.0 is needed: %w", i.Name, i.Major, i.Minor, backend.ErrNoDevice)
+		return nil, fmt.Errorf("ptxbackend: %w: %s has compute capability %d.%d, 8.0 is needed (SANDWARP_CUDA_DEVICE chooses another)",
+			backend.ErrNoDevice, i.Name, i.Major, i.Minor)
 	}
 	dev, err := drv.Open(ordinal)
 	if err != nil {

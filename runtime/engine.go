@@ -103,7 +103,7 @@ func (p *program) start(ctx context.Context, name string) (_ *engine, err error)
 	if err := p.size(e, b, fused); err != nil {
 		return nil, err
 	}
-	if err := p.load(ctx, e, &e.parts[0], fused, p.data); err != nil {
+	if err := p.load(ctx, e, &e.parts[0], fused, p.data, p.options.Progress); err != nil {
 		return nil, err
 	}
 	e.exec = e.parts[0].exec
@@ -124,9 +124,9 @@ func (p *program) openBackend(e *engine, name string) (backend.Backend, error) {
 }
 
 // load loads and compiles a part, whose plan is fused for its backend.
-func (p *program) load(ctx context.Context, e *engine, t *part, fused *plan.Plan, data [][]byte) error {
+func (p *program) load(ctx context.Context, e *engine, t *part, fused *plan.Plan, data [][]byte, progress func(done, total int64)) error {
 	t.layers = len(fused.KV)
-	weights, err := t.backend.Load(ctx, fused, data, backend.LoadOptions{Progress: p.options.Progress})
+	weights, err := t.backend.Load(ctx, fused, data, backend.LoadOptions{Progress: progress})
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,16 @@ func (p *program) load(ctx context.Context, e *engine, t *part, fused *plan.Plan
 	}
 	t.exec = exec
 	return nil
+}
+
+// progress is Options.Progress for a part of what is loaded: before and after it are
+// bytes of other parts.
+func (p *program) progress(before, after int64) func(done, total int64) {
+	report := p.options.Progress
+	if report == nil {
+		return nil
+	}
+	return func(done, total int64) { report(before+done, before+total+after) }
 }
 
 // size asks a device with memory of its own whether everything fits. Unless the
@@ -181,33 +191,53 @@ func (p *program) startSplit(ctx context.Context, name string) (_ *engine, err e
 	if !ok {
 		return nil, fmt.Errorf("%w: %s cannot say how much fits", backend.ErrNoMemory, name)
 	}
-	var first, second plan.Part
 	last := len(p.plan.KV)
 	// cut is the least number of layers to keep for which the rest fits.
+	var failed error
 	cut := 1 + sort.Search(last-1, func(i int) bool {
-		if first, second, err = plan.Split(p.plan, i+1); err != nil {
-			return false
+		_, second, err := plan.Split(p.plan, i+1)
+		if err == nil {
+			err = sizer.Fits(plan.Fuse(second.Plan, device.Supports), e.limits)
 		}
-		return sizer.Fits(plan.Fuse(second.Plan, device.Supports), e.limits) == nil
+		if err != nil && !errors.Is(err, backend.ErrNoMemory) {
+			failed = err
+		}
+		return err == nil
 	})
 	if cut >= last {
-		return nil, errors.Join(fmt.Errorf("%w: %s has no room for a single layer", backend.ErrNoMemory, name), err)
+		none := fmt.Errorf("%w: %s has no room for a single layer with a KV cache of %d tokens; a shorter context takes less",
+			backend.ErrNoMemory, name, e.limits.Pages*backend.PageTokens)
+		return nil, errors.Join(none, failed)
 	}
-	if first, second, err = plan.Split(p.plan, cut); err != nil {
+	first, second, err := plan.Split(p.plan, cut)
+	if err != nil {
 		return nil, err
 	}
-	for i, s := range []plan.Part{first, second} {
-		data := make([][]byte, len(s.From))
-		for j, n := range s.From {
-			data[j] = p.data[n]
-		}
-		t := &e.parts[i]
-		if err = p.load(ctx, e, t, plan.Fuse(s.Plan, []backend.Backend{cpu, device}[i].Supports), data); err != nil {
-			return nil, err
-		}
+	if err := p.load(ctx, e, &e.parts[0], plan.Fuse(first.Plan, cpu.Supports), p.dataOf(first), p.progress(0, bytesOf(second))); err != nil {
+		return nil, err
+	}
+	if err := p.load(ctx, e, &e.parts[1], plan.Fuse(second.Plan, device.Supports), p.dataOf(second), p.progress(bytesOf(first), 0)); err != nil {
+		return nil, err
 	}
 	e.exec = backend.Chain(e.parts[0].exec, e.parts[1].exec, e.limits.MaxRows, backend.Passes(first.Plan))
 	return e, nil
+}
+
+// dataOf is the bytes of the weights of a part.
+func (p *program) dataOf(part plan.Part) [][]byte {
+	data := make([][]byte, len(part.From))
+	for i, n := range part.From {
+		data[i] = p.data[n]
+	}
+	return data
+}
+
+// bytesOf is how many these are.
+func bytesOf(part plan.Part) (n int64) {
+	for _, w := range part.Weights {
+		n += int64(w.Bytes())
+	}
+	return n
 }
 
 // Close gives back what the engine holds, in the order it needs.

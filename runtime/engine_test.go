@@ -24,6 +24,7 @@ type device struct {
 	backend.Backend
 	pages  int   // of KV cache there is room for
 	layers int   // there is room for, 0 for any number
+	lost   bool  // once it has said so
 	load   error // of Load
 	lives  int64 // runs until it is lost
 	open   atomic.Int64
@@ -48,6 +49,9 @@ func (d *device) Name() string { return "ptx" }
 func (d *device) Fits(p *plan.Plan, lim backend.Limits) error {
 	if lim.Pages > d.pages {
 		return fmt.Errorf("%w: %d pages wanted, room for %d", backend.ErrNoMemory, lim.Pages, d.pages)
+	}
+	if d.lost && len(p.KV) <= d.layers {
+		return backend.ErrDeviceLost
 	}
 	if d.layers > 0 && len(p.KV) > d.layers {
 		return fmt.Errorf("%w: room for %d layers of %d", backend.ErrNoMemory, d.layers, len(p.KV))
@@ -177,6 +181,34 @@ func TestBackendChoice(t *testing.T) {
 				t.Errorf("%q, %v, want %q", got, err, same)
 			}
 		})
+	}
+}
+
+// TestSplitProgress goes from nothing to all once, over both parts.
+func TestSplitProgress(t *testing.T) {
+	attach(t, &device{pages: 99, layers: 1, lives: 1 << 40})
+	var seen [][2]int64
+	m, err := openTiny(t, sandwarp.Options{Context: 256, Progress: func(done, total int64) { seen = append(seen, [2]int64{done, total}) }})
+	if err != nil || m.Info().Backend != "cpu+ptx" {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i, s := range seen {
+		if s[1] != seen[0][1] || i > 0 && s[0] <= seen[i-1][0] {
+			t.Errorf("%v", seen)
+		}
+	}
+	if last := seen[len(seen)-1]; last[0] != last[1] {
+		t.Errorf("ends at %d of %d", last[0], last[1])
+	}
+}
+
+// TestSplitFails says what failed if it is not the memory.
+func TestSplitFails(t *testing.T) {
+	attach(t, &device{pages: 99, layers: 1, lost: true})
+	_, err := openTiny(t, sandwarp.Options{Context: 256, Backend: "ptx"})
+	if !errors.Is(err, sandwarp.ErrDeviceLost) {
+		t.Error(err)
 	}
 }
 

@@ -36,7 +36,8 @@ type Options struct {
 	ChatTemplate string
 	// Logger receives what an operator may want to know; nil logs nothing.
 	Logger *slog.Logger
-	// Progress is called while weights are prepared, with bytes done and in all.
+	// Progress is called while weights are prepared, with bytes done and in all. It
+	// begins anew where a GPU turns out not to do and the CPU takes over.
 	Progress func(done, total int64)
 }
 

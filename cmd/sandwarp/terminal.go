@@ -85,6 +85,9 @@ func (s streams) progress(what string) (report func(done, total int64), end func
 				progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(),
 				progressbar.OptionThrottle(80*time.Millisecond), progressbar.OptionSetWidth(30))
 		}
+		if bar.GetMax64() != total { // begun anew, on another backend
+			bar.ChangeMax64(total)
+		}
 		_ = bar.Set64(done)
 	}
 	return report, func() {

@@ -20,7 +20,7 @@ type Candidates interface {
 
 // TopLogits are the candidates of one row of logits.
 type TopLogits struct {
-	IDs    []int32   // by descending logit, equal ones by ascending id
+	IDs    []int32   // by descending logit, equal ones by ascending id; NaN counts as -Inf
 	Logits []float32 // of IDs
 	// LogSumExp is the natural logarithm of the sum of exp(logit) over the whole
 	// vocabulary: the log-probability of IDs[j] is Logits[j] - LogSumExp.
