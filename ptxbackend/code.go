@@ -107,12 +107,15 @@ type wanted struct {
 // prepare compiles kernels, several at a time: the driver's compiler takes tens of
 // milliseconds for each.
 func (m *code) prepare(all []wanted) error {
-	queue := make(chan wanted, len(all))
+	queue, queued := make(chan wanted, len(all)), map[string]bool{}
 	for _, w := range all {
-		queue <- w
+		if name := w.config.Name(); !queued[name] {
+			queued[name] = true
+			queue <- w
+		}
 	}
 	close(queue)
-	errs := make([]error, min(runtime.GOMAXPROCS(0), len(all)))
+	errs := make([]error, min(runtime.GOMAXPROCS(0), len(queue)))
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {

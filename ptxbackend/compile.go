@@ -287,15 +287,15 @@ const usualTop = 256
 // compiler when it first comes.
 func (e *executable) prepare() error {
 	m := emitter{e: e, collect: []wanted{}}
-	most := capacity(e.lim.MaxRows)
-	for n := 1; ; n *= 2 {
-		m.rows = capacity(min(n, most))
+	for n := 1; n < 2*e.sizes.headTile && e.sizes.logits > 0; n *= 2 {
+		m.rows = n
+		m.steps(e.headSteps)
+		m.top(topOf(e.plan.Vocab, usualTop).K)
+	}
+	for rows := 1; ; rows = capacity(rows + 1) {
+		m.rows = rows
 		m.steps(e.bodySteps)
-		if n <= e.sizes.headTile && e.sizes.logits > 0 {
-			m.steps(e.headSteps)
-			m.top(topOf(e.plan.Vocab, usualTop).K)
-		}
-		if n > smallRows || n >= most {
+		if rows >= capacity(e.lim.MaxRows) {
 			break
 		}
 	}

@@ -238,23 +238,12 @@ func (m *emitter) gemms(p *product, x driver.Ptr, out []driver.Ptr, residual dri
 func (m *emitter) gemm(p *product, x driver.Ptr, out []driver.Ptr, residual driver.Ptr) {
 	c := kernels.GEMM{Mats: p.layouts(), Bias: p.bias[0] != 0, Out: p.output(residual)}
 	a := kernels.GEMMArgs{X: x, Residual: residual, Rows: m.rows, Mats: p.operands(out)}
-	var best driver.Launch
-	tile := kernels.GEMMTile{}
-	for _, v := range c.Variants(m.e.gpu.target) {
-		l := v.Launch(m.e.info.SMs, a)
-		if l.Shared > m.e.info.SharedPerBlock {
-			continue
-		}
-		if tile.Tokens == 0 || m.rows <= smallRows && v.Tile.Tokens < tile.Tokens {
-			best, tile = l, v.Tile
-		}
-	}
-	if tile.Tokens == 0 {
-		m.fail(fmt.Errorf("no kernel multiplies %v", c.Name()))
+	best, ok := tiled(c, m.e.gpu.target, m.e.info, m.rows)
+	if !ok {
+		m.fail(fmt.Errorf("no kernel multiplies %s", c.Name()))
 		return
 	}
-	c.Tile = tile
-	m.add(c, best)
+	m.add(best, best.Launch(m.e.info.SMs, a))
 }
 
 func (m *emitter) linear(s *plan.Step) { m.multiply(s, []driver.Ptr{m.value(s.Out[0]).at}, 0) }

@@ -151,13 +151,14 @@ func TestRealShapes(t *testing.T) {
 				dev := &checking{idle: g.dev.(idle), t: t}
 				g.dev, g.eager = dev, true
 				p := plan.Fuse(s.plan(t), g.Supports)
-				e, err := compile(g, p, unloaded(g, p), backend.Limits{MaxRows: 128, MaxSeqs: 4, MaxLogit: 64, Pages: 8})
+				e, err := compile(g, p, unloaded(g, p), backend.Limits{MaxRows: 512, MaxSeqs: 4, MaxLogit: 64, Pages: 8})
 				if err != nil {
 					t.Fatal(err)
 				}
 				eager := len(dev.modules)
-				for _, n := range []int{1, 2, 4, 8, 16, 32, 64, 100} {
+				for _, n := range []int{1, 2, 4, 8, 16, 32, 64, 100, 200, 500} {
 					b := promptOf(n)
+					b.Tables = [][]int32{{0, 1, 2, 3, 4, 5, 6, 7}}
 					if err := e.Run(context.Background(), b, matrixOf(1, p.Vocab)); err != nil {
 						t.Fatal(err)
 					}
