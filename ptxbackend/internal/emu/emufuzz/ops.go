@@ -17,6 +17,8 @@ type Op struct {
 	// Want is the result for the bits of the sources, computed with rationals and
 	// not as the emulator does it.
 	Want func(a []uint64) uint64
+	// Build writes it where it takes more than Text.
+	Build func(b *ptx.Builder, a []ptx.Reg) ptx.Reg
 	// Bound is how far, relative to the result, it may be off: 0 is exact.
 	Bound float64
 	// Free says the result is undefined for these sources.
@@ -31,9 +33,12 @@ func table() (ops []Op) {
 		ops = append(ops, integerOps(t)...)
 	}
 	ops = append(ops, bitOps()...)
-	for _, t := range []ptx.Type{ptx.F32, ptx.F16, ptx.F16x2, ptx.BF16, ptx.BF16x2} {
+	for _, t := range []ptx.Type{ptx.F32, ptx.F16, ptx.F16x2, ptx.BF16, ptx.BF16x2, ptx.F64} {
 		ops = append(ops, floatOps(t)...)
 	}
+	ops = append(ops, comparisons()...)
+	ops = append(ops, moves()...)
+	ops = append(ops, atomics()...)
 	ops = append(ops, approxOps()...)
 	return append(ops, conversions()...)
 }
@@ -119,16 +124,18 @@ func wideOps(t ptx.Type) []Op {
 }
 
 // bfe follows the ISA's description bit by bit.
-func bfe(a []uint64, signed bool) uint64 {
+func bfe(a []uint64, signed bool) uint64 { return bfeBits(a, 32, signed) }
+
+func bfeBits(a []uint64, size uint64, signed bool) uint64 {
 	pos, n := a[1]&255, a[2]&255
 	sign := uint64(0)
 	if signed && n > 0 {
-		sign = a[0] >> min(pos+n-1, 31) & 1
+		sign = a[0] >> min(pos+n-1, size-1) & 1
 	}
 	d := uint64(0)
-	for i := range uint64(32) {
+	for i := range size {
 		bit := sign
-		if i < n && pos+i <= 31 {
+		if i < n && pos+i < size {
 			bit = a[0] >> (pos + i) & 1
 		}
 		d |= bit << i
@@ -243,8 +250,10 @@ func floatOps(t ptx.Type) []Op {
 	for i := 5; i < 8; i++ {
 		ops[i].Hopper = bf
 	}
-	if t == ptx.F32 {
+	if t == ptx.F32 || t == ptx.F64 {
 		ops = append(ops, op("div.rn", 2, func(x []number) number { return div(x[0], x[1]) }))
+	}
+	if t == ptx.F32 {
 		for _, cmp := range []string{"eq", "neu", "lt", "le", "gt", "ge", "ltu"} {
 			ops = append(ops, setp(cmp))
 		}
@@ -349,7 +358,7 @@ func conversions() (ops []Op) {
 			return formats[t].round(formats[ptx.F32].value(a[0]))<<16 | formats[t].round(formats[ptx.F32].value(a[1]))
 		}})
 	}
-	for _, x := range [][2]ptx.Type{{ptx.U64, ptx.U32}, {ptx.S64, ptx.S32}, {ptx.U32, ptx.U64}, {ptx.U32, ptx.U16}, {ptx.S32, ptx.S16}, {ptx.U16, ptx.U32}} {
+	for _, x := range [][2]ptx.Type{{ptx.U64, ptx.U32}, {ptx.S64, ptx.S32}, {ptx.U32, ptx.U64}, {ptx.U32, ptx.U16}, {ptx.S32, ptx.S16}, {ptx.U16, ptx.U32}, {ptx.S16, ptx.S32}, {ptx.S64, ptx.S16}} {
 		to, from := x[0], x[1]
 		ops = append(ops, Op{Text: "cvt." + to.String() + "." + from.String(), In: []ptx.Type{from}, Out: to, Want: func(a []uint64) uint64 {
 			return fromBig(toBig(a[0], uint(8*from.Bytes()), from.Signed()), uint(8*to.Bytes()))
@@ -369,6 +378,9 @@ func limits(size uint, signed bool) (lo, hi *big.Int) {
 
 // emit appends the instruction.
 func (o *Op) emit(b *ptx.Builder, a []ptx.Reg) ptx.Reg {
+	if o.Build != nil {
+		return o.Build(b, a)
+	}
 	args := make([]any, 0, len(a)+2)
 	text, lut, isLop := strings.Cut(o.Text, "/")
 	d := b.Reg(o.Out)

@@ -16,7 +16,7 @@ const (
 	exchange = 4 * threads
 )
 
-var poolTypes = []ptx.Type{ptx.U32, ptx.U64, ptx.U16, ptx.F32, ptx.F16, ptx.BF16, ptx.F16x2, ptx.BF16x2}
+var poolTypes = []ptx.Type{ptx.U32, ptx.U64, ptx.U16, ptx.F32, ptx.F64, ptx.F16, ptx.BF16, ptx.F16x2, ptx.BF16x2}
 
 // program is a random program being written: registers with values, by type.
 type program struct {
@@ -75,7 +75,7 @@ func (f *fuzzer) program(seed uint64) error {
 		}
 	}
 	exact := slices.DeleteFunc(slices.Clone(Ops), func(o Op) bool {
-		return o.Bound != 0 || o.Free != nil || o.Hopper && !f.target.Hopper()
+		return o.Bound != 0 || o.Free != nil || o.Build != nil || o.Hopper && !f.target.Hopper()
 	})
 	for range steps {
 		p.step(exact)
@@ -117,6 +117,11 @@ func (p *program) step(ops []Op) {
 		p.put(b.As(ptx.U32, b.Ballot(pr)))
 		p.put(b.Selp(p.get(ptx.F32), p.get(ptx.F32), b.Any(pr)))
 		p.put(b.Selp(p.get(ptx.F32), p.get(ptx.F32), b.All(pr)))
+	case 6:
+		op := []string{"add.u32", "min.u32", "max.s32", "min.s32", "and.b32", "or.b32", "xor.b32"}[p.r.IntN(7)]
+		d := b.Reg(ptx.U32)
+		b.Emit("redux.sync."+op, d, p.get(ptx.U32), b.Imm(ptx.U32, uint32(0xFFFFFFFF)))
+		p.put(d)
 	case 2: // paths part and meet again
 		v := b.Var(ptx.U32, p.get(ptx.U32))
 		b.If(b.Setp(ptx.Lt, p.get(ptx.S32), p.get(ptx.S32)), func() {
