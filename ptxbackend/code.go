@@ -25,7 +25,6 @@ type compiled struct {
 	once     sync.Once
 	module   driver.Module
 	function driver.Function
-	kernel   *ptx.Kernel
 	err      error
 }
 
@@ -50,7 +49,8 @@ func text(t ptx.Target, c kernels.Config) (*ptx.Kernel, error) {
 }
 
 // get returns c compiled, with leave to use shared bytes of dynamic shared memory.
-// The device is entered.
+// What fails is tried again the next time: memory may have been short. The device
+// is entered.
 func (m *code) get(c kernels.Config, shared int) (driver.Function, error) {
 	m.mu.Lock()
 	k := m.known[c.Name()]
@@ -60,26 +60,34 @@ func (m *code) get(c kernels.Config, shared int) (driver.Function, error) {
 	}
 	m.mu.Unlock()
 	k.once.Do(func() { k.err = m.compile(k, c, shared) })
+	if k.err != nil {
+		m.mu.Lock()
+		if m.known[c.Name()] == k {
+			delete(m.known, c.Name())
+		}
+		m.mu.Unlock()
+	}
 	return k.function, k.err
 }
 
 // compile is the work of get.
-func (m *code) compile(k *compiled, c kernels.Config, shared int) (err error) {
-	if k.kernel, err = text(m.gpu.target, c); err != nil {
+func (m *code) compile(k *compiled, c kernels.Config, shared int) error {
+	kernel, err := text(m.gpu.target, c)
+	if err != nil {
 		return err
 	}
-	k.module, err = m.gpu.dev.Load(&ptx.Module{Target: m.gpu.target, Kernels: []*ptx.Kernel{k.kernel}})
+	module, err := m.gpu.dev.Load(&ptx.Module{Target: m.gpu.target, Kernels: []*ptx.Kernel{kernel}})
 	if err != nil {
 		return m.gpu.fail("compile "+c.Name(), err)
 	}
-	if k.function, err = k.module.Function(k.kernel); err != nil {
-		return m.gpu.fail("find "+c.Name(), err)
+	f, err := module.Function(kernel)
+	if err == nil && shared > 0 {
+		err = f.SetShared(shared)
 	}
-	if shared > 0 {
-		if err = k.function.SetShared(shared); err != nil {
-			return m.gpu.fail("shared memory of "+c.Name(), err)
-		}
+	if err != nil {
+		return errors.Join(m.gpu.fail("prepare "+c.Name(), err), m.gpu.ignoreIfLost(module.Unload()))
 	}
+	k.module, k.function = module, f
 	return nil
 }
 
@@ -138,9 +146,7 @@ func (m *code) close() error {
 	return m.gpu.within(func() error {
 		var errs []error
 		for _, k := range m.known {
-			if k.module != nil {
-				errs = append(errs, k.module.Unload())
-			}
+			errs = append(errs, k.module.Unload())
 		}
 		m.known = map[string]*compiled{}
 		return m.gpu.ignoreIfLost(errors.Join(errs...))

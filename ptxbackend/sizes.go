@@ -30,9 +30,6 @@ type sizes struct {
 	cache       int64 // KV pages
 }
 
-// total is all device memory.
-func (z *sizes) total() int64 { return z.workspace() + z.cache }
-
 // workspace is all but the KV pages.
 func (z *sizes) workspace() int64 {
 	return z.arena + z.own + z.packed + z.product + z.query + z.split + z.counters + z.sums + z.sumCounters + z.out + z.top + z.batch

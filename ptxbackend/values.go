@@ -23,9 +23,9 @@ type value struct {
 	form  form
 }
 
-// forms chooses how each value lies in memory, by value number - 1. A value all of
-// whose readers want it in halves is written so, where its maker can. What is in
-// place of something else keeps its form.
+// forms chooses how each value lies in memory, by value number - 1: as all its
+// readers would like it, where its maker can write that, and else as float32. Values
+// the arena puts in place of others are float32, and so are those others.
 func forms(p *plan.Plan) []form {
 	const unread = 255
 	made, wanted := make([]form, len(p.Values)), make([]form, len(p.Values))
