@@ -170,13 +170,16 @@ type limits struct {
 	copy, flop float64 // of the GPU, if the whole model runs there
 }
 
-// measureLimits measures the machine of a backend.
+// measureLimits measures the machine of a backend. A model that is split between two
+// has no limit of its own.
 func measureLimits(backend string, threads int) (l limits, err error) {
-	if backend == "ptx" {
+	switch backend {
+	case "cpu":
+		l.cpu = cpubackend.MeasureLimits(threads)
+	case "ptx":
 		l.copy, l.flop, err = gpuLimits()
-		return l, err
 	}
-	return limits{cpu: cpubackend.MeasureLimits(threads)}, nil
+	return l, err
 }
 
 func (b *bencher) result(m *sandwarp.Model, threads int, test string, samples []float64, all []limits) benchResult {
@@ -200,14 +203,15 @@ func (b *bencher) result(m *sandwarp.Model, threads int, test string, samples []
 	}
 	bytes, ops := r.Rate*float64(info.StepBytes), r.Rate*2*float64(info.StepWeights)
 	decoding := strings.HasPrefix(test, "tg")
-	if r.CopyBandwidth > 0 {
+	switch {
+	case r.CopyBandwidth > 0:
 		if r.MatrixShare = ops / r.MatrixPeak; decoding {
 			r.CopyShare = bytes / r.CopyBandwidth
 		}
-		return r
-	}
-	if r.VNNIShare = ops / r.IntPeak; decoding {
-		r.ReadShare = bytes / r.ReadBandwidth
+	case r.IntPeak > 0:
+		if r.VNNIShare = ops / r.IntPeak; decoding {
+			r.ReadShare = bytes / r.ReadBandwidth
+		}
 	}
 	return r
 }
@@ -257,16 +261,23 @@ func (b *bencher) table(all []benchResult) error {
 	for _, r := range all {
 		bandwidth, peak := r.ReadShare, r.VNNIShare
 		measured := fmt.Sprintf("read %.1f GB/s, int8 %.0f GOP/s", r.ReadBandwidth/1e9, r.IntPeak/1e9)
-		if r.CopyBandwidth > 0 {
+		switch {
+		case r.CopyBandwidth > 0:
 			bandwidth, peak = r.CopyShare, r.MatrixShare
 			measured = fmt.Sprintf("GPU copy %.0f GB/s, f16 %.0f TFLOP/s", r.CopyBandwidth/1e9, r.MatrixPeak/1e12)
+		case r.IntPeak == 0:
+			measured = "none measured on " + r.Backend
 		}
-		share := "-"
-		if bandwidth > 0 {
-			share = fmt.Sprintf("%.0f%%", 100*bandwidth)
-		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f-%.1f\t%s\t%.1f%%\t%s\n", r.Test, r.Threads, r.Rate,
-			slices.Min(r.Samples), slices.Max(r.Samples), share, 100*peak, measured)
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f-%.1f\t%s\t%s\t%s\n", r.Test, r.Threads, r.Rate,
+			slices.Min(r.Samples), slices.Max(r.Samples), shareText(bandwidth, 0), shareText(peak, 1), measured)
 	}
 	return w.Flush()
+}
+
+// shareText is a share in percent, "-" for none.
+func shareText(share float64, digits int) string {
+	if share == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.*f%%", digits, 100*share)
 }
