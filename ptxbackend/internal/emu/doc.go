@@ -35,14 +35,15 @@
 //     reach, endless loops (Options.Steps).
 //   - cp.async and cp.async.bulk: the destination is poisoned and untouchable until
 //     the thread has waited, or the mbarrier's phase is complete; bulk copies land at
-//     a random time after their issue, and late if nobody needs them; copies nobody
-//     waits for; mbarriers used without having been initialised, without a fence or an
-//     order after that, with too many arrivals, or by ordinary accesses.
+//     a random time after their issue, and late if nobody needs them; a try_wait may
+//     give up early. Copies nobody waits for; mbarriers used without having been
+//     initialised, without a fence or an order after that, with too many arrivals, or
+//     by ordinary accesses.
 //   - The asynchronous proxy: ordinary stores that wgmma or a bulk copy meets without
 //     fence.proxy.async between.
 //   - wgmma: sums touched, A's registers changed or shared memory overwritten before
 //     wgmma.wait_group; no wgmma.fence after registers were written; sums added to
-//     that have no value.
+//     that have no value; warps of a warpgroup that do not execute the same.
 //   - Programmatic dependent launches: reads of what the launches before wrote, and
 //     any write, before griddepcontrol.wait; threads that end without it.
 //   - Races between blocks on device memory: what one block of a launch writes and

@@ -71,7 +71,7 @@ func runMbarExpect(w *warp, in *instr, m uint32) {
 	for ; m != 0; m &= m - 1 {
 		l := lowest(m)
 		b := w.mbarAt(l, w.v(in.a)[l]+uint32(in.off))
-		b.tx += int(w.v(in.b)[l])
+		w.announce(l, b, w.v(in.b)[l])
 		w.mbarArrive(l, b, 1)
 	}
 }
@@ -80,7 +80,14 @@ func runMbarExpect(w *warp, in *instr, m uint32) {
 func runMbarTx(w *warp, in *instr, m uint32) {
 	for ; m != 0; m &= m - 1 {
 		l := lowest(m)
-		w.mbarAt(l, w.v(in.a)[l]+uint32(in.off)).tx += int(w.v(in.b)[l])
+		w.announce(l, w.mbarAt(l, w.v(in.a)[l]+uint32(in.off)), w.v(in.b)[l])
+	}
+}
+
+// announce adds to the bytes a phase waits for, of which the hardware counts 2^20-1.
+func (w *warp) announce(l int, b *mbarrier, n uint32) {
+	if b.tx += int(n); b.tx >= 1<<20 {
+		w.fault(l, "the mbarrier at %#x is told of %d bytes, more than 2^20-1", b.addr, b.tx)
 	}
 }
 
@@ -184,6 +191,11 @@ func (blk *block) complete(b *mbarrier) {
 // whose try_wait fails sleeps until something completes.
 func runMbarWait(w *warp, in *instr, m uint32, try bool) {
 	done := uint32(0)
+	if try && w.blk.random(8) == 0 { // it may give up waiting: code has to ask again
+		w.setPred(in.d, m, 0)
+		w.stop = true
+		return
+	}
 	var last *mbarrier
 	for x := m; x != 0; x &= x - 1 {
 		l := lowest(x)

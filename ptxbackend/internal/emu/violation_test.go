@@ -173,6 +173,24 @@ var violations = []struct {
 		b.Bar()
 		b.MbarWait(m, 0, b.Var(ptx.U32, 0))
 	}},
+	{"an mbarrier asked once", driver.CodeLaunchFailed, "trap", 32, func(b *ptx.Builder, x, y ptx.Reg) {
+		m := b.Shared("m", 8, 8)
+		b.If(b.Setp(ptx.Eq, b.Tid(0), 0), func() {
+			b.MbarInit(m, 0, 1)
+			b.MbarArrive(m, 0)
+		})
+		b.Bar()
+		b.For(0, 200, 1, func(ptx.Reg) { // once each time: hardware may answer no though it is complete
+			p := b.Reg(ptx.Pred)
+			b.Emit("mbarrier.try_wait.parity.shared::cta.b64", p, ptx.Arg{Kind: ptx.ArgAddr, Reg: m}, b.Imm(ptx.U32, 0))
+			b.Unless(p, func() { b.Trap() })
+		})
+	}},
+	{"bytes beyond count", driver.CodeLaunchFailed, "2^20-1", 1, func(b *ptx.Builder, x, y ptx.Reg) {
+		m := b.Shared("m", 8, 8)
+		b.MbarInit(m, 0, 1)
+		b.MbarExpect(m, 0, 1<<20)
+	}},
 	{"bulk copy nobody waits for", driver.CodeLaunchFailed, "nobody waited", 1, func(b *ptx.Builder, x, y ptx.Reg) {
 		m := b.Shared("m", 8, 8)
 		b.MbarInit(m, 0, 1)

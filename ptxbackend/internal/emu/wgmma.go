@@ -255,6 +255,14 @@ func (d descriptor) at(r, c uint32) uint32 {
 	return a ^ a>>7&(width/16-1)<<4
 }
 
+// pattern is after how many bytes the swizzle repeats; 1 without one.
+func (d descriptor) pattern() uint32 {
+	if d>>62 == 0 {
+		return 1
+	}
+	return 2048 >> (d >> 62)
+}
+
 // loadDesc reads rows from to from+n of 16 halves of the matrix a descriptor tells of.
 func (w *warp) loadDesc(v *wide, name string, from, n int, op *wgmmaOp, put func(r, k int, v uint32)) {
 	d := descriptor(v[0])
@@ -265,6 +273,9 @@ func (w *warp) loadDesc(v *wide, name string, from, n int, op *wgmmaOp, put func
 	}
 	if d>>49&7 != 0 {
 		w.fault(-1, "descriptor of %s: base offsets are not emulated: let the matrix begin at a multiple of 1024", name)
+	}
+	if p := d.pattern(); d.start()&(p-1)&^127 != 0 {
+		w.fault(-1, "descriptor of %s: the matrix begins at %#x, not with the swizzle's pattern, at a multiple of %d", name, d.start(), p)
 	}
 	for r := range n {
 		for c := range 2 {

@@ -290,8 +290,8 @@ func approxOps() (ops []Op) {
 		{"ex2.approx.ftz", 0x1p-21, math.Exp2, func(x float64) bool { return math.Abs(x) >= 126 }},
 		{"ex2.approx.ftz", 0x1p-21, math.Exp2, func(x float64) bool { return math.Abs(x) > 125 }},
 		{"lg2.approx", 0x1p-20, math.Log2, func(x float64) bool { return subnormal(x) || x > 0.5 && x < 2 }},
-		{"sin.approx", 0x1p-18, math.Sin, func(x float64) bool { return !(math.Abs(x) <= 3) || math.Abs(x) < 0x1p-4 }},
-		{"cos.approx", 0x1p-18, math.Cos, func(x float64) bool { return !(math.Abs(x) <= 1.4) }},
+		{"sin.approx", 0x1p-15, math.Sin, func(x float64) bool { return !(math.Abs(x) <= 3) || math.Abs(x) < 0x1p-4 }},
+		{"cos.approx", 0x1p-15, math.Cos, func(x float64) bool { return !(math.Abs(x) <= 1.4) }},
 		{"tanh.approx", 0x1p-10, math.Tanh, nil},
 	} {
 		ops = append(ops, Op{Text: o.name + ".f32", In: times(ptx.F32, 1), Out: ptx.F32, Bound: o.bound,
