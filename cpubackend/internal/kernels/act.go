@@ -113,7 +113,9 @@ func quantizeCell(c *cell, x *[cellLen]float32) {
 	}
 	inverse := 127 / amax
 	for i, v := range x {
-		c.q[i] = roundInt8(v * inverse)
+		// The conversion rounds the product: fused with an addition of roundInt8's,
+		// as on arm64, it would be rounded once and ties would fall otherwise.
+		c.q[i] = roundInt8(float32(v * inverse))
 	}
 	var sum [2]int32
 	for i, q := range c.q {
