@@ -45,13 +45,14 @@ func measure(p *plan.Plan, lim backend.Limits, info driver.Info) sizes {
 	z.headTile = bucket(min(headRows, max(1, z.logits)))
 	offsets, width := plan.Arena(p)
 	z.arena = int64(z.rows) * int64(width) * 4
-	for i, f := range forms(p) {
+	lies := forms(p)
+	for i, f := range lies {
 		if offsets[i] >= 0 {
 			z.own += ownBytes(p.Values[i], f, z)
 		}
 	}
 	for i := range p.Steps {
-		z.step(p, &p.Steps[i], lim, info)
+		z.step(p, &p.Steps[i], lies, lim, info)
 	}
 	z.out = int64(roundUp(z.logits, z.headTile)) * int64(p.Vocab) * 4
 	if top := topOf(p.Vocab, p.Vocab); top.K > 0 {
@@ -66,13 +67,15 @@ func measure(p *plan.Plan, lim backend.Limits, info driver.Info) sizes {
 }
 
 // step makes room for what a step needs besides its values.
-func (z *sizes) step(p *plan.Plan, s *plan.Step, lim backend.Limits, info driver.Info) {
+func (z *sizes) step(p *plan.Plan, s *plan.Step, lies []form, lim backend.Limits, info driver.Info) {
 	rows := z.rows
 	if s.Kind == plan.LMHead || len(s.In) > 0 && p.ValueInfo(s.In[0]).Selected {
 		rows = z.headTile
 	}
 	for _, v := range s.In {
-		z.packed = max(z.packed, packBytes(rows, p.ValueInfo(v).Width))
+		if lies[v-1] != packed {
+			z.packed = max(z.packed, packBytes(rows, p.ValueInfo(v).Width))
+		}
 	}
 	z.products(p, s, info)
 	a := &s.Attr
