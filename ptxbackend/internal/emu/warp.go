@@ -35,7 +35,6 @@ type warp struct {
 	def  []uint32 // lanes that have written register n
 	t32  vec      // results before they are masked
 	t64  wide
-	tp   uint32
 
 	cur    path
 	others []path
@@ -244,7 +243,7 @@ func (w *warp) control(in *instr) {
 			w.cur.pc++
 			return
 		}
-		w.together(in, m)
+		w.together(in)
 	}
 }
 
@@ -283,7 +282,7 @@ func (w *warp) exit(m uint32) {
 }
 
 // together executes an instruction once all lanes it needs are here.
-func (w *warp) together(in *instr, m uint32) {
+func (w *warp) together(in *instr) {
 	need := w.lanes &^ w.exited
 	if in.flow == flowAligned && w.lanes&^w.exited != full {
 		if w.lanes != full {
@@ -294,8 +293,7 @@ func (w *warp) together(in *instr, m uint32) {
 	if w.cur.mask != need && !w.gather(in, need) {
 		return
 	}
-	pc := w.cur.pc
-	m = w.cur.mask
+	pc, m := w.cur.pc, w.cur.mask
 	if in.guard != noGuard {
 		m &= w.guard(in, pc)
 		if m == 0 {
