@@ -124,7 +124,7 @@ func (c GEMV) check() error {
 	case len(c.Mats) < 1 || len(c.Mats) > 3:
 		return fmt.Errorf("%d matrices", len(c.Mats))
 	case c.T < 1 || c.T > 64 || c.T&(c.T-1) != 0:
-		return fmt.Errorf("T is %d", c.T)
+		return fmt.Errorf("%d rows, not a power of two up to 64", c.T)
 	case c.Norm && (c.Mats[0].K%4 != 0 || c.T > 4 || c.streams()):
 		return fmt.Errorf("it norms up to 4 rows that fit shared memory, of whole vectors of 4, not %d of %d", c.T, c.Mats[0].K)
 	case c.Select && !c.Norm:
@@ -191,6 +191,9 @@ func (c GEMV) signature() signature {
 	s = append(s, count("blocks"))
 	if c.Heads != nil {
 		s = append(s, gemvRopeSignature...)
+	}
+	if !c.streams() {
+		s = append(s, gemvLeadSignature...)
 	}
 	return s
 }

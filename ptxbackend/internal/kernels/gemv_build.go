@@ -9,19 +9,20 @@ import (
 // gemv is a GEMV being written. Its registers:
 type gemv struct {
 	GEMV
-	b                                          *ptx.Builder
-	x, normWeights, batch, residual            ptx.Reg // parameters
-	work, counters, eps                        ptx.Reg
-	weights, bias, out, scale, scaleUp, counts ptx.Reg // of the block's matrix
-	first, blocks, grains, grain               ptx.Reg // its blocks begin at first; all its grains, of so many turns
-	cta, tid, lane, warp                       ptx.Reg
-	inputs, sums, words, ring                  ptx.Reg // shared memory
-	layout                                     Layout  // of a matrix of the block's format; N may differ
-	turn                                       gemvTurn
-	which, headCounts                          ptx.Reg // the block's matrix; counters of heads
-	rope                                       ropeParams
-	ahead                                      []ptx.Reg // what is added to this thread's sums, see preload
-	n                                          ptx.Reg   // rows of the matrix
+	b                                  *ptx.Builder
+	x, normWeights, batch, residual    ptx.Reg // parameters
+	work, counters, eps                ptx.Reg
+	weights, bias, out, scale, scaleUp ptx.Reg // of the block's matrix
+	first, blocks, grains, grain       ptx.Reg // its blocks begin at first; all its grains, of so many turns
+	cta, tid, lane, warp               ptx.Reg
+	inputs, sums, words, ring          ptx.Reg // shared memory
+	layout                             Layout  // of a matrix of the block's format; N may differ
+	turn                               gemvTurn
+	which, headCounts                  ptx.Reg // the block's matrix; counters of heads
+	rope                               ropeParams
+	next                               []ptx.Reg // see lead
+	ahead                              []ptx.Reg // what is added to this thread's sums, see preload
+	n                                  ptx.Reg   // rows of the matrix
 }
 
 func (g *gemv) build() {
@@ -44,6 +45,9 @@ func (g *gemv) build() {
 	n := len(gemvSignature) + len(g.Mats)*len(gemvMatSignature)
 	if q := p[n+1:]; g.Heads != nil {
 		g.rope = ropeParams{q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8]}
+	}
+	if !g.streams() {
+		g.next = p[len(p)-len(gemvLeadSignature):]
 	}
 	g.chooseMatrix(p[len(gemvSignature):n], p[n])
 }
@@ -164,6 +168,7 @@ func (g *gemv) tiles(r *ring, block, from, to ptx.Reg) {
 		end := b.Add(start, turns)
 		g.preload(tile)
 		r.multiply(acc, start, b.Min(end, to))
+		b.If(b.Setp(ptx.Ge, end, to), g.lead)
 		sum := g.addWarps(r.joined(acc), parity)
 		for _, a := range acc {
 			b.Set(a, 0)

@@ -6,7 +6,7 @@ import (
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
 )
 
-// Launch runs c with a block for each of sms multiprocessors.
+// Launch runs c with a block for each of sms multiprocessors. See Lead too.
 func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 	values := []any{a.X, a.NormWeights, a.Batch, a.Residual, a.Work, a.Counters, a.Eps}
 	first, shares := 0, c.shares()
@@ -19,6 +19,9 @@ func (c GEMV) Launch(sms int, a GEMVArgs) driver.Launch {
 	values = append(values, uint32(first))
 	if c.Heads != nil {
 		values = append(values, a.Rope.values()...)
+	}
+	if !c.streams() {
+		values = append(values, noLead...)
 	}
 	return driver.Launch{
 		Grid:      [3]uint32{uint32(first)},

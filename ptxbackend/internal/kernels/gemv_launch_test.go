@@ -1,9 +1,6 @@
 package kernels
 
-import (
-	"encoding/binary"
-	"testing"
-)
+import "testing"
 
 // The blocks of queries, keys and values have about the same to read.
 func TestGEMVDealsOutBlocks(t *testing.T) {
@@ -33,8 +30,9 @@ func TestGEMVDealsOutBlocks(t *testing.T) {
 		}
 		t.Logf("%v: %v, %.2f of the mean", test.mats, deal(shares, sms), float64(most)*sms/float64(all))
 	}
-	l := GEMV{Mats: []Layout{{FormatQ8_0, 16, 64}}, T: 1}.Launch(132, GEMVArgs{Mats: make([]GEMVMat, 1)})
-	if n := binary.LittleEndian.Uint32(l.Params[len(l.Params)-4:]); l.Grid[0] != 1 || n != 1 {
+	c := GEMV{Mats: []Layout{{FormatQ8_0, 16, 64}}, T: 1}
+	l := c.Launch(132, GEMVArgs{Mats: make([]GEMVMat, 1)})
+	if n := params(c, l.Params)["blocks"]; l.Grid[0] != 1 || n != 1 {
 		t.Errorf("a single unit has %d blocks, the kernel is told %d", l.Grid[0], n)
 	}
 }
