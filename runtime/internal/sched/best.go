@@ -29,11 +29,16 @@ func (s *Scheduler) use(e backend.Executable) {
 	}
 }
 
-// begin decides for a batch: scoring requests want all logits of all their rows.
+// begin decides for a batch: somebody has to do with the best logits, and scoring
+// requests want all logits of all their rows.
 func (b *bestLogits) begin(active []*Request) {
-	b.on = b.exec != nil
+	b.on = false
 	for _, r := range active {
-		b.on = b.on && r.Score == nil
+		if r.Score != nil {
+			b.on = false
+			return
+		}
+		b.on = b.on || r.narrow && b.exec != nil
 	}
 }
 

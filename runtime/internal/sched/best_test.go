@@ -215,6 +215,85 @@ func TestNoCandidates(t *testing.T) {
 	})
 }
 
+// TestNobodyWantsTheBest has the device pick candidates for nobody.
+func TestNobodyWantsTheBest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var e *topToy
+		s, _ := start(t, toyLimits(), func(base *toy, c *Config) { e = &topToy{toy: base}; c.Exec = e })
+		r := &Request{Cache: &Cache{}, Prompt: prompt(9, 1), MaxTokens: 20, Sample: sample.Params{Temperature: 1, TopP: 0.9, Seed: 2}}
+		if err := s.Submit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if got := drain(r); !slices.Equal(got, alone(r.Prompt, 20, r.Sample, nil)) || e.ran != 0 || e.fetched.Load() != 0 {
+			t.Errorf("%v; %d runs for candidates, %d rows fetched", got, e.ran, e.fetched.Load())
+		}
+	})
+}
+
+// constant always has the same best tokens, and allocates nothing.
+type constant struct{ *toy }
+
+func (constant) Run(context.Context, *backend.Batch, [][]float32) error { return nil }
+func (constant) MaxCandidates() int                                     { return 9 }
+func (constant) Full(_ int, logits []float32) error                     { clear(logits); return nil }
+
+func (constant) RunTop(_ context.Context, _ *backend.Batch, k int, out []backend.TopLogits) error {
+	for i := range out {
+		o := &out[i]
+		o.IDs, o.Logits = o.IDs[:0], o.Logits[:0]
+		for j := range k {
+			o.IDs, o.Logits = append(o.IDs, int32(j)), append(o.Logits, -float32(j))
+		}
+	}
+	return nil
+}
+
+// keeper keeps four tokens, every third time of all.
+type keeper struct{ faulty }
+
+func (keeper) Top(uint64) int { return 8 }
+
+func (keeper) ProcessTop(_ uint64, history []int32, _ int, _ []int32, _ []float32, all func() ([]float32, error)) (int, int32, error) {
+	if len(history)%3 == 0 {
+		_, err := all()
+		return -1, -1, err
+	}
+	return 4, -1, nil
+}
+
+// TestBestAllocatesNothing counts over a thousand tokens of every kind of choice.
+func TestBestAllocatesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		params sample.Params
+		list   []Processor
+	}{
+		"greedy":    {},
+		"top-k":     {params: sample.Params{Temperature: 1, TopK: 5, RepetitionPenalty: 1.1}},
+		"all":       {params: sample.Params{Temperature: 3, MinP: 0.001, Logprobs: true}},
+		"processor": {list: []Processor{keeper{}}},
+	} {
+		lim := backend.Limits{MaxRows: 64, MaxSeqs: 4, MaxLogit: 8, Pages: 32}
+		s, _ := start(t, lim, func(base *toy, c *Config) { c.Exec = constant{base} })
+		r := &Request{Cache: &Cache{}, Prompt: prompt(6, 1), MaxTokens: 2000, Sample: c.params, Processors: c.list}
+		if err := s.Submit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		next := func() {
+			if _, ok := r.Next(); !ok {
+				t.Fatal(r.Ended())
+			}
+		}
+		for range 100 {
+			next()
+		}
+		if n := testing.AllocsPerRun(1000, next); n != 0 {
+			t.Errorf("%s: %v allocations a token", name, n)
+		}
+		r.Cancel()
+		drain(r)
+	}
+}
+
 // TestScoringBesideBestLogits needs all logits of all its rows.
 func TestScoringBesideBestLogits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
