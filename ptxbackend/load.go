@@ -193,6 +193,9 @@ func (l *loader) upload(ctx context.Context, pieces []piece) error {
 	}
 	var under []*slot // way, oldest first
 	for ; left > 0; left-- {
+		if err := ctx.Err(); err != nil { // of several that are ready, select takes any
+			return err
+		}
 		var s *slot
 		select {
 		case <-ctx.Done():
