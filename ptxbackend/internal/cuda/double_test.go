@@ -61,6 +61,7 @@ func newDouble(t testing.TB, options ...string) *double {
 	if err != nil {
 		t.Fatal(err)
 	}
+	delete(opened.by, h) // Open starts it anew
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	d := &double{t, h, libraries[key]}

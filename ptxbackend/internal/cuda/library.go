@@ -117,6 +117,13 @@ type library struct {
 	opened  map[uintptr]int  // contexts in use, and by how many devices
 }
 
+// opened are the libraries that were started. A process has one, whoever opens it:
+// it keeps book of the contexts on the process's threads.
+var opened = struct {
+	sync.Mutex
+	by map[uintptr]*library // handle of the loader
+}{by: map[uintptr]*library{}}
+
 // Open opens the driver. An error matches driver.ErrNoDriver, and says what is
 // missing. The Driver may be used from several goroutines.
 func Open() (driver.Driver, error) {
@@ -127,6 +134,11 @@ func Open() (driver.Driver, error) {
 	handle, path, err := openLibrary(paths)
 	if err != nil {
 		return nil, noDriver("%v", err)
+	}
+	opened.Lock()
+	defer opened.Unlock()
+	if l := opened.by[handle]; l != nil {
+		return l, nil
 	}
 	l := &library{path: path, build: driverBuild(), threads: map[int]*thread{}, retired: map[uintptr]bool{}, opened: map[uintptr]int{}}
 	var missing []string
@@ -141,6 +153,7 @@ func Open() (driver.Driver, error) {
 	if err := l.start(missing); err != nil {
 		return nil, err
 	}
+	opened.by[handle] = l
 	return l, nil
 }
 

@@ -155,3 +155,16 @@ func TestWaitFlags(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A process has one driver, and one book of what its threads have entered.
+func TestOpenTwice(t *testing.T) {
+	newDouble(t)
+	first, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open()
+	if err != nil || second != first {
+		t.Errorf("another driver, %v", err)
+	}
+}
