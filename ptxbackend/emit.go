@@ -22,6 +22,15 @@ type emitter struct {
 	// values.
 	heads    *kernels.RopeAppend
 	headArgs kernels.RopeAppendArgs
+
+	// before is the product of a small batch before this one, if any.
+	before *smallProduct
+}
+
+// smallProduct is a launch of a GEMV, which can ask for what the next will read.
+type smallProduct struct {
+	c kernels.GEMV
+	l driver.Launch
 }
 
 // emitters turn the plan's steps into launches.

@@ -219,7 +219,12 @@ func (m *emitter) gemv(s *plan.Step, p *product, x operand, out []driver.Ptr, re
 		m.fail(fmt.Errorf("%s wants more workspace than was measured", c.Name()))
 		return
 	}
-	m.add(c, c.Launch(e.info.SMs, a))
+	l := c.Launch(e.info.SMs, a)
+	if m.before != nil {
+		m.before.c.Lead(m.before.l, e.info.SMs, c, a.Mats)
+	}
+	m.before = &smallProduct{c, l}
+	m.add(c, l)
 }
 
 // gemms emits products of a large batch, those of each format by themselves: one
