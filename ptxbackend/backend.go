@@ -15,6 +15,7 @@ package ptxbackend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -137,10 +138,7 @@ func (g *gpu) Close() error {
 	if g.dev == nil {
 		return nil
 	}
-	err := g.code.close()
-	if e := g.dev.Close(); err == nil {
-		err = e
-	}
+	err := errors.Join(g.code.close(), g.dev.Close())
 	g.dev = nil
 	return g.ignoreIfLost(err)
 }

@@ -149,6 +149,6 @@ func (m *code) close() error {
 			errs = append(errs, k.module.Unload())
 		}
 		m.known = map[string]*compiled{}
-		return m.gpu.ignoreIfLost(errors.Join(errs...))
+		return errors.Join(errs...)
 	})
 }

@@ -48,6 +48,9 @@ func (e *executable) RunTop(ctx context.Context, b *backend.Batch, k int, out []
 	defer e.gpu.dev.Leave()
 	err := e.step(ctx, b, topOf(e.plan.Vocab, k).K)
 	if err == nil {
+		err = e.hidden.download(e.stream, b)
+	}
+	if err == nil {
 		err = e.downloadTop(k, out)
 	}
 	return e.finish(ctx, b, err)

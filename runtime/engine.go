@@ -191,25 +191,7 @@ func (p *program) startSplit(ctx context.Context, name string) (_ *engine, err e
 	if !ok {
 		return nil, fmt.Errorf("%w: %s cannot say how much fits", backend.ErrNoMemory, name)
 	}
-	last := len(p.plan.KV)
-	// cut is the least number of layers to keep for which the rest fits.
-	var failed error
-	cut := 1 + sort.Search(last-1, func(i int) bool {
-		_, second, err := plan.Split(p.plan, i+1)
-		if err == nil {
-			err = sizer.Fits(plan.Fuse(second.Plan, device.Supports), e.limits)
-		}
-		if err != nil && !errors.Is(err, backend.ErrNoMemory) {
-			failed = err
-		}
-		return err == nil
-	})
-	if cut >= last {
-		none := fmt.Errorf("%w: %s has no room for a single layer with a KV cache of %d tokens; a shorter context takes less",
-			backend.ErrNoMemory, name, e.limits.Pages*backend.PageTokens)
-		return nil, errors.Join(none, failed)
-	}
-	first, second, err := plan.Split(p.plan, cut)
+	first, second, err := p.split(sizer, e.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -221,6 +203,28 @@ func (p *program) startSplit(ctx context.Context, name string) (_ *engine, err e
 	}
 	e.exec = backend.Chain(e.parts[0].exec, e.parts[1].exec, e.limits.MaxRows, backend.Passes(first.Plan))
 	return e, nil
+}
+
+// split cuts the plan so that the rest fits and the fewest layers stay before it.
+func (p *program) split(device backend.Sizer, lim backend.Limits) (first, second plan.Part, err error) {
+	last := len(p.plan.KV)
+	var failed error
+	cut := 1 + sort.Search(last-1, func(i int) bool {
+		_, rest, err := plan.Split(p.plan, i+1)
+		if err == nil {
+			err = device.Fits(plan.Fuse(rest.Plan, device.Supports), lim)
+		}
+		if err != nil && !errors.Is(err, backend.ErrNoMemory) {
+			failed = err
+		}
+		return err == nil
+	})
+	if cut >= last {
+		none := fmt.Errorf("%w: %s has no room for a single layer with a KV cache of %d tokens; a shorter context takes less",
+			backend.ErrNoMemory, device.Name(), lim.Pages*backend.PageTokens)
+		return first, second, errors.Join(none, failed)
+	}
+	return plan.Split(p.plan, cut)
 }
 
 // dataOf is the bytes of the weights of a part.

@@ -1,7 +1,7 @@
 // Package driver is what the PTX backend asks of a GPU: memory, modules, streams
 // and graphs, as the CUDA driver has them. Package cuda fulfils it with the real
-// driver, package emu by interpreting the kernels, and Fake (for tests) by failing
-// as told.
+// driver, package emu by interpreting the kernels, and package fake, for tests, by
+// failing as told.
 //
 // Rules
 //
