@@ -125,7 +125,8 @@ func (c *Chain) PickTop(t Top, vocab int, step uint64) (id int32, ok bool, err e
 		c.take(t, k)
 	} else {
 		floor := peak + dead/inv
-		if !alone && t.Rest >= floor && !(c.p.MinP > 0 && math.Exp(float64((t.Rest-peak)*inv)) < c.p.MinP) {
+		rest := float32(math.Exp(float64((t.Rest - peak) * inv))) // rounded as drawFrom does
+		if !alone && t.Rest >= floor && !(c.p.MinP > 0 && float64(rest) < c.p.MinP) {
 			return 0, false, nil
 		}
 		for k > 0 && t.Logits[k-1] < floor {

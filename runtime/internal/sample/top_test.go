@@ -122,3 +122,24 @@ func TestTopAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a token", n)
 	}
 }
+
+// TestMinPAtTheEdge has tokens whose share of the best, as rounded, is MinP itself.
+func TestMinPAtTheEdge(t *testing.T) {
+	edge := float32(-1)
+	for float64(float32(math.Exp(float64(edge)))) <= math.Exp(float64(edge)) {
+		edge -= 0.01
+	}
+	p := Params{Temperature: 1, MinP: float64(float32(math.Exp(float64(edge))))}
+	logits := []float32{0, edge, edge, edge}
+	for step := range uint64(20) {
+		want, err := NewChain(p, 4).Pick(slices.Clone(logits), step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, best := bestOf(logits, 2)
+		narrow := NewChain(p, 4)
+		if got, ok, err := narrow.PickTop(narrow.AdjustTop(ids, best, 4, nil), 4, step); ok && got != want || err != nil {
+			t.Errorf("step %d: token %d (%v), want %d", step, got, err, want)
+		}
+	}
+}
