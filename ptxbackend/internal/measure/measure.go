@@ -61,7 +61,7 @@ func (b *Bench) Close() {
 	b.Dev.Leave()
 }
 
-// Alloc takes memory until free; its content is random, so that nothing is faster
+// Alloc takes memory until Free; its content is random, so that nothing is faster
 // than with real data.
 func (b *Bench) Alloc(bytes int64) (driver.Ptr, error) {
 	p, err := b.Dev.Alloc(bytes)
@@ -86,6 +86,7 @@ func (b *Bench) Alloc(bytes int64) (driver.Ptr, error) {
 	return p, b.Stream.Sync() // before host is given back
 }
 
+// Free gives back what Alloc took.
 func (b *Bench) Free() {
 	for _, p := range b.held {
 		b.Dev.Free(p)
@@ -131,6 +132,7 @@ func (b *Bench) Time(n int, f driver.Function, launch func(i int) driver.Launch)
 	return b.Replay(g, n)
 }
 
+// Replay is how long one of the n things a graph recorded takes, in seconds.
 func (b *Bench) Replay(g driver.Graph, n int) (float64, error) {
 	var all []float64
 	for round := range b.Rounds + 3 {
