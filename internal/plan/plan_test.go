@@ -225,7 +225,7 @@ func TestBuilderReportsTheFirstMistake(t *testing.T) {
 		"is selected already":                                  func(b *Builder, x Value) { b.SelectRows("s", b.SelectRows("r", x)) },
 		"Logits: \"x\" has a row per token: select rows first": func(b *Builder, x Value) { b.Logits(x, 1) },
 		"Logits: weight mat is w F32[9 8], want shape [10 8]":  func(b *Builder, x Value) { b.Logits(b.SelectRows("r", x), w(b, 9, 8)) },
-		"a plan ends in its only Logits, LMHead or Send":             func(b *Builder, x Value) {},
+		"a plan ends in its only Logits, LMHead or Send":       func(b *Builder, x Value) {},
 		"weight bias is w F16[5], want F32": func(b *Builder, x Value) {
 			b.Linear("y", x, w(b, 5, 8), b.Weight(tensor.Desc{Name: "w", DType: tensor.F16, Shape: []int{5}}))
 		},
