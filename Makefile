@@ -78,5 +78,5 @@ cross:
 # The packages with arithmetic of their own, on an emulated arm64.
 test-arm64:
 	@command -v qemu-aarch64-static >/dev/null || { echo "SKIPPED: install qemu-user-static to run the arm64 tests"; exit 0; }; \
-	for cpu in max cortex-a53; do echo "arm64 -cpu $$cpu"; \
+	for cpu in max neoverse-n1 cortex-a53; do echo "arm64 -cpu $$cpu"; \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec "qemu-aarch64-static -cpu $$cpu" ./internal/tensor ./cpubackend/internal/kernels || exit 1; done
