@@ -68,7 +68,7 @@ func (p *program) engine(ctx context.Context, log *slog.Logger) (*engine, error)
 		if errors.Is(err, backend.ErrNoMemory) {
 			log.Warn("model does not fit", "backend", name, "because", err)
 			var failed error
-			if e, failed = p.startSplit(ctx, name); failed == nil {
+			if e, failed = p.splitOver(ctx, name); failed == nil {
 				log.Info("model split", "cpu layers", e.parts[0].layers, name+" layers", e.parts[1].layers)
 				return e, nil
 			}
@@ -166,10 +166,23 @@ func (p *program) size(e *engine, b backend.Backend, fused *plan.Plan) error {
 	}
 }
 
-// startSplit keeps the first layers on the CPU and loads as many of the last as fit
-// into the named backend, with the head. A KV cache nobody asked for is that of one
-// whole context.
-func (p *program) startSplit(ctx context.Context, name string) (_ *engine, err error) {
+// splitOver starts the program split between the CPU and the named backend. Where
+// less fits than was estimated (others use the device too) more stays on the CPU.
+func (p *program) splitOver(ctx context.Context, name string) (*engine, error) {
+	layers := len(p.plan.KV)
+	for least := 1; ; {
+		e, cut, err := p.startSplit(ctx, name, least)
+		if least = cut + max(1, layers/8); cut == 0 || least >= layers || !errors.Is(err, backend.ErrNoMemory) {
+			return e, err
+		}
+	}
+}
+
+// startSplit keeps the first layers, at least least, on the CPU and loads as many of
+// the last as fit into the named backend, with the head. A KV cache nobody asked for
+// is that of one whole context. cut is how many it meant to keep, 0 if it did not
+// come to that.
+func (p *program) startSplit(ctx context.Context, name string, least int) (_ *engine, cut int, err error) {
 	e := &engine{limits: limits(p.options, p.context)}
 	if !p.pagesSet {
 		e.limits.Pages = cachePages(p.context)
@@ -181,36 +194,38 @@ func (p *program) startSplit(ctx context.Context, name string) (_ *engine, err e
 	}()
 	cpu, err := p.openBackend(e, "cpu")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	device, err := p.openBackend(e, name)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	sizer, ok := device.(backend.Sizer)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s cannot say how much fits", backend.ErrNoMemory, name)
+		return nil, 0, fmt.Errorf("%w: %s cannot say how much fits", backend.ErrNoMemory, name)
 	}
-	first, second, err := p.split(sizer, e.limits)
+	first, second, err := p.split(sizer, e.limits, least)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	cut = len(first.KV)
 	if err := p.load(ctx, e, &e.parts[0], plan.Fuse(first.Plan, cpu.Supports), p.dataOf(first), p.progress(0, bytesOf(second))); err != nil {
-		return nil, err
+		return nil, cut, err
 	}
 	if err := p.load(ctx, e, &e.parts[1], plan.Fuse(second.Plan, device.Supports), p.dataOf(second), p.progress(bytesOf(first), 0)); err != nil {
-		return nil, err
+		return nil, cut, err
 	}
 	e.exec = backend.Chain(e.parts[0].exec, e.parts[1].exec, e.limits.MaxRows, backend.Passes(first.Plan))
-	return e, nil
+	return e, cut, nil
 }
 
-// split cuts the plan so that the rest fits and the fewest layers stay before it.
-func (p *program) split(device backend.Sizer, lim backend.Limits) (first, second plan.Part, err error) {
+// split cuts the plan so that the rest fits and the fewest layers stay before it, but
+// no fewer than least.
+func (p *program) split(device backend.Sizer, lim backend.Limits, least int) (first, second plan.Part, err error) {
 	last := len(p.plan.KV)
 	var failed error
-	cut := 1 + sort.Search(last-1, func(i int) bool {
-		_, rest, err := plan.Split(p.plan, i+1)
+	cut := least + sort.Search(last-least, func(i int) bool {
+		_, rest, err := plan.Split(p.plan, least+i)
 		if err == nil {
 			err = device.Fits(plan.Fuse(rest.Plan, device.Supports), lim)
 		}

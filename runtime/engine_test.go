@@ -26,6 +26,7 @@ type device struct {
 	layers int   // there is room for, 0 for any number
 	lost   bool  // once it has said so
 	load   error // of Load
+	real   int   // layers that can really be loaded, 0 for any number
 	lives  int64 // runs until it is lost
 	open   atomic.Int64
 	loaded atomic.Int64
@@ -62,6 +63,9 @@ func (d *device) Fits(p *plan.Plan, lim backend.Limits) error {
 func (d *device) Load(ctx context.Context, p *plan.Plan, w [][]byte, o backend.LoadOptions) (backend.Weights, error) {
 	if d.load != nil {
 		return nil, d.load
+	}
+	if d.real > 0 && len(p.KV) > d.real {
+		return nil, fmt.Errorf("test: %w after all", backend.ErrNoMemory)
 	}
 	d.loaded.Add(1)
 	return d.Backend.Load(ctx, p, w, o)
@@ -238,5 +242,27 @@ func TestGoesOnOnTheCPU(t *testing.T) {
 	}
 	if err := m.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSplitWithLessThanEstimated has a device on which less can be loaded than it
+// says there is room for.
+func TestSplitWithLessThanEstimated(t *testing.T) {
+	gguf := modeltest.Make(modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 4, Blocks: 12})
+	for real, want := range map[int]string{1: "cpu+ptx", 5: "cpu+ptx", 10: "cpu+ptx"} {
+		d := attach(t, &device{pages: 99, layers: 11, real: real, lives: 1 << 40})
+		m, err := sandwarp.OpenBytes(t.Context(), "tiny", gguf, sandwarp.Options{Context: 128, MaxSequences: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Info().Backend; got != want {
+			t.Errorf("room for %d layers: runs on %s, want %s", real, got, want)
+		}
+		if _, err := text(t, m, 3); err != nil {
+			t.Error(err)
+		}
+		if err := m.Close(); err != nil || d.open.Load() != 0 {
+			t.Errorf("%v, the device is open %d times", err, d.open.Load())
+		}
 	}
 }
