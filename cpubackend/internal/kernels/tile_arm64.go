@@ -9,15 +9,30 @@ package kernels
 //go:noescape
 func tile32x8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile32x8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile32x4DotProd sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile32x4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile32x4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile32x2DotProd sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile32x2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
+// tile32x2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x1DotProd sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
@@ -29,15 +44,30 @@ func tile32x1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c 
 //go:noescape
 func tile32Mx8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile32Mx8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile32Mx4DotProd sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile32Mx4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile32Mx4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile32Mx2DotProd sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile32Mx2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
+// tile32Mx2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile32Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx1DotProd sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
@@ -49,15 +79,30 @@ func tile32Mx1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c
 //go:noescape
 func tile16x8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile16x8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile16x4DotProd sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile16x4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile16x4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile16x2DotProd sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile16x2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
+// tile16x2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x1DotProd sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
 //
@@ -69,80 +114,35 @@ func tile16x1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c 
 //go:noescape
 func tile16Mx8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
-// tile16Mx4DotProd sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile16Mx4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile16Mx2DotProd sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile16Mx2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile16Mx1DotProd sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile16Mx1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile32x8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile32x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile32x4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile32x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile32x2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile32x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile32Mx8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile32Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile32Mx4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile32Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile32Mx2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile32Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile16x8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile16x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile16x4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile16x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
-// tile16x2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
-//
-//go:noescape
-func tile16x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-
 // tile16Mx8I8MM sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile16Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
+// tile16Mx4DotProd sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx4I8MM sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile16Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
+// tile16Mx2DotProd sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
 // tile16Mx2I8MM sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
 //go:noescape
 func tile16Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+
+// tile16Mx1DotProd sets y[i*stride+row], or adds to it, for 1 activation rows and the 16 rows of a tile.
+//
+//go:noescape
+func tile16Mx1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tilePlainx8NEON sets y[i*stride+row], or adds to it, for 8 activation rows and the 16 rows of a float32 tile.
 //

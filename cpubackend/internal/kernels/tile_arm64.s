@@ -239,6 +239,596 @@ loop4:
 	BNE loop1
 	RET
 
+// func tile32x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile32x8I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R16
+	MOVD stride+8(FP), R17
+	LSL $2, R17
+	MOVD R16, R0
+	ADD R17, R0, R1
+	ADD R17, R1, R2
+	ADD R17, R2, R3
+	ADD R17, R3, R4
+	ADD R17, R4, R5
+	ADD R17, R5, R6
+	ADD R17, R6, R7
+	MOVD c+40(FP), R16
+	MOVD cstride+48(FP), R17
+	MOVD R16, R8
+	ADD R17, R8, R9
+	ADD R17, R9, R10
+	ADD R17, R10, R11
+	ADD R17, R11, R12
+	ADD R17, R12, R13
+	ADD R17, R13, R14
+	ADD R17, R14, R15
+	MOVD add+64(FP), R16
+	CBNZ R16, ready5
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+	WORD $0x3d800080 // str q0, [x4]
+	WORD $0x3d800480 // str q0, [x4, #16]
+	WORD $0x3d800880 // str q0, [x4, #32]
+	WORD $0x3d800c80 // str q0, [x4, #48]
+	WORD $0x3d8000a0 // str q0, [x5]
+	WORD $0x3d8004a0 // str q0, [x5, #16]
+	WORD $0x3d8008a0 // str q0, [x5, #32]
+	WORD $0x3d800ca0 // str q0, [x5, #48]
+	WORD $0x3d8000c0 // str q0, [x6]
+	WORD $0x3d8004c0 // str q0, [x6, #16]
+	WORD $0x3d8008c0 // str q0, [x6, #32]
+	WORD $0x3d800cc0 // str q0, [x6, #48]
+	WORD $0x3d8000e0 // str q0, [x7]
+	WORD $0x3d8004e0 // str q0, [x7, #16]
+	WORD $0x3d8008e0 // str q0, [x7, #32]
+	WORD $0x3d800ce0 // str q0, [x7, #48]
+
+ready5:
+	MOVD q+16(FP), R16
+	MOVD d+24(FP), R17
+	MOVD m+32(FP), R19
+	WORD $0x4f04e400 // movi v0.16b, #0x80
+	MOVD cells+56(FP), R20
+
+loop6:
+	WORD $0xad400d01 // ldp q1, q3, [x8]
+	WORD $0xad404931 // ldp q17, q18, [x9]
+	WORD $0x4ed17822 // zip2 v2.2d, v1.2d, v17.2d
+	WORD $0x4ed13821 // zip1 v1.2d, v1.2d, v17.2d
+	WORD $0x4ed27864 // zip2 v4.2d, v3.2d, v18.2d
+	WORD $0x4ed23863 // zip1 v3.2d, v3.2d, v18.2d
+	WORD $0xad401d45 // ldp q5, q7, [x10]
+	WORD $0xad404971 // ldp q17, q18, [x11]
+	WORD $0x4ed178a6 // zip2 v6.2d, v5.2d, v17.2d
+	WORD $0x4ed138a5 // zip1 v5.2d, v5.2d, v17.2d
+	WORD $0x4ed278e8 // zip2 v8.2d, v7.2d, v18.2d
+	WORD $0x4ed238e7 // zip1 v7.2d, v7.2d, v18.2d
+	WORD $0xad402d89 // ldp q9, q11, [x12]
+	WORD $0xad4049b1 // ldp q17, q18, [x13]
+	WORD $0x4ed1792a // zip2 v10.2d, v9.2d, v17.2d
+	WORD $0x4ed13929 // zip1 v9.2d, v9.2d, v17.2d
+	WORD $0x4ed2796c // zip2 v12.2d, v11.2d, v18.2d
+	WORD $0x4ed2396b // zip1 v11.2d, v11.2d, v18.2d
+	WORD $0xad403dcd // ldp q13, q15, [x14]
+	WORD $0xad4049f1 // ldp q17, q18, [x15]
+	WORD $0x4ed179ae // zip2 v14.2d, v13.2d, v17.2d
+	WORD $0x4ed139ad // zip1 v13.2d, v13.2d, v17.2d
+	WORD $0x4ed279f0 // zip2 v16.2d, v15.2d, v18.2d
+	WORD $0x4ed239ef // zip1 v15.2d, v15.2d, v18.2d
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00219 // ldr q25, [x16]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0121a // ldr q26, [x16, #64]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02219 // ldr q25, [x16, #128]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0321a // ldr q26, [x16, #192]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc04219 // ldr q25, [x16, #256]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0521a // ldr q26, [x16, #320]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06219 // ldr q25, [x16, #384]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0721a // ldr q26, [x16, #448]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc00239 // ldr q25, [x17]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0001c // ldr q28, [x0]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80001c // str q28, [x0]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0003c // ldr q28, [x1]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80003c // str q28, [x1]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0005c // ldr q28, [x2]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80005c // str q28, [x2]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0007c // ldr q28, [x3]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80007c // str q28, [x3]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0009c // ldr q28, [x4]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80009c // str q28, [x4]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc000bc // ldr q28, [x5]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000bc // str q28, [x5]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc000dc // ldr q28, [x6]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000dc // str q28, [x6]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc000fc // ldr q28, [x7]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000fc // str q28, [x7]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00619 // ldr q25, [x16, #16]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0161a // ldr q26, [x16, #80]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02619 // ldr q25, [x16, #144]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0361a // ldr q26, [x16, #208]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc04619 // ldr q25, [x16, #272]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0561a // ldr q26, [x16, #336]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06619 // ldr q25, [x16, #400]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0761a // ldr q26, [x16, #464]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc00639 // ldr q25, [x17, #16]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0041c // ldr q28, [x0, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80041c // str q28, [x0, #16]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0043c // ldr q28, [x1, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80043c // str q28, [x1, #16]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0045c // ldr q28, [x2, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80045c // str q28, [x2, #16]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0047c // ldr q28, [x3, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80047c // str q28, [x3, #16]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0049c // ldr q28, [x4, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80049c // str q28, [x4, #16]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc004bc // ldr q28, [x5, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004bc // str q28, [x5, #16]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc004dc // ldr q28, [x6, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004dc // str q28, [x6, #16]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc004fc // ldr q28, [x7, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004fc // str q28, [x7, #16]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00a19 // ldr q25, [x16, #32]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc01a1a // ldr q26, [x16, #96]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02a19 // ldr q25, [x16, #160]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc03a1a // ldr q26, [x16, #224]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc04a19 // ldr q25, [x16, #288]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc05a1a // ldr q26, [x16, #352]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06a19 // ldr q25, [x16, #416]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc07a1a // ldr q26, [x16, #480]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc00a39 // ldr q25, [x17, #32]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0081c // ldr q28, [x0, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80081c // str q28, [x0, #32]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0083c // ldr q28, [x1, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80083c // str q28, [x1, #32]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0085c // ldr q28, [x2, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80085c // str q28, [x2, #32]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0087c // ldr q28, [x3, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80087c // str q28, [x3, #32]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0089c // ldr q28, [x4, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80089c // str q28, [x4, #32]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc008bc // ldr q28, [x5, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008bc // str q28, [x5, #32]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc008dc // ldr q28, [x6, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008dc // str q28, [x6, #32]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc008fc // ldr q28, [x7, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008fc // str q28, [x7, #32]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00e19 // ldr q25, [x16, #48]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc01e1a // ldr q26, [x16, #112]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02e19 // ldr q25, [x16, #176]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc03e1a // ldr q26, [x16, #240]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc04e19 // ldr q25, [x16, #304]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc05e1a // ldr q26, [x16, #368]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06e19 // ldr q25, [x16, #432]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc07e1a // ldr q26, [x16, #496]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc00e39 // ldr q25, [x17, #48]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc00c1c // ldr q28, [x0, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c1c // str q28, [x0, #48]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc00c3c // ldr q28, [x1, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c3c // str q28, [x1, #48]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc00c5c // ldr q28, [x2, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c5c // str q28, [x2, #48]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc00c7c // ldr q28, [x3, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c7c // str q28, [x3, #48]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc00c9c // ldr q28, [x4, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c9c // str q28, [x4, #48]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc00cbc // ldr q28, [x5, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cbc // str q28, [x5, #48]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc00cdc // ldr q28, [x6, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cdc // str q28, [x6, #48]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc00cfc // ldr q28, [x7, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cfc // str q28, [x7, #48]
+	ADD $512, R16
+	ADD $64, R17
+	ADD $64, R19
+	ADD $64, R8
+	ADD $64, R9
+	ADD $64, R10
+	ADD $64, R11
+	ADD $64, R12
+	ADD $64, R13
+	ADD $64, R14
+	ADD $64, R15
+	SUBS $1, R20
+	BNE loop6
+	RET
+
 // func tile32x4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 TEXT ·tile32x4DotProd(SB), NOSPLIT, $0-88
 	MOVD y+0(FP), R0
@@ -253,7 +843,7 @@ TEXT ·tile32x4DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop5:
+loop7:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -262,7 +852,7 @@ loop5:
 	ADD R3, R15, R16
 	ADD R3, R16, R17
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh6
+	CBZ R7, fresh8
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
@@ -272,17 +862,17 @@ loop5:
 	ADD R1, R10
 	WORD $0x3dc00144 // ldr q4, [x10]
 	ADD R1, R10
-	B ready7
+	B ready9
 
-fresh6:
+fresh8:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 	WORD $0x4f00e404 // movi v4.16b, #0x0
 
-ready7:
+ready9:
 
-loop8:
+loop10:
 	WORD $0x4f00e405 // movi v5.16b, #0x0
 	WORD $0x4f00e406 // movi v6.16b, #0x0
 	WORD $0x4f00e407 // movi v7.16b, #0x0
@@ -368,7 +958,7 @@ loop8:
 	ADD $64, R16
 	ADD $64, R17
 	SUBS $1, R8
-	BNE loop8
+	BNE loop10
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -383,7 +973,365 @@ loop8:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop5
+	BNE loop7
+	RET
+
+// func tile32x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile32x4I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R8
+	MOVD stride+8(FP), R9
+	LSL $2, R9
+	MOVD R8, R0
+	ADD R9, R0, R1
+	ADD R9, R1, R2
+	ADD R9, R2, R3
+	MOVD c+40(FP), R8
+	MOVD cstride+48(FP), R9
+	MOVD R8, R4
+	ADD R9, R4, R5
+	ADD R9, R5, R6
+	ADD R9, R6, R7
+	MOVD add+64(FP), R8
+	CBNZ R8, ready11
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+
+ready11:
+	MOVD q+16(FP), R8
+	MOVD d+24(FP), R9
+	MOVD m+32(FP), R10
+	WORD $0x4f04e400 // movi v0.16b, #0x80
+	MOVD cells+56(FP), R11
+
+loop12:
+	WORD $0xad400c81 // ldp q1, q3, [x4]
+	WORD $0xad4028a9 // ldp q9, q10, [x5]
+	WORD $0x4ec97822 // zip2 v2.2d, v1.2d, v9.2d
+	WORD $0x4ec93821 // zip1 v1.2d, v1.2d, v9.2d
+	WORD $0x4eca7864 // zip2 v4.2d, v3.2d, v10.2d
+	WORD $0x4eca3863 // zip1 v3.2d, v3.2d, v10.2d
+	WORD $0xad401cc5 // ldp q5, q7, [x6]
+	WORD $0xad4028e9 // ldp q9, q10, [x7]
+	WORD $0x4ec978a6 // zip2 v6.2d, v5.2d, v9.2d
+	WORD $0x4ec938a5 // zip1 v5.2d, v5.2d, v9.2d
+	WORD $0x4eca78e8 // zip2 v8.2d, v7.2d, v10.2d
+	WORD $0x4eca38e7 // zip1 v7.2d, v7.2d, v10.2d
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0010d // ldr q13, [x8]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0110e // ldr q14, [x8, #64]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc0210d // ldr q13, [x8, #128]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0310e // ldr q14, [x8, #192]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc0410d // ldr q13, [x8, #256]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0510e // ldr q14, [x8, #320]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc0610d // ldr q13, [x8, #384]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0710e // ldr q14, [x8, #448]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc0012d // ldr q13, [x9]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00010 // ldr q16, [x0]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800010 // str q16, [x0]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00030 // ldr q16, [x1]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800030 // str q16, [x1]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00050 // ldr q16, [x2]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800050 // str q16, [x2]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00070 // ldr q16, [x3]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800070 // str q16, [x3]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0050d // ldr q13, [x8, #16]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0150e // ldr q14, [x8, #80]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc0250d // ldr q13, [x8, #144]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0350e // ldr q14, [x8, #208]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc0450d // ldr q13, [x8, #272]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0550e // ldr q14, [x8, #336]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc0650d // ldr q13, [x8, #400]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0750e // ldr q14, [x8, #464]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc0052d // ldr q13, [x9, #16]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00410 // ldr q16, [x0, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800410 // str q16, [x0, #16]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00430 // ldr q16, [x1, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800430 // str q16, [x1, #16]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00450 // ldr q16, [x2, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800450 // str q16, [x2, #16]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00470 // ldr q16, [x3, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800470 // str q16, [x3, #16]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0090d // ldr q13, [x8, #32]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0190e // ldr q14, [x8, #96]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc0290d // ldr q13, [x8, #160]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0390e // ldr q14, [x8, #224]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc0490d // ldr q13, [x8, #288]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0590e // ldr q14, [x8, #352]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc0690d // ldr q13, [x8, #416]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0790e // ldr q14, [x8, #480]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc0092d // ldr q13, [x9, #32]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00810 // ldr q16, [x0, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800810 // str q16, [x0, #32]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00830 // ldr q16, [x1, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800830 // str q16, [x1, #32]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00850 // ldr q16, [x2, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800850 // str q16, [x2, #32]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00870 // ldr q16, [x3, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800870 // str q16, [x3, #32]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc00d0d // ldr q13, [x8, #48]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc01d0e // ldr q14, [x8, #112]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc02d0d // ldr q13, [x8, #176]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc03d0e // ldr q14, [x8, #240]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc04d0d // ldr q13, [x8, #304]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc05d0e // ldr q14, [x8, #368]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc06d0d // ldr q13, [x8, #432]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc07d0e // ldr q14, [x8, #496]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc00d2d // ldr q13, [x9, #48]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00c10 // ldr q16, [x0, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c10 // str q16, [x0, #48]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00c30 // ldr q16, [x1, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c30 // str q16, [x1, #48]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00c50 // ldr q16, [x2, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c50 // str q16, [x2, #48]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00c70 // ldr q16, [x3, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c70 // str q16, [x3, #48]
+	ADD $512, R8
+	ADD $64, R9
+	ADD $64, R10
+	ADD $64, R4
+	ADD $64, R5
+	ADD $64, R6
+	ADD $64, R7
+	SUBS $1, R11
+	BNE loop12
 	RET
 
 // func tile32x2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -400,28 +1348,28 @@ TEXT ·tile32x2DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop9:
+loop13:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	ADD R3, R14, R15
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh10
+	CBZ R7, fresh14
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
 	WORD $0x3dc00142 // ldr q2, [x10]
 	ADD R1, R10
-	B ready11
+	B ready15
 
-fresh10:
+fresh14:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 
-ready11:
+ready15:
 
-loop12:
+loop16:
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 	WORD $0x4f00e404 // movi v4.16b, #0x0
 	WORD $0x3dc001c5 // ldr q5, [x14]
@@ -475,7 +1423,7 @@ loop12:
 	ADD $64, R14
 	ADD $64, R15
 	SUBS $1, R8
-	BNE loop12
+	BNE loop16
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -486,7 +1434,249 @@ loop12:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop9
+	BNE loop13
+	RET
+
+// func tile32x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile32x2I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R4
+	MOVD stride+8(FP), R5
+	LSL $2, R5
+	MOVD R4, R0
+	ADD R5, R0, R1
+	MOVD c+40(FP), R4
+	MOVD cstride+48(FP), R5
+	MOVD R4, R2
+	ADD R5, R2, R3
+	MOVD add+64(FP), R4
+	CBNZ R4, ready17
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+
+ready17:
+	MOVD q+16(FP), R4
+	MOVD d+24(FP), R5
+	MOVD m+32(FP), R6
+	WORD $0x4f04e400 // movi v0.16b, #0x80
+	MOVD cells+56(FP), R7
+
+loop18:
+	WORD $0xad400c41 // ldp q1, q3, [x2]
+	WORD $0xad401865 // ldp q5, q6, [x3]
+	WORD $0x4ec57822 // zip2 v2.2d, v1.2d, v5.2d
+	WORD $0x4ec53821 // zip1 v1.2d, v1.2d, v5.2d
+	WORD $0x4ec67864 // zip2 v4.2d, v3.2d, v6.2d
+	WORD $0x4ec63863 // zip1 v3.2d, v3.2d, v6.2d
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00087 // ldr q7, [x4]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01088 // ldr q8, [x4, #64]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02087 // ldr q7, [x4, #128]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03088 // ldr q8, [x4, #192]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc04087 // ldr q7, [x4, #256]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05088 // ldr q8, [x4, #320]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06087 // ldr q7, [x4, #384]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07088 // ldr q8, [x4, #448]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc000a7 // ldr q7, [x5]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0000a // ldr q10, [x0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80000a // str q10, [x0]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0002a // ldr q10, [x1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80002a // str q10, [x1]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00487 // ldr q7, [x4, #16]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01488 // ldr q8, [x4, #80]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02487 // ldr q7, [x4, #144]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03488 // ldr q8, [x4, #208]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc04487 // ldr q7, [x4, #272]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05488 // ldr q8, [x4, #336]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06487 // ldr q7, [x4, #400]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07488 // ldr q8, [x4, #464]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc004a7 // ldr q7, [x5, #16]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0040a // ldr q10, [x0, #16]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80040a // str q10, [x0, #16]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0042a // ldr q10, [x1, #16]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80042a // str q10, [x1, #16]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00887 // ldr q7, [x4, #32]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01888 // ldr q8, [x4, #96]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02887 // ldr q7, [x4, #160]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03888 // ldr q8, [x4, #224]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc04887 // ldr q7, [x4, #288]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05888 // ldr q8, [x4, #352]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06887 // ldr q7, [x4, #416]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07888 // ldr q8, [x4, #480]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc008a7 // ldr q7, [x5, #32]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0080a // ldr q10, [x0, #32]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80080a // str q10, [x0, #32]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0082a // ldr q10, [x1, #32]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80082a // str q10, [x1, #32]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00c87 // ldr q7, [x4, #48]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01c88 // ldr q8, [x4, #112]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02c87 // ldr q7, [x4, #176]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03c88 // ldr q8, [x4, #240]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc04c87 // ldr q7, [x4, #304]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05c88 // ldr q8, [x4, #368]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06c87 // ldr q7, [x4, #432]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07c88 // ldr q8, [x4, #496]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc00ca7 // ldr q7, [x5, #48]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc00c0a // ldr q10, [x0, #48]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d800c0a // str q10, [x0, #48]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc00c2a // ldr q10, [x1, #48]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d800c2a // str q10, [x1, #48]
+	ADD $512, R4
+	ADD $64, R5
+	ADD $64, R6
+	ADD $64, R2
+	ADD $64, R3
+	SUBS $1, R7
+	BNE loop18
 	RET
 
 // func tile32x1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -503,24 +1693,24 @@ TEXT ·tile32x1DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop13:
+loop19:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh14
+	CBZ R7, fresh20
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
-	B ready15
+	B ready21
 
-fresh14:
+fresh20:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 
-ready15:
+ready21:
 
-loop16:
+loop22:
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x3dc001c3 // ldr q3, [x14]
 	WORD $0x3dc00164 // ldr q4, [x11]
@@ -558,7 +1748,7 @@ loop16:
 	ADD $64, R13
 	ADD $64, R14
 	SUBS $1, R8
-	BNE loop16
+	BNE loop22
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -567,7 +1757,7 @@ loop16:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop13
+	BNE loop19
 	RET
 
 // func tile32Mx8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -583,7 +1773,7 @@ TEXT ·tile32Mx8DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop17:
+loop23:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -596,7 +1786,7 @@ loop17:
 	ADD R3, R20, R21
 	ADD R3, R21, R22
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh18
+	CBZ R7, fresh24
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
@@ -614,9 +1804,9 @@ loop17:
 	ADD R1, R10
 	WORD $0x3dc00147 // ldr q7, [x10]
 	ADD R1, R10
-	B ready19
+	B ready25
 
-fresh18:
+fresh24:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
@@ -626,9 +1816,9 @@ fresh18:
 	WORD $0x4f00e406 // movi v6.16b, #0x0
 	WORD $0x4f00e407 // movi v7.16b, #0x0
 
-ready19:
+ready25:
 
-loop20:
+loop26:
 	WORD $0x4f00e408 // movi v8.16b, #0x0
 	WORD $0x4f00e409 // movi v9.16b, #0x0
 	WORD $0x4f00e40a // movi v10.16b, #0x0
@@ -779,7 +1969,7 @@ loop20:
 	ADD $64, R21
 	ADD $64, R22
 	SUBS $1, R8
-	BNE loop20
+	BNE loop26
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -802,7 +1992,600 @@ loop20:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop17
+	BNE loop23
+	RET
+
+// func tile32Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile32Mx8I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R16
+	MOVD stride+8(FP), R17
+	LSL $2, R17
+	MOVD R16, R0
+	ADD R17, R0, R1
+	ADD R17, R1, R2
+	ADD R17, R2, R3
+	ADD R17, R3, R4
+	ADD R17, R4, R5
+	ADD R17, R5, R6
+	ADD R17, R6, R7
+	MOVD c+40(FP), R16
+	MOVD cstride+48(FP), R17
+	MOVD R16, R8
+	ADD R17, R8, R9
+	ADD R17, R9, R10
+	ADD R17, R10, R11
+	ADD R17, R11, R12
+	ADD R17, R12, R13
+	ADD R17, R13, R14
+	ADD R17, R14, R15
+	MOVD add+64(FP), R16
+	CBNZ R16, ready27
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+	WORD $0x3d800080 // str q0, [x4]
+	WORD $0x3d800480 // str q0, [x4, #16]
+	WORD $0x3d800880 // str q0, [x4, #32]
+	WORD $0x3d800c80 // str q0, [x4, #48]
+	WORD $0x3d8000a0 // str q0, [x5]
+	WORD $0x3d8004a0 // str q0, [x5, #16]
+	WORD $0x3d8008a0 // str q0, [x5, #32]
+	WORD $0x3d800ca0 // str q0, [x5, #48]
+	WORD $0x3d8000c0 // str q0, [x6]
+	WORD $0x3d8004c0 // str q0, [x6, #16]
+	WORD $0x3d8008c0 // str q0, [x6, #32]
+	WORD $0x3d800cc0 // str q0, [x6, #48]
+	WORD $0x3d8000e0 // str q0, [x7]
+	WORD $0x3d8004e0 // str q0, [x7, #16]
+	WORD $0x3d8008e0 // str q0, [x7, #32]
+	WORD $0x3d800ce0 // str q0, [x7, #48]
+
+ready27:
+	MOVD q+16(FP), R16
+	MOVD d+24(FP), R17
+	MOVD m+32(FP), R19
+	MOVD cells+56(FP), R20
+
+loop28:
+	WORD $0xad400900 // ldp q0, q2, [x8]
+	WORD $0xad404530 // ldp q16, q17, [x9]
+	WORD $0x4ed07801 // zip2 v1.2d, v0.2d, v16.2d
+	WORD $0x4ed03800 // zip1 v0.2d, v0.2d, v16.2d
+	WORD $0x4ed17843 // zip2 v3.2d, v2.2d, v17.2d
+	WORD $0x4ed13842 // zip1 v2.2d, v2.2d, v17.2d
+	WORD $0xad401944 // ldp q4, q6, [x10]
+	WORD $0xad404570 // ldp q16, q17, [x11]
+	WORD $0x4ed07885 // zip2 v5.2d, v4.2d, v16.2d
+	WORD $0x4ed03884 // zip1 v4.2d, v4.2d, v16.2d
+	WORD $0x4ed178c7 // zip2 v7.2d, v6.2d, v17.2d
+	WORD $0x4ed138c6 // zip1 v6.2d, v6.2d, v17.2d
+	WORD $0xad402988 // ldp q8, q10, [x12]
+	WORD $0xad4045b0 // ldp q16, q17, [x13]
+	WORD $0x4ed07909 // zip2 v9.2d, v8.2d, v16.2d
+	WORD $0x4ed03908 // zip1 v8.2d, v8.2d, v16.2d
+	WORD $0x4ed1794b // zip2 v11.2d, v10.2d, v17.2d
+	WORD $0x4ed1394a // zip1 v10.2d, v10.2d, v17.2d
+	WORD $0xad4039cc // ldp q12, q14, [x14]
+	WORD $0xad4045f0 // ldp q16, q17, [x15]
+	WORD $0x4ed0798d // zip2 v13.2d, v12.2d, v16.2d
+	WORD $0x4ed0398c // zip1 v12.2d, v12.2d, v16.2d
+	WORD $0x4ed179cf // zip2 v15.2d, v14.2d, v17.2d
+	WORD $0x4ed139ce // zip1 v14.2d, v14.2d, v17.2d
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00218 // ldr q24, [x16]
+	WORD $0x3dc01219 // ldr q25, [x16, #64]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02218 // ldr q24, [x16, #128]
+	WORD $0x3dc03219 // ldr q25, [x16, #192]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc04218 // ldr q24, [x16, #256]
+	WORD $0x3dc05219 // ldr q25, [x16, #320]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06218 // ldr q24, [x16, #384]
+	WORD $0x3dc07219 // ldr q25, [x16, #448]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc00238 // ldr q24, [x17]
+	WORD $0x3dc0027d // ldr q29, [x19]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0001b // ldr q27, [x0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80001b // str q27, [x0]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0003b // ldr q27, [x1]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80003b // str q27, [x1]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0005b // ldr q27, [x2]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80005b // str q27, [x2]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0007b // ldr q27, [x3]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80007b // str q27, [x3]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0009b // ldr q27, [x4]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80009b // str q27, [x4]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc000bb // ldr q27, [x5]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8000bb // str q27, [x5]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc000db // ldr q27, [x6]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8000db // str q27, [x6]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc000fb // ldr q27, [x7]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8000fb // str q27, [x7]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00618 // ldr q24, [x16, #16]
+	WORD $0x3dc01619 // ldr q25, [x16, #80]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02618 // ldr q24, [x16, #144]
+	WORD $0x3dc03619 // ldr q25, [x16, #208]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc04618 // ldr q24, [x16, #272]
+	WORD $0x3dc05619 // ldr q25, [x16, #336]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06618 // ldr q24, [x16, #400]
+	WORD $0x3dc07619 // ldr q25, [x16, #464]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc00638 // ldr q24, [x17, #16]
+	WORD $0x3dc0067d // ldr q29, [x19, #16]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0041b // ldr q27, [x0, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80041b // str q27, [x0, #16]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0043b // ldr q27, [x1, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80043b // str q27, [x1, #16]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0045b // ldr q27, [x2, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80045b // str q27, [x2, #16]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0047b // ldr q27, [x3, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80047b // str q27, [x3, #16]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0049b // ldr q27, [x4, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80049b // str q27, [x4, #16]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc004bb // ldr q27, [x5, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8004bb // str q27, [x5, #16]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc004db // ldr q27, [x6, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8004db // str q27, [x6, #16]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc004fb // ldr q27, [x7, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8004fb // str q27, [x7, #16]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00a18 // ldr q24, [x16, #32]
+	WORD $0x3dc01a19 // ldr q25, [x16, #96]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02a18 // ldr q24, [x16, #160]
+	WORD $0x3dc03a19 // ldr q25, [x16, #224]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc04a18 // ldr q24, [x16, #288]
+	WORD $0x3dc05a19 // ldr q25, [x16, #352]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06a18 // ldr q24, [x16, #416]
+	WORD $0x3dc07a19 // ldr q25, [x16, #480]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc00a38 // ldr q24, [x17, #32]
+	WORD $0x3dc00a7d // ldr q29, [x19, #32]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0081b // ldr q27, [x0, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80081b // str q27, [x0, #32]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0083b // ldr q27, [x1, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80083b // str q27, [x1, #32]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0085b // ldr q27, [x2, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80085b // str q27, [x2, #32]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0087b // ldr q27, [x3, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80087b // str q27, [x3, #32]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0089b // ldr q27, [x4, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80089b // str q27, [x4, #32]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc008bb // ldr q27, [x5, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8008bb // str q27, [x5, #32]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc008db // ldr q27, [x6, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8008db // str q27, [x6, #32]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc008fb // ldr q27, [x7, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8008fb // str q27, [x7, #32]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00e18 // ldr q24, [x16, #48]
+	WORD $0x3dc01e19 // ldr q25, [x16, #112]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02e18 // ldr q24, [x16, #176]
+	WORD $0x3dc03e19 // ldr q25, [x16, #240]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc04e18 // ldr q24, [x16, #304]
+	WORD $0x3dc05e19 // ldr q25, [x16, #368]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06e18 // ldr q24, [x16, #432]
+	WORD $0x3dc07e19 // ldr q25, [x16, #496]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc00e38 // ldr q24, [x17, #48]
+	WORD $0x3dc00e7d // ldr q29, [x19, #48]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc00c1b // ldr q27, [x0, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c1b // str q27, [x0, #48]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc00c3b // ldr q27, [x1, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c3b // str q27, [x1, #48]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc00c5b // ldr q27, [x2, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c5b // str q27, [x2, #48]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc00c7b // ldr q27, [x3, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c7b // str q27, [x3, #48]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc00c9b // ldr q27, [x4, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c9b // str q27, [x4, #48]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc00cbb // ldr q27, [x5, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800cbb // str q27, [x5, #48]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc00cdb // ldr q27, [x6, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800cdb // str q27, [x6, #48]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc00cfb // ldr q27, [x7, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800cfb // str q27, [x7, #48]
+	ADD $512, R16
+	ADD $64, R17
+	ADD $64, R19
+	ADD $64, R8
+	ADD $64, R9
+	ADD $64, R10
+	ADD $64, R11
+	ADD $64, R12
+	ADD $64, R13
+	ADD $64, R14
+	ADD $64, R15
+	SUBS $1, R20
+	BNE loop28
 	RET
 
 // func tile32Mx4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -818,7 +2601,7 @@ TEXT ·tile32Mx4DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop21:
+loop29:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -827,7 +2610,7 @@ loop21:
 	ADD R3, R15, R16
 	ADD R3, R16, R17
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh22
+	CBZ R7, fresh30
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
@@ -837,17 +2620,17 @@ loop21:
 	ADD R1, R10
 	WORD $0x3dc00143 // ldr q3, [x10]
 	ADD R1, R10
-	B ready23
+	B ready31
 
-fresh22:
+fresh30:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 
-ready23:
+ready31:
 
-loop24:
+loop32:
 	WORD $0x4f00e404 // movi v4.16b, #0x0
 	WORD $0x4f00e405 // movi v5.16b, #0x0
 	WORD $0x4f00e406 // movi v6.16b, #0x0
@@ -930,7 +2713,7 @@ loop24:
 	ADD $64, R16
 	ADD $64, R17
 	SUBS $1, R8
-	BNE loop24
+	BNE loop32
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -945,7 +2728,352 @@ loop24:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop21
+	BNE loop29
+	RET
+
+// func tile32Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile32Mx4I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R8
+	MOVD stride+8(FP), R9
+	LSL $2, R9
+	MOVD R8, R0
+	ADD R9, R0, R1
+	ADD R9, R1, R2
+	ADD R9, R2, R3
+	MOVD c+40(FP), R8
+	MOVD cstride+48(FP), R9
+	MOVD R8, R4
+	ADD R9, R4, R5
+	ADD R9, R5, R6
+	ADD R9, R6, R7
+	MOVD add+64(FP), R8
+	CBNZ R8, ready33
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+
+ready33:
+	MOVD q+16(FP), R8
+	MOVD d+24(FP), R9
+	MOVD m+32(FP), R10
+	MOVD cells+56(FP), R11
+
+loop34:
+	WORD $0xad400880 // ldp q0, q2, [x4]
+	WORD $0xad4024a8 // ldp q8, q9, [x5]
+	WORD $0x4ec87801 // zip2 v1.2d, v0.2d, v8.2d
+	WORD $0x4ec83800 // zip1 v0.2d, v0.2d, v8.2d
+	WORD $0x4ec97843 // zip2 v3.2d, v2.2d, v9.2d
+	WORD $0x4ec93842 // zip1 v2.2d, v2.2d, v9.2d
+	WORD $0xad4018c4 // ldp q4, q6, [x6]
+	WORD $0xad4024e8 // ldp q8, q9, [x7]
+	WORD $0x4ec87885 // zip2 v5.2d, v4.2d, v8.2d
+	WORD $0x4ec83884 // zip1 v4.2d, v4.2d, v8.2d
+	WORD $0x4ec978c7 // zip2 v7.2d, v6.2d, v9.2d
+	WORD $0x4ec938c6 // zip1 v6.2d, v6.2d, v9.2d
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0010c // ldr q12, [x8]
+	WORD $0x3dc0110d // ldr q13, [x8, #64]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc0210c // ldr q12, [x8, #128]
+	WORD $0x3dc0310d // ldr q13, [x8, #192]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc0410c // ldr q12, [x8, #256]
+	WORD $0x3dc0510d // ldr q13, [x8, #320]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc0610c // ldr q12, [x8, #384]
+	WORD $0x3dc0710d // ldr q13, [x8, #448]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc0012c // ldr q12, [x9]
+	WORD $0x3dc00151 // ldr q17, [x10]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0000f // ldr q15, [x0]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80000f // str q15, [x0]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0002f // ldr q15, [x1]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80002f // str q15, [x1]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0004f // ldr q15, [x2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80004f // str q15, [x2]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0006f // ldr q15, [x3]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80006f // str q15, [x3]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0050c // ldr q12, [x8, #16]
+	WORD $0x3dc0150d // ldr q13, [x8, #80]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc0250c // ldr q12, [x8, #144]
+	WORD $0x3dc0350d // ldr q13, [x8, #208]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc0450c // ldr q12, [x8, #272]
+	WORD $0x3dc0550d // ldr q13, [x8, #336]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc0650c // ldr q12, [x8, #400]
+	WORD $0x3dc0750d // ldr q13, [x8, #464]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc0052c // ldr q12, [x9, #16]
+	WORD $0x3dc00551 // ldr q17, [x10, #16]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0040f // ldr q15, [x0, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80040f // str q15, [x0, #16]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0042f // ldr q15, [x1, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80042f // str q15, [x1, #16]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0044f // ldr q15, [x2, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80044f // str q15, [x2, #16]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0046f // ldr q15, [x3, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80046f // str q15, [x3, #16]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0090c // ldr q12, [x8, #32]
+	WORD $0x3dc0190d // ldr q13, [x8, #96]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc0290c // ldr q12, [x8, #160]
+	WORD $0x3dc0390d // ldr q13, [x8, #224]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc0490c // ldr q12, [x8, #288]
+	WORD $0x3dc0590d // ldr q13, [x8, #352]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc0690c // ldr q12, [x8, #416]
+	WORD $0x3dc0790d // ldr q13, [x8, #480]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc0092c // ldr q12, [x9, #32]
+	WORD $0x3dc00951 // ldr q17, [x10, #32]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0080f // ldr q15, [x0, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80080f // str q15, [x0, #32]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0082f // ldr q15, [x1, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80082f // str q15, [x1, #32]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0084f // ldr q15, [x2, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80084f // str q15, [x2, #32]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0086f // ldr q15, [x3, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80086f // str q15, [x3, #32]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc00d0c // ldr q12, [x8, #48]
+	WORD $0x3dc01d0d // ldr q13, [x8, #112]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc02d0c // ldr q12, [x8, #176]
+	WORD $0x3dc03d0d // ldr q13, [x8, #240]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc04d0c // ldr q12, [x8, #304]
+	WORD $0x3dc05d0d // ldr q13, [x8, #368]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc06d0c // ldr q12, [x8, #432]
+	WORD $0x3dc07d0d // ldr q13, [x8, #496]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc00d2c // ldr q12, [x9, #48]
+	WORD $0x3dc00d51 // ldr q17, [x10, #48]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc00c0f // ldr q15, [x0, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c0f // str q15, [x0, #48]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc00c2f // ldr q15, [x1, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c2f // str q15, [x1, #48]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc00c4f // ldr q15, [x2, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c4f // str q15, [x2, #48]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc00c6f // ldr q15, [x3, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c6f // str q15, [x3, #48]
+	ADD $512, R8
+	ADD $64, R9
+	ADD $64, R10
+	ADD $64, R4
+	ADD $64, R5
+	ADD $64, R6
+	ADD $64, R7
+	SUBS $1, R11
+	BNE loop34
 	RET
 
 // func tile32Mx2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -961,28 +3089,28 @@ TEXT ·tile32Mx2DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop25:
+loop35:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	ADD R3, R14, R15
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh26
+	CBZ R7, fresh36
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
-	B ready27
+	B ready37
 
-fresh26:
+fresh36:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 
-ready27:
+ready37:
 
-loop28:
+loop38:
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 	WORD $0x3dc001c4 // ldr q4, [x14]
@@ -1031,7 +3159,7 @@ loop28:
 	ADD $64, R14
 	ADD $64, R15
 	SUBS $1, R8
-	BNE loop28
+	BNE loop38
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -1042,7 +3170,228 @@ loop28:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop25
+	BNE loop35
+	RET
+
+// func tile32Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile32Mx2I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R4
+	MOVD stride+8(FP), R5
+	LSL $2, R5
+	MOVD R4, R0
+	ADD R5, R0, R1
+	MOVD c+40(FP), R4
+	MOVD cstride+48(FP), R5
+	MOVD R4, R2
+	ADD R5, R2, R3
+	MOVD add+64(FP), R4
+	CBNZ R4, ready39
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+
+ready39:
+	MOVD q+16(FP), R4
+	MOVD d+24(FP), R5
+	MOVD m+32(FP), R6
+	MOVD cells+56(FP), R7
+
+loop40:
+	WORD $0xad400840 // ldp q0, q2, [x2]
+	WORD $0xad401464 // ldp q4, q5, [x3]
+	WORD $0x4ec47801 // zip2 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec43800 // zip1 v0.2d, v0.2d, v4.2d
+	WORD $0x4ec57843 // zip2 v3.2d, v2.2d, v5.2d
+	WORD $0x4ec53842 // zip1 v2.2d, v2.2d, v5.2d
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00086 // ldr q6, [x4]
+	WORD $0x3dc01087 // ldr q7, [x4, #64]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02086 // ldr q6, [x4, #128]
+	WORD $0x3dc03087 // ldr q7, [x4, #192]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc04086 // ldr q6, [x4, #256]
+	WORD $0x3dc05087 // ldr q7, [x4, #320]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06086 // ldr q6, [x4, #384]
+	WORD $0x3dc07087 // ldr q7, [x4, #448]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc000a6 // ldr q6, [x5]
+	WORD $0x3dc000cb // ldr q11, [x6]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00009 // ldr q9, [x0]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800009 // str q9, [x0]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00029 // ldr q9, [x1]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800029 // str q9, [x1]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00486 // ldr q6, [x4, #16]
+	WORD $0x3dc01487 // ldr q7, [x4, #80]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02486 // ldr q6, [x4, #144]
+	WORD $0x3dc03487 // ldr q7, [x4, #208]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc04486 // ldr q6, [x4, #272]
+	WORD $0x3dc05487 // ldr q7, [x4, #336]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06486 // ldr q6, [x4, #400]
+	WORD $0x3dc07487 // ldr q7, [x4, #464]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc004a6 // ldr q6, [x5, #16]
+	WORD $0x3dc004cb // ldr q11, [x6, #16]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00409 // ldr q9, [x0, #16]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800409 // str q9, [x0, #16]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00429 // ldr q9, [x1, #16]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800429 // str q9, [x1, #16]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00886 // ldr q6, [x4, #32]
+	WORD $0x3dc01887 // ldr q7, [x4, #96]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02886 // ldr q6, [x4, #160]
+	WORD $0x3dc03887 // ldr q7, [x4, #224]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc04886 // ldr q6, [x4, #288]
+	WORD $0x3dc05887 // ldr q7, [x4, #352]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06886 // ldr q6, [x4, #416]
+	WORD $0x3dc07887 // ldr q7, [x4, #480]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc008a6 // ldr q6, [x5, #32]
+	WORD $0x3dc008cb // ldr q11, [x6, #32]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00809 // ldr q9, [x0, #32]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800809 // str q9, [x0, #32]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00829 // ldr q9, [x1, #32]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800829 // str q9, [x1, #32]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00c86 // ldr q6, [x4, #48]
+	WORD $0x3dc01c87 // ldr q7, [x4, #112]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02c86 // ldr q6, [x4, #176]
+	WORD $0x3dc03c87 // ldr q7, [x4, #240]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc04c86 // ldr q6, [x4, #304]
+	WORD $0x3dc05c87 // ldr q7, [x4, #368]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06c86 // ldr q6, [x4, #432]
+	WORD $0x3dc07c87 // ldr q7, [x4, #496]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc00ca6 // ldr q6, [x5, #48]
+	WORD $0x3dc00ccb // ldr q11, [x6, #48]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00c09 // ldr q9, [x0, #48]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800c09 // str q9, [x0, #48]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00c29 // ldr q9, [x1, #48]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800c29 // str q9, [x1, #48]
+	ADD $512, R4
+	ADD $64, R5
+	ADD $64, R6
+	ADD $64, R2
+	ADD $64, R3
+	SUBS $1, R7
+	BNE loop40
 	RET
 
 // func tile32Mx1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -1058,24 +3407,24 @@ TEXT ·tile32Mx1DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop29:
+loop41:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh30
+	CBZ R7, fresh42
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
-	B ready31
+	B ready43
 
-fresh30:
+fresh42:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 
-ready31:
+ready43:
 
-loop32:
+loop44:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x3dc001c2 // ldr q2, [x14]
 	WORD $0x3dc00163 // ldr q3, [x11]
@@ -1107,7 +3456,7 @@ loop32:
 	ADD $64, R13
 	ADD $64, R14
 	SUBS $1, R8
-	BNE loop32
+	BNE loop44
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -1116,7 +3465,7 @@ loop32:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop29
+	BNE loop41
 	RET
 
 // func tile16x8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -1133,7 +3482,7 @@ TEXT ·tile16x8DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop33:
+loop45:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -1146,7 +3495,7 @@ loop33:
 	ADD R3, R20, R21
 	ADD R3, R21, R22
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh34
+	CBZ R7, fresh46
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
@@ -1164,9 +3513,9 @@ loop33:
 	ADD R1, R10
 	WORD $0x3dc00148 // ldr q8, [x10]
 	ADD R1, R10
-	B ready35
+	B ready47
 
-fresh34:
+fresh46:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
@@ -1176,9 +3525,9 @@ fresh34:
 	WORD $0x4f00e407 // movi v7.16b, #0x0
 	WORD $0x4f00e408 // movi v8.16b, #0x0
 
-ready35:
+ready47:
 
-loop36:
+loop48:
 	WORD $0x4f00e409 // movi v9.16b, #0x0
 	WORD $0x4f00e40a // movi v10.16b, #0x0
 	WORD $0x4f00e40b // movi v11.16b, #0x0
@@ -1369,7 +3718,7 @@ loop36:
 	ADD $64, R21
 	ADD $64, R22
 	SUBS $1, R8
-	BNE loop36
+	BNE loop48
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -1392,7 +3741,857 @@ loop36:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop33
+	BNE loop45
+	RET
+
+// func tile16x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile16x8I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R16
+	MOVD stride+8(FP), R17
+	LSL $2, R17
+	MOVD R16, R0
+	ADD R17, R0, R1
+	ADD R17, R1, R2
+	ADD R17, R2, R3
+	ADD R17, R3, R4
+	ADD R17, R4, R5
+	ADD R17, R5, R6
+	ADD R17, R6, R7
+	MOVD c+40(FP), R16
+	MOVD cstride+48(FP), R17
+	MOVD R16, R8
+	ADD R17, R8, R9
+	ADD R17, R9, R10
+	ADD R17, R10, R11
+	ADD R17, R11, R12
+	ADD R17, R12, R13
+	ADD R17, R13, R14
+	ADD R17, R14, R15
+	MOVD add+64(FP), R16
+	CBNZ R16, ready49
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+	WORD $0x3d800080 // str q0, [x4]
+	WORD $0x3d800480 // str q0, [x4, #16]
+	WORD $0x3d800880 // str q0, [x4, #32]
+	WORD $0x3d800c80 // str q0, [x4, #48]
+	WORD $0x3d8000a0 // str q0, [x5]
+	WORD $0x3d8004a0 // str q0, [x5, #16]
+	WORD $0x3d8008a0 // str q0, [x5, #32]
+	WORD $0x3d800ca0 // str q0, [x5, #48]
+	WORD $0x3d8000c0 // str q0, [x6]
+	WORD $0x3d8004c0 // str q0, [x6, #16]
+	WORD $0x3d8008c0 // str q0, [x6, #32]
+	WORD $0x3d800cc0 // str q0, [x6, #48]
+	WORD $0x3d8000e0 // str q0, [x7]
+	WORD $0x3d8004e0 // str q0, [x7, #16]
+	WORD $0x3d8008e0 // str q0, [x7, #32]
+	WORD $0x3d800ce0 // str q0, [x7, #48]
+
+ready49:
+	MOVD q+16(FP), R16
+	MOVD d+24(FP), R17
+	MOVD m+32(FP), R19
+	WORD $0x4f04e400 // movi v0.16b, #0x80
+	MOVD cells+56(FP), R20
+
+loop50:
+	WORD $0xad400d01 // ldp q1, q3, [x8]
+	WORD $0xad404931 // ldp q17, q18, [x9]
+	WORD $0x4ed17822 // zip2 v2.2d, v1.2d, v17.2d
+	WORD $0x4ed13821 // zip1 v1.2d, v1.2d, v17.2d
+	WORD $0x4ed27864 // zip2 v4.2d, v3.2d, v18.2d
+	WORD $0x4ed23863 // zip1 v3.2d, v3.2d, v18.2d
+	WORD $0xad401d45 // ldp q5, q7, [x10]
+	WORD $0xad404971 // ldp q17, q18, [x11]
+	WORD $0x4ed178a6 // zip2 v6.2d, v5.2d, v17.2d
+	WORD $0x4ed138a5 // zip1 v5.2d, v5.2d, v17.2d
+	WORD $0x4ed278e8 // zip2 v8.2d, v7.2d, v18.2d
+	WORD $0x4ed238e7 // zip1 v7.2d, v7.2d, v18.2d
+	WORD $0xad402d89 // ldp q9, q11, [x12]
+	WORD $0xad4049b1 // ldp q17, q18, [x13]
+	WORD $0x4ed1792a // zip2 v10.2d, v9.2d, v17.2d
+	WORD $0x4ed13929 // zip1 v9.2d, v9.2d, v17.2d
+	WORD $0x4ed2796c // zip2 v12.2d, v11.2d, v18.2d
+	WORD $0x4ed2396b // zip1 v11.2d, v11.2d, v18.2d
+	WORD $0xad403dcd // ldp q13, q15, [x14]
+	WORD $0xad4049f1 // ldp q17, q18, [x15]
+	WORD $0x4ed179ae // zip2 v14.2d, v13.2d, v17.2d
+	WORD $0x4ed139ad // zip1 v13.2d, v13.2d, v17.2d
+	WORD $0x4ed279f0 // zip2 v16.2d, v15.2d, v18.2d
+	WORD $0x4ed239ef // zip1 v15.2d, v15.2d, v18.2d
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00219 // ldr q25, [x16]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0121a // ldr q26, [x16, #64]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02219 // ldr q25, [x16, #128]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0321a // ldr q26, [x16, #192]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc00239 // ldr q25, [x17]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0001c // ldr q28, [x0]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80001c // str q28, [x0]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0003c // ldr q28, [x1]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80003c // str q28, [x1]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0005c // ldr q28, [x2]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80005c // str q28, [x2]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0007c // ldr q28, [x3]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80007c // str q28, [x3]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0009c // ldr q28, [x4]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80009c // str q28, [x4]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc000bc // ldr q28, [x5]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000bc // str q28, [x5]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc000dc // ldr q28, [x6]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000dc // str q28, [x6]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc000fc // ldr q28, [x7]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000fc // str q28, [x7]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc04219 // ldr q25, [x16, #256]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0521a // ldr q26, [x16, #320]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06219 // ldr q25, [x16, #384]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0721a // ldr q26, [x16, #448]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc01239 // ldr q25, [x17, #64]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0001c // ldr q28, [x0]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80001c // str q28, [x0]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0003c // ldr q28, [x1]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80003c // str q28, [x1]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0005c // ldr q28, [x2]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80005c // str q28, [x2]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0007c // ldr q28, [x3]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80007c // str q28, [x3]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0009c // ldr q28, [x4]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80009c // str q28, [x4]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc000bc // ldr q28, [x5]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000bc // str q28, [x5]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc000dc // ldr q28, [x6]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000dc // str q28, [x6]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc000fc // ldr q28, [x7]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8000fc // str q28, [x7]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00619 // ldr q25, [x16, #16]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0161a // ldr q26, [x16, #80]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02619 // ldr q25, [x16, #144]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0361a // ldr q26, [x16, #208]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc00639 // ldr q25, [x17, #16]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0041c // ldr q28, [x0, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80041c // str q28, [x0, #16]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0043c // ldr q28, [x1, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80043c // str q28, [x1, #16]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0045c // ldr q28, [x2, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80045c // str q28, [x2, #16]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0047c // ldr q28, [x3, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80047c // str q28, [x3, #16]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0049c // ldr q28, [x4, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80049c // str q28, [x4, #16]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc004bc // ldr q28, [x5, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004bc // str q28, [x5, #16]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc004dc // ldr q28, [x6, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004dc // str q28, [x6, #16]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc004fc // ldr q28, [x7, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004fc // str q28, [x7, #16]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc04619 // ldr q25, [x16, #272]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0561a // ldr q26, [x16, #336]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06619 // ldr q25, [x16, #400]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc0761a // ldr q26, [x16, #464]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc01639 // ldr q25, [x17, #80]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0041c // ldr q28, [x0, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80041c // str q28, [x0, #16]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0043c // ldr q28, [x1, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80043c // str q28, [x1, #16]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0045c // ldr q28, [x2, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80045c // str q28, [x2, #16]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0047c // ldr q28, [x3, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80047c // str q28, [x3, #16]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0049c // ldr q28, [x4, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80049c // str q28, [x4, #16]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc004bc // ldr q28, [x5, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004bc // str q28, [x5, #16]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc004dc // ldr q28, [x6, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004dc // str q28, [x6, #16]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc004fc // ldr q28, [x7, #16]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8004fc // str q28, [x7, #16]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00a19 // ldr q25, [x16, #32]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc01a1a // ldr q26, [x16, #96]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02a19 // ldr q25, [x16, #160]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc03a1a // ldr q26, [x16, #224]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc00a39 // ldr q25, [x17, #32]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0081c // ldr q28, [x0, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80081c // str q28, [x0, #32]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0083c // ldr q28, [x1, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80083c // str q28, [x1, #32]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0085c // ldr q28, [x2, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80085c // str q28, [x2, #32]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0087c // ldr q28, [x3, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80087c // str q28, [x3, #32]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0089c // ldr q28, [x4, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80089c // str q28, [x4, #32]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc008bc // ldr q28, [x5, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008bc // str q28, [x5, #32]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc008dc // ldr q28, [x6, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008dc // str q28, [x6, #32]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc008fc // ldr q28, [x7, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008fc // str q28, [x7, #32]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc04a19 // ldr q25, [x16, #288]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc05a1a // ldr q26, [x16, #352]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06a19 // ldr q25, [x16, #416]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc07a1a // ldr q26, [x16, #480]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc01a39 // ldr q25, [x17, #96]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc0081c // ldr q28, [x0, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80081c // str q28, [x0, #32]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc0083c // ldr q28, [x1, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80083c // str q28, [x1, #32]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc0085c // ldr q28, [x2, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80085c // str q28, [x2, #32]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc0087c // ldr q28, [x3, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80087c // str q28, [x3, #32]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc0089c // ldr q28, [x4, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d80089c // str q28, [x4, #32]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc008bc // ldr q28, [x5, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008bc // str q28, [x5, #32]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc008dc // ldr q28, [x6, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008dc // str q28, [x6, #32]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc008fc // ldr q28, [x7, #32]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d8008fc // str q28, [x7, #32]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc00e19 // ldr q25, [x16, #48]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc01e1a // ldr q26, [x16, #112]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e81a731 // smmla v17.4s, v25.16b, v1.16b
+	WORD $0x4e81a772 // smmla v18.4s, v27.16b, v1.16b
+	WORD $0x4e85a733 // smmla v19.4s, v25.16b, v5.16b
+	WORD $0x4e85a774 // smmla v20.4s, v27.16b, v5.16b
+	WORD $0x4e89a735 // smmla v21.4s, v25.16b, v9.16b
+	WORD $0x4e89a776 // smmla v22.4s, v27.16b, v9.16b
+	WORD $0x4e8da737 // smmla v23.4s, v25.16b, v13.16b
+	WORD $0x4e8da778 // smmla v24.4s, v27.16b, v13.16b
+	WORD $0x3dc02e19 // ldr q25, [x16, #176]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc03e1a // ldr q26, [x16, #240]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e82a731 // smmla v17.4s, v25.16b, v2.16b
+	WORD $0x4e82a772 // smmla v18.4s, v27.16b, v2.16b
+	WORD $0x4e86a733 // smmla v19.4s, v25.16b, v6.16b
+	WORD $0x4e86a774 // smmla v20.4s, v27.16b, v6.16b
+	WORD $0x4e8aa735 // smmla v21.4s, v25.16b, v10.16b
+	WORD $0x4e8aa776 // smmla v22.4s, v27.16b, v10.16b
+	WORD $0x4e8ea737 // smmla v23.4s, v25.16b, v14.16b
+	WORD $0x4e8ea778 // smmla v24.4s, v27.16b, v14.16b
+	WORD $0x3dc00e39 // ldr q25, [x17, #48]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc00c1c // ldr q28, [x0, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c1c // str q28, [x0, #48]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc00c3c // ldr q28, [x1, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c3c // str q28, [x1, #48]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc00c5c // ldr q28, [x2, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c5c // str q28, [x2, #48]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc00c7c // ldr q28, [x3, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c7c // str q28, [x3, #48]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc00c9c // ldr q28, [x4, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c9c // str q28, [x4, #48]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc00cbc // ldr q28, [x5, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cbc // str q28, [x5, #48]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc00cdc // ldr q28, [x6, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cdc // str q28, [x6, #48]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc00cfc // ldr q28, [x7, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cfc // str q28, [x7, #48]
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x4f00e418 // movi v24.16b, #0x0
+	WORD $0x3dc04e19 // ldr q25, [x16, #304]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc05e1a // ldr q26, [x16, #368]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e83a731 // smmla v17.4s, v25.16b, v3.16b
+	WORD $0x4e83a772 // smmla v18.4s, v27.16b, v3.16b
+	WORD $0x4e87a733 // smmla v19.4s, v25.16b, v7.16b
+	WORD $0x4e87a774 // smmla v20.4s, v27.16b, v7.16b
+	WORD $0x4e8ba735 // smmla v21.4s, v25.16b, v11.16b
+	WORD $0x4e8ba776 // smmla v22.4s, v27.16b, v11.16b
+	WORD $0x4e8fa737 // smmla v23.4s, v25.16b, v15.16b
+	WORD $0x4e8fa778 // smmla v24.4s, v27.16b, v15.16b
+	WORD $0x3dc06e19 // ldr q25, [x16, #432]
+	WORD $0x6e201f39 // eor v25.16b, v25.16b, v0.16b
+	WORD $0x3dc07e1a // ldr q26, [x16, #496]
+	WORD $0x6e201f5a // eor v26.16b, v26.16b, v0.16b
+	WORD $0x4e9a7b3b // zip2 v27.4s, v25.4s, v26.4s
+	WORD $0x4e9a3b39 // zip1 v25.4s, v25.4s, v26.4s
+	WORD $0x4e84a731 // smmla v17.4s, v25.16b, v4.16b
+	WORD $0x4e84a772 // smmla v18.4s, v27.16b, v4.16b
+	WORD $0x4e88a733 // smmla v19.4s, v25.16b, v8.16b
+	WORD $0x4e88a774 // smmla v20.4s, v27.16b, v8.16b
+	WORD $0x4e8ca735 // smmla v21.4s, v25.16b, v12.16b
+	WORD $0x4e8ca776 // smmla v22.4s, v27.16b, v12.16b
+	WORD $0x4e90a737 // smmla v23.4s, v25.16b, v16.16b
+	WORD $0x4e90a778 // smmla v24.4s, v27.16b, v16.16b
+	WORD $0x3dc01e39 // ldr q25, [x17, #112]
+	WORD $0x4e921a3d // uzp1 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0091b // ldr q27, [x8, #32]
+	WORD $0x3dc00c1c // ldr q28, [x0, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c1c // str q28, [x0, #48]
+	WORD $0x4e925a3d // uzp2 v29.4s, v17.4s, v18.4s
+	WORD $0x3dc0093b // ldr q27, [x9, #32]
+	WORD $0x3dc00c3c // ldr q28, [x1, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c3c // str q28, [x1, #48]
+	WORD $0x4e941a7d // uzp1 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0095b // ldr q27, [x10, #32]
+	WORD $0x3dc00c5c // ldr q28, [x2, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c5c // str q28, [x2, #48]
+	WORD $0x4e945a7d // uzp2 v29.4s, v19.4s, v20.4s
+	WORD $0x3dc0097b // ldr q27, [x11, #32]
+	WORD $0x3dc00c7c // ldr q28, [x3, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c7c // str q28, [x3, #48]
+	WORD $0x4e961abd // uzp1 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc0099b // ldr q27, [x12, #32]
+	WORD $0x3dc00c9c // ldr q28, [x4, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800c9c // str q28, [x4, #48]
+	WORD $0x4e965abd // uzp2 v29.4s, v21.4s, v22.4s
+	WORD $0x3dc009bb // ldr q27, [x13, #32]
+	WORD $0x3dc00cbc // ldr q28, [x5, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cbc // str q28, [x5, #48]
+	WORD $0x4e981afd // uzp1 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009db // ldr q27, [x14, #32]
+	WORD $0x3dc00cdc // ldr q28, [x6, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cdc // str q28, [x6, #48]
+	WORD $0x4e985afd // uzp2 v29.4s, v23.4s, v24.4s
+	WORD $0x3dc009fb // ldr q27, [x15, #32]
+	WORD $0x3dc00cfc // ldr q28, [x7, #48]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	WORD $0x4e3acfbc // fmla v28.4s, v29.4s, v26.4s
+	WORD $0x3d800cfc // str q28, [x7, #48]
+	ADD $512, R16
+	ADD $128, R17
+	ADD $128, R19
+	ADD $64, R8
+	ADD $64, R9
+	ADD $64, R10
+	ADD $64, R11
+	ADD $64, R12
+	ADD $64, R13
+	ADD $64, R14
+	ADD $64, R15
+	SUBS $1, R20
+	BNE loop50
 	RET
 
 // func tile16x4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -1409,7 +4608,7 @@ TEXT ·tile16x4DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop37:
+loop51:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -1418,7 +4617,7 @@ loop37:
 	ADD R3, R15, R16
 	ADD R3, R16, R17
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh38
+	CBZ R7, fresh52
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
@@ -1428,17 +4627,17 @@ loop37:
 	ADD R1, R10
 	WORD $0x3dc00144 // ldr q4, [x10]
 	ADD R1, R10
-	B ready39
+	B ready53
 
-fresh38:
+fresh52:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 	WORD $0x4f00e404 // movi v4.16b, #0x0
 
-ready39:
+ready53:
 
-loop40:
+loop54:
 	WORD $0x4f00e405 // movi v5.16b, #0x0
 	WORD $0x4f00e406 // movi v6.16b, #0x0
 	WORD $0x4f00e407 // movi v7.16b, #0x0
@@ -1545,7 +4744,7 @@ loop40:
 	ADD $64, R16
 	ADD $64, R17
 	SUBS $1, R8
-	BNE loop40
+	BNE loop54
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -1560,7 +4759,497 @@ loop40:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop37
+	BNE loop51
+	RET
+
+// func tile16x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile16x4I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R8
+	MOVD stride+8(FP), R9
+	LSL $2, R9
+	MOVD R8, R0
+	ADD R9, R0, R1
+	ADD R9, R1, R2
+	ADD R9, R2, R3
+	MOVD c+40(FP), R8
+	MOVD cstride+48(FP), R9
+	MOVD R8, R4
+	ADD R9, R4, R5
+	ADD R9, R5, R6
+	ADD R9, R6, R7
+	MOVD add+64(FP), R8
+	CBNZ R8, ready55
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+
+ready55:
+	MOVD q+16(FP), R8
+	MOVD d+24(FP), R9
+	MOVD m+32(FP), R10
+	WORD $0x4f04e400 // movi v0.16b, #0x80
+	MOVD cells+56(FP), R11
+
+loop56:
+	WORD $0xad400c81 // ldp q1, q3, [x4]
+	WORD $0xad4028a9 // ldp q9, q10, [x5]
+	WORD $0x4ec97822 // zip2 v2.2d, v1.2d, v9.2d
+	WORD $0x4ec93821 // zip1 v1.2d, v1.2d, v9.2d
+	WORD $0x4eca7864 // zip2 v4.2d, v3.2d, v10.2d
+	WORD $0x4eca3863 // zip1 v3.2d, v3.2d, v10.2d
+	WORD $0xad401cc5 // ldp q5, q7, [x6]
+	WORD $0xad4028e9 // ldp q9, q10, [x7]
+	WORD $0x4ec978a6 // zip2 v6.2d, v5.2d, v9.2d
+	WORD $0x4ec938a5 // zip1 v5.2d, v5.2d, v9.2d
+	WORD $0x4eca78e8 // zip2 v8.2d, v7.2d, v10.2d
+	WORD $0x4eca38e7 // zip1 v7.2d, v7.2d, v10.2d
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0010d // ldr q13, [x8]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0110e // ldr q14, [x8, #64]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc0210d // ldr q13, [x8, #128]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0310e // ldr q14, [x8, #192]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc0012d // ldr q13, [x9]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00010 // ldr q16, [x0]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800010 // str q16, [x0]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00030 // ldr q16, [x1]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800030 // str q16, [x1]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00050 // ldr q16, [x2]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800050 // str q16, [x2]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00070 // ldr q16, [x3]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800070 // str q16, [x3]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0410d // ldr q13, [x8, #256]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0510e // ldr q14, [x8, #320]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc0610d // ldr q13, [x8, #384]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0710e // ldr q14, [x8, #448]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc0112d // ldr q13, [x9, #64]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00010 // ldr q16, [x0]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800010 // str q16, [x0]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00030 // ldr q16, [x1]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800030 // str q16, [x1]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00050 // ldr q16, [x2]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800050 // str q16, [x2]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00070 // ldr q16, [x3]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800070 // str q16, [x3]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0050d // ldr q13, [x8, #16]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0150e // ldr q14, [x8, #80]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc0250d // ldr q13, [x8, #144]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0350e // ldr q14, [x8, #208]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc0052d // ldr q13, [x9, #16]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00410 // ldr q16, [x0, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800410 // str q16, [x0, #16]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00430 // ldr q16, [x1, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800430 // str q16, [x1, #16]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00450 // ldr q16, [x2, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800450 // str q16, [x2, #16]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00470 // ldr q16, [x3, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800470 // str q16, [x3, #16]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0450d // ldr q13, [x8, #272]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0550e // ldr q14, [x8, #336]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc0650d // ldr q13, [x8, #400]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0750e // ldr q14, [x8, #464]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc0152d // ldr q13, [x9, #80]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00410 // ldr q16, [x0, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800410 // str q16, [x0, #16]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00430 // ldr q16, [x1, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800430 // str q16, [x1, #16]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00450 // ldr q16, [x2, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800450 // str q16, [x2, #16]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00470 // ldr q16, [x3, #16]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800470 // str q16, [x3, #16]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0090d // ldr q13, [x8, #32]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0190e // ldr q14, [x8, #96]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc0290d // ldr q13, [x8, #160]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0390e // ldr q14, [x8, #224]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc0092d // ldr q13, [x9, #32]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00810 // ldr q16, [x0, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800810 // str q16, [x0, #32]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00830 // ldr q16, [x1, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800830 // str q16, [x1, #32]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00850 // ldr q16, [x2, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800850 // str q16, [x2, #32]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00870 // ldr q16, [x3, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800870 // str q16, [x3, #32]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc0490d // ldr q13, [x8, #288]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0590e // ldr q14, [x8, #352]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc0690d // ldr q13, [x8, #416]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc0790e // ldr q14, [x8, #480]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc0192d // ldr q13, [x9, #96]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00810 // ldr q16, [x0, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800810 // str q16, [x0, #32]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00830 // ldr q16, [x1, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800830 // str q16, [x1, #32]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00850 // ldr q16, [x2, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800850 // str q16, [x2, #32]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00870 // ldr q16, [x3, #32]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800870 // str q16, [x3, #32]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc00d0d // ldr q13, [x8, #48]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc01d0e // ldr q14, [x8, #112]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e81a5a9 // smmla v9.4s, v13.16b, v1.16b
+	WORD $0x4e81a5ea // smmla v10.4s, v15.16b, v1.16b
+	WORD $0x4e85a5ab // smmla v11.4s, v13.16b, v5.16b
+	WORD $0x4e85a5ec // smmla v12.4s, v15.16b, v5.16b
+	WORD $0x3dc02d0d // ldr q13, [x8, #176]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc03d0e // ldr q14, [x8, #240]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e82a5a9 // smmla v9.4s, v13.16b, v2.16b
+	WORD $0x4e82a5ea // smmla v10.4s, v15.16b, v2.16b
+	WORD $0x4e86a5ab // smmla v11.4s, v13.16b, v6.16b
+	WORD $0x4e86a5ec // smmla v12.4s, v15.16b, v6.16b
+	WORD $0x3dc00d2d // ldr q13, [x9, #48]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00c10 // ldr q16, [x0, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c10 // str q16, [x0, #48]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00c30 // ldr q16, [x1, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c30 // str q16, [x1, #48]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00c50 // ldr q16, [x2, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c50 // str q16, [x2, #48]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00c70 // ldr q16, [x3, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c70 // str q16, [x3, #48]
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x4f00e40c // movi v12.16b, #0x0
+	WORD $0x3dc04d0d // ldr q13, [x8, #304]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc05d0e // ldr q14, [x8, #368]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e83a5a9 // smmla v9.4s, v13.16b, v3.16b
+	WORD $0x4e83a5ea // smmla v10.4s, v15.16b, v3.16b
+	WORD $0x4e87a5ab // smmla v11.4s, v13.16b, v7.16b
+	WORD $0x4e87a5ec // smmla v12.4s, v15.16b, v7.16b
+	WORD $0x3dc06d0d // ldr q13, [x8, #432]
+	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
+	WORD $0x3dc07d0e // ldr q14, [x8, #496]
+	WORD $0x6e201dce // eor v14.16b, v14.16b, v0.16b
+	WORD $0x4e8e79af // zip2 v15.4s, v13.4s, v14.4s
+	WORD $0x4e8e39ad // zip1 v13.4s, v13.4s, v14.4s
+	WORD $0x4e84a5a9 // smmla v9.4s, v13.16b, v4.16b
+	WORD $0x4e84a5ea // smmla v10.4s, v15.16b, v4.16b
+	WORD $0x4e88a5ab // smmla v11.4s, v13.16b, v8.16b
+	WORD $0x4e88a5ec // smmla v12.4s, v15.16b, v8.16b
+	WORD $0x3dc01d2d // ldr q13, [x9, #112]
+	WORD $0x4e8a1931 // uzp1 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc0088f // ldr q15, [x4, #32]
+	WORD $0x3dc00c10 // ldr q16, [x0, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c10 // str q16, [x0, #48]
+	WORD $0x4e8a5931 // uzp2 v17.4s, v9.4s, v10.4s
+	WORD $0x3dc008af // ldr q15, [x5, #32]
+	WORD $0x3dc00c30 // ldr q16, [x1, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c30 // str q16, [x1, #48]
+	WORD $0x4e8c1971 // uzp1 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008cf // ldr q15, [x6, #32]
+	WORD $0x3dc00c50 // ldr q16, [x2, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c50 // str q16, [x2, #48]
+	WORD $0x4e8c5971 // uzp2 v17.4s, v11.4s, v12.4s
+	WORD $0x3dc008ef // ldr q15, [x7, #32]
+	WORD $0x3dc00c70 // ldr q16, [x3, #48]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
+	WORD $0x3d800c70 // str q16, [x3, #48]
+	ADD $512, R8
+	ADD $128, R9
+	ADD $128, R10
+	ADD $64, R4
+	ADD $64, R5
+	ADD $64, R6
+	ADD $64, R7
+	SUBS $1, R11
+	BNE loop56
 	RET
 
 // func tile16x2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -1577,28 +5266,28 @@ TEXT ·tile16x2DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop41:
+loop57:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	ADD R3, R14, R15
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh42
+	CBZ R7, fresh58
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
 	WORD $0x3dc00142 // ldr q2, [x10]
 	ADD R1, R10
-	B ready43
+	B ready59
 
-fresh42:
+fresh58:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 
-ready43:
+ready59:
 
-loop44:
+loop60:
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 	WORD $0x4f00e404 // movi v4.16b, #0x0
 	WORD $0x3dc001c5 // ldr q5, [x14]
@@ -1663,7 +5352,7 @@ loop44:
 	ADD $64, R14
 	ADD $64, R15
 	SUBS $1, R8
-	BNE loop44
+	BNE loop60
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -1674,7 +5363,317 @@ loop44:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop41
+	BNE loop57
+	RET
+
+// func tile16x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile16x2I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R4
+	MOVD stride+8(FP), R5
+	LSL $2, R5
+	MOVD R4, R0
+	ADD R5, R0, R1
+	MOVD c+40(FP), R4
+	MOVD cstride+48(FP), R5
+	MOVD R4, R2
+	ADD R5, R2, R3
+	MOVD add+64(FP), R4
+	CBNZ R4, ready61
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+
+ready61:
+	MOVD q+16(FP), R4
+	MOVD d+24(FP), R5
+	MOVD m+32(FP), R6
+	WORD $0x4f04e400 // movi v0.16b, #0x80
+	MOVD cells+56(FP), R7
+
+loop62:
+	WORD $0xad400c41 // ldp q1, q3, [x2]
+	WORD $0xad401865 // ldp q5, q6, [x3]
+	WORD $0x4ec57822 // zip2 v2.2d, v1.2d, v5.2d
+	WORD $0x4ec53821 // zip1 v1.2d, v1.2d, v5.2d
+	WORD $0x4ec67864 // zip2 v4.2d, v3.2d, v6.2d
+	WORD $0x4ec63863 // zip1 v3.2d, v3.2d, v6.2d
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00087 // ldr q7, [x4]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01088 // ldr q8, [x4, #64]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02087 // ldr q7, [x4, #128]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03088 // ldr q8, [x4, #192]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc000a7 // ldr q7, [x5]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0000a // ldr q10, [x0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80000a // str q10, [x0]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0002a // ldr q10, [x1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80002a // str q10, [x1]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc04087 // ldr q7, [x4, #256]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05088 // ldr q8, [x4, #320]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06087 // ldr q7, [x4, #384]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07088 // ldr q8, [x4, #448]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc010a7 // ldr q7, [x5, #64]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0000a // ldr q10, [x0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80000a // str q10, [x0]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0002a // ldr q10, [x1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80002a // str q10, [x1]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00487 // ldr q7, [x4, #16]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01488 // ldr q8, [x4, #80]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02487 // ldr q7, [x4, #144]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03488 // ldr q8, [x4, #208]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc004a7 // ldr q7, [x5, #16]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0040a // ldr q10, [x0, #16]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80040a // str q10, [x0, #16]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0042a // ldr q10, [x1, #16]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80042a // str q10, [x1, #16]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc04487 // ldr q7, [x4, #272]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05488 // ldr q8, [x4, #336]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06487 // ldr q7, [x4, #400]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07488 // ldr q8, [x4, #464]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc014a7 // ldr q7, [x5, #80]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0040a // ldr q10, [x0, #16]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80040a // str q10, [x0, #16]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0042a // ldr q10, [x1, #16]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80042a // str q10, [x1, #16]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00887 // ldr q7, [x4, #32]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01888 // ldr q8, [x4, #96]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02887 // ldr q7, [x4, #160]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03888 // ldr q8, [x4, #224]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc008a7 // ldr q7, [x5, #32]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0080a // ldr q10, [x0, #32]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80080a // str q10, [x0, #32]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0082a // ldr q10, [x1, #32]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80082a // str q10, [x1, #32]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc04887 // ldr q7, [x4, #288]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05888 // ldr q8, [x4, #352]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06887 // ldr q7, [x4, #416]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07888 // ldr q8, [x4, #480]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc018a7 // ldr q7, [x5, #96]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc0080a // ldr q10, [x0, #32]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80080a // str q10, [x0, #32]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc0082a // ldr q10, [x1, #32]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d80082a // str q10, [x1, #32]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc00c87 // ldr q7, [x4, #48]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc01c88 // ldr q8, [x4, #112]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e81a4e5 // smmla v5.4s, v7.16b, v1.16b
+	WORD $0x4e81a526 // smmla v6.4s, v9.16b, v1.16b
+	WORD $0x3dc02c87 // ldr q7, [x4, #176]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc03c88 // ldr q8, [x4, #240]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e82a4e5 // smmla v5.4s, v7.16b, v2.16b
+	WORD $0x4e82a526 // smmla v6.4s, v9.16b, v2.16b
+	WORD $0x3dc00ca7 // ldr q7, [x5, #48]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc00c0a // ldr q10, [x0, #48]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d800c0a // str q10, [x0, #48]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc00c2a // ldr q10, [x1, #48]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d800c2a // str q10, [x1, #48]
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x4f00e406 // movi v6.16b, #0x0
+	WORD $0x3dc04c87 // ldr q7, [x4, #304]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc05c88 // ldr q8, [x4, #368]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e83a4e5 // smmla v5.4s, v7.16b, v3.16b
+	WORD $0x4e83a526 // smmla v6.4s, v9.16b, v3.16b
+	WORD $0x3dc06c87 // ldr q7, [x4, #432]
+	WORD $0x6e201ce7 // eor v7.16b, v7.16b, v0.16b
+	WORD $0x3dc07c88 // ldr q8, [x4, #496]
+	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
+	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
+	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
+	WORD $0x4e84a4e5 // smmla v5.4s, v7.16b, v4.16b
+	WORD $0x4e84a526 // smmla v6.4s, v9.16b, v4.16b
+	WORD $0x3dc01ca7 // ldr q7, [x5, #112]
+	WORD $0x4e8618ab // uzp1 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00849 // ldr q9, [x2, #32]
+	WORD $0x3dc00c0a // ldr q10, [x0, #48]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d800c0a // str q10, [x0, #48]
+	WORD $0x4e8658ab // uzp2 v11.4s, v5.4s, v6.4s
+	WORD $0x3dc00869 // ldr q9, [x3, #32]
+	WORD $0x3dc00c2a // ldr q10, [x1, #48]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	WORD $0x4e28cd6a // fmla v10.4s, v11.4s, v8.4s
+	WORD $0x3d800c2a // str q10, [x1, #48]
+	ADD $512, R4
+	ADD $128, R5
+	ADD $128, R6
+	ADD $64, R2
+	ADD $64, R3
+	SUBS $1, R7
+	BNE loop62
 	RET
 
 // func tile16x1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -1691,24 +5690,24 @@ TEXT ·tile16x1DotProd(SB), NOSPLIT, $0-88
 	WORD $0x4f04e400 // movi v0.16b, #0x80
 	MOVD $4, R9
 
-loop45:
+loop63:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh46
+	CBZ R7, fresh64
 	MOVD R0, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
-	B ready47
+	B ready65
 
-fresh46:
+fresh64:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 
-ready47:
+ready65:
 
-loop48:
+loop66:
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x3dc001c3 // ldr q3, [x14]
 	WORD $0x3dc00164 // ldr q4, [x11]
@@ -1752,7 +5751,7 @@ loop48:
 	ADD $128, R13
 	ADD $64, R14
 	SUBS $1, R8
-	BNE loop48
+	BNE loop66
 	MOVD R0, R10
 	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
@@ -1761,7 +5760,7 @@ loop48:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop45
+	BNE loop63
 	RET
 
 // func tile16Mx8DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -1777,7 +5776,7 @@ TEXT ·tile16Mx8DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop49:
+loop67:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -1790,7 +5789,7 @@ loop49:
 	ADD R3, R20, R21
 	ADD R3, R21, R22
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh50
+	CBZ R7, fresh68
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
@@ -1808,9 +5807,9 @@ loop49:
 	ADD R1, R10
 	WORD $0x3dc00147 // ldr q7, [x10]
 	ADD R1, R10
-	B ready51
+	B ready69
 
-fresh50:
+fresh68:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
@@ -1820,9 +5819,9 @@ fresh50:
 	WORD $0x4f00e406 // movi v6.16b, #0x0
 	WORD $0x4f00e407 // movi v7.16b, #0x0
 
-ready51:
+ready69:
 
-loop52:
+loop70:
 	WORD $0x4f00e408 // movi v8.16b, #0x0
 	WORD $0x4f00e409 // movi v9.16b, #0x0
 	WORD $0x4f00e40a // movi v10.16b, #0x0
@@ -2039,7 +6038,7 @@ loop52:
 	ADD $64, R21
 	ADD $64, R22
 	SUBS $1, R8
-	BNE loop52
+	BNE loop70
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -2062,7 +6061,960 @@ loop52:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop49
+	BNE loop67
+	RET
+
+// func tile16Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile16Mx8I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R16
+	MOVD stride+8(FP), R17
+	LSL $2, R17
+	MOVD R16, R0
+	ADD R17, R0, R1
+	ADD R17, R1, R2
+	ADD R17, R2, R3
+	ADD R17, R3, R4
+	ADD R17, R4, R5
+	ADD R17, R5, R6
+	ADD R17, R6, R7
+	MOVD c+40(FP), R16
+	MOVD cstride+48(FP), R17
+	MOVD R16, R8
+	ADD R17, R8, R9
+	ADD R17, R9, R10
+	ADD R17, R10, R11
+	ADD R17, R11, R12
+	ADD R17, R12, R13
+	ADD R17, R13, R14
+	ADD R17, R14, R15
+	MOVD add+64(FP), R16
+	CBNZ R16, ready71
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+	WORD $0x3d800080 // str q0, [x4]
+	WORD $0x3d800480 // str q0, [x4, #16]
+	WORD $0x3d800880 // str q0, [x4, #32]
+	WORD $0x3d800c80 // str q0, [x4, #48]
+	WORD $0x3d8000a0 // str q0, [x5]
+	WORD $0x3d8004a0 // str q0, [x5, #16]
+	WORD $0x3d8008a0 // str q0, [x5, #32]
+	WORD $0x3d800ca0 // str q0, [x5, #48]
+	WORD $0x3d8000c0 // str q0, [x6]
+	WORD $0x3d8004c0 // str q0, [x6, #16]
+	WORD $0x3d8008c0 // str q0, [x6, #32]
+	WORD $0x3d800cc0 // str q0, [x6, #48]
+	WORD $0x3d8000e0 // str q0, [x7]
+	WORD $0x3d8004e0 // str q0, [x7, #16]
+	WORD $0x3d8008e0 // str q0, [x7, #32]
+	WORD $0x3d800ce0 // str q0, [x7, #48]
+
+ready71:
+	MOVD q+16(FP), R16
+	MOVD d+24(FP), R17
+	MOVD m+32(FP), R19
+	MOVD cells+56(FP), R20
+
+loop72:
+	WORD $0xad400900 // ldp q0, q2, [x8]
+	WORD $0xad404530 // ldp q16, q17, [x9]
+	WORD $0x4ed07801 // zip2 v1.2d, v0.2d, v16.2d
+	WORD $0x4ed03800 // zip1 v0.2d, v0.2d, v16.2d
+	WORD $0x4ed17843 // zip2 v3.2d, v2.2d, v17.2d
+	WORD $0x4ed13842 // zip1 v2.2d, v2.2d, v17.2d
+	WORD $0xad401944 // ldp q4, q6, [x10]
+	WORD $0xad404570 // ldp q16, q17, [x11]
+	WORD $0x4ed07885 // zip2 v5.2d, v4.2d, v16.2d
+	WORD $0x4ed03884 // zip1 v4.2d, v4.2d, v16.2d
+	WORD $0x4ed178c7 // zip2 v7.2d, v6.2d, v17.2d
+	WORD $0x4ed138c6 // zip1 v6.2d, v6.2d, v17.2d
+	WORD $0xad402988 // ldp q8, q10, [x12]
+	WORD $0xad4045b0 // ldp q16, q17, [x13]
+	WORD $0x4ed07909 // zip2 v9.2d, v8.2d, v16.2d
+	WORD $0x4ed03908 // zip1 v8.2d, v8.2d, v16.2d
+	WORD $0x4ed1794b // zip2 v11.2d, v10.2d, v17.2d
+	WORD $0x4ed1394a // zip1 v10.2d, v10.2d, v17.2d
+	WORD $0xad4039cc // ldp q12, q14, [x14]
+	WORD $0xad4045f0 // ldp q16, q17, [x15]
+	WORD $0x4ed0798d // zip2 v13.2d, v12.2d, v16.2d
+	WORD $0x4ed0398c // zip1 v12.2d, v12.2d, v16.2d
+	WORD $0x4ed179cf // zip2 v15.2d, v14.2d, v17.2d
+	WORD $0x4ed139ce // zip1 v14.2d, v14.2d, v17.2d
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00218 // ldr q24, [x16]
+	WORD $0x3dc01219 // ldr q25, [x16, #64]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02218 // ldr q24, [x16, #128]
+	WORD $0x3dc03219 // ldr q25, [x16, #192]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc00238 // ldr q24, [x17]
+	WORD $0x3dc0027d // ldr q29, [x19]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0001b // ldr q27, [x0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80001b // str q27, [x0]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0003b // ldr q27, [x1]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80003b // str q27, [x1]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0005b // ldr q27, [x2]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80005b // str q27, [x2]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0007b // ldr q27, [x3]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80007b // str q27, [x3]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0009b // ldr q27, [x4]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80009b // str q27, [x4]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc000bb // ldr q27, [x5]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8000bb // str q27, [x5]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc000db // ldr q27, [x6]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8000db // str q27, [x6]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc000fb // ldr q27, [x7]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8000fb // str q27, [x7]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc04218 // ldr q24, [x16, #256]
+	WORD $0x3dc05219 // ldr q25, [x16, #320]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06218 // ldr q24, [x16, #384]
+	WORD $0x3dc07219 // ldr q25, [x16, #448]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc01238 // ldr q24, [x17, #64]
+	WORD $0x3dc0127d // ldr q29, [x19, #64]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0001b // ldr q27, [x0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80001b // str q27, [x0]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0003b // ldr q27, [x1]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80003b // str q27, [x1]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0005b // ldr q27, [x2]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80005b // str q27, [x2]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0007b // ldr q27, [x3]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80007b // str q27, [x3]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0009b // ldr q27, [x4]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80009b // str q27, [x4]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc000bb // ldr q27, [x5]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8000bb // str q27, [x5]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc000db // ldr q27, [x6]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8000db // str q27, [x6]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc000fb // ldr q27, [x7]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8000fb // str q27, [x7]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00618 // ldr q24, [x16, #16]
+	WORD $0x3dc01619 // ldr q25, [x16, #80]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02618 // ldr q24, [x16, #144]
+	WORD $0x3dc03619 // ldr q25, [x16, #208]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc00638 // ldr q24, [x17, #16]
+	WORD $0x3dc0067d // ldr q29, [x19, #16]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0041b // ldr q27, [x0, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80041b // str q27, [x0, #16]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0043b // ldr q27, [x1, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80043b // str q27, [x1, #16]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0045b // ldr q27, [x2, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80045b // str q27, [x2, #16]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0047b // ldr q27, [x3, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80047b // str q27, [x3, #16]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0049b // ldr q27, [x4, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80049b // str q27, [x4, #16]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc004bb // ldr q27, [x5, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8004bb // str q27, [x5, #16]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc004db // ldr q27, [x6, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8004db // str q27, [x6, #16]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc004fb // ldr q27, [x7, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8004fb // str q27, [x7, #16]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc04618 // ldr q24, [x16, #272]
+	WORD $0x3dc05619 // ldr q25, [x16, #336]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06618 // ldr q24, [x16, #400]
+	WORD $0x3dc07619 // ldr q25, [x16, #464]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc01638 // ldr q24, [x17, #80]
+	WORD $0x3dc0167d // ldr q29, [x19, #80]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0041b // ldr q27, [x0, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80041b // str q27, [x0, #16]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0043b // ldr q27, [x1, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80043b // str q27, [x1, #16]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0045b // ldr q27, [x2, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80045b // str q27, [x2, #16]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0047b // ldr q27, [x3, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80047b // str q27, [x3, #16]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0049b // ldr q27, [x4, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80049b // str q27, [x4, #16]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc004bb // ldr q27, [x5, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8004bb // str q27, [x5, #16]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc004db // ldr q27, [x6, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8004db // str q27, [x6, #16]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc004fb // ldr q27, [x7, #16]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8004fb // str q27, [x7, #16]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00a18 // ldr q24, [x16, #32]
+	WORD $0x3dc01a19 // ldr q25, [x16, #96]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02a18 // ldr q24, [x16, #160]
+	WORD $0x3dc03a19 // ldr q25, [x16, #224]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc00a38 // ldr q24, [x17, #32]
+	WORD $0x3dc00a7d // ldr q29, [x19, #32]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0081b // ldr q27, [x0, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80081b // str q27, [x0, #32]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0083b // ldr q27, [x1, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80083b // str q27, [x1, #32]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0085b // ldr q27, [x2, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80085b // str q27, [x2, #32]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0087b // ldr q27, [x3, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80087b // str q27, [x3, #32]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0089b // ldr q27, [x4, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d80089b // str q27, [x4, #32]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc008bb // ldr q27, [x5, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8008bb // str q27, [x5, #32]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc008db // ldr q27, [x6, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8008db // str q27, [x6, #32]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc008fb // ldr q27, [x7, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d8008fb // str q27, [x7, #32]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc04a18 // ldr q24, [x16, #288]
+	WORD $0x3dc05a19 // ldr q25, [x16, #352]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06a18 // ldr q24, [x16, #416]
+	WORD $0x3dc07a19 // ldr q25, [x16, #480]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc01a38 // ldr q24, [x17, #96]
+	WORD $0x3dc01a7d // ldr q29, [x19, #96]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc0081b // ldr q27, [x0, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80081b // str q27, [x0, #32]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc0083b // ldr q27, [x1, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80083b // str q27, [x1, #32]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc0085b // ldr q27, [x2, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80085b // str q27, [x2, #32]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc0087b // ldr q27, [x3, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80087b // str q27, [x3, #32]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc0089b // ldr q27, [x4, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d80089b // str q27, [x4, #32]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc008bb // ldr q27, [x5, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8008bb // str q27, [x5, #32]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc008db // ldr q27, [x6, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8008db // str q27, [x6, #32]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc008fb // ldr q27, [x7, #32]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d8008fb // str q27, [x7, #32]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc00e18 // ldr q24, [x16, #48]
+	WORD $0x3dc01e19 // ldr q25, [x16, #112]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e80a710 // smmla v16.4s, v24.16b, v0.16b
+	WORD $0x4e80a751 // smmla v17.4s, v26.16b, v0.16b
+	WORD $0x4e84a712 // smmla v18.4s, v24.16b, v4.16b
+	WORD $0x4e84a753 // smmla v19.4s, v26.16b, v4.16b
+	WORD $0x4e88a714 // smmla v20.4s, v24.16b, v8.16b
+	WORD $0x4e88a755 // smmla v21.4s, v26.16b, v8.16b
+	WORD $0x4e8ca716 // smmla v22.4s, v24.16b, v12.16b
+	WORD $0x4e8ca757 // smmla v23.4s, v26.16b, v12.16b
+	WORD $0x3dc02e18 // ldr q24, [x16, #176]
+	WORD $0x3dc03e19 // ldr q25, [x16, #240]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e81a710 // smmla v16.4s, v24.16b, v1.16b
+	WORD $0x4e81a751 // smmla v17.4s, v26.16b, v1.16b
+	WORD $0x4e85a712 // smmla v18.4s, v24.16b, v5.16b
+	WORD $0x4e85a753 // smmla v19.4s, v26.16b, v5.16b
+	WORD $0x4e89a714 // smmla v20.4s, v24.16b, v9.16b
+	WORD $0x4e89a755 // smmla v21.4s, v26.16b, v9.16b
+	WORD $0x4e8da716 // smmla v22.4s, v24.16b, v13.16b
+	WORD $0x4e8da757 // smmla v23.4s, v26.16b, v13.16b
+	WORD $0x3dc00e38 // ldr q24, [x17, #48]
+	WORD $0x3dc00e7d // ldr q29, [x19, #48]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc00c1b // ldr q27, [x0, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c1b // str q27, [x0, #48]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc00c3b // ldr q27, [x1, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c3b // str q27, [x1, #48]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc00c5b // ldr q27, [x2, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c5b // str q27, [x2, #48]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc00c7b // ldr q27, [x3, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c7b // str q27, [x3, #48]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc00c9b // ldr q27, [x4, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800c9b // str q27, [x4, #48]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc00cbb // ldr q27, [x5, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800cbb // str q27, [x5, #48]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc00cdb // ldr q27, [x6, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800cdb // str q27, [x6, #48]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc00cfb // ldr q27, [x7, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4f9a1bbb // fmla v27.4s, v29.4s, v26.s[2]
+	WORD $0x3d800cfb // str q27, [x7, #48]
+	WORD $0x4f00e410 // movi v16.16b, #0x0
+	WORD $0x4f00e411 // movi v17.16b, #0x0
+	WORD $0x4f00e412 // movi v18.16b, #0x0
+	WORD $0x4f00e413 // movi v19.16b, #0x0
+	WORD $0x4f00e414 // movi v20.16b, #0x0
+	WORD $0x4f00e415 // movi v21.16b, #0x0
+	WORD $0x4f00e416 // movi v22.16b, #0x0
+	WORD $0x4f00e417 // movi v23.16b, #0x0
+	WORD $0x3dc04e18 // ldr q24, [x16, #304]
+	WORD $0x3dc05e19 // ldr q25, [x16, #368]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e82a710 // smmla v16.4s, v24.16b, v2.16b
+	WORD $0x4e82a751 // smmla v17.4s, v26.16b, v2.16b
+	WORD $0x4e86a712 // smmla v18.4s, v24.16b, v6.16b
+	WORD $0x4e86a753 // smmla v19.4s, v26.16b, v6.16b
+	WORD $0x4e8aa714 // smmla v20.4s, v24.16b, v10.16b
+	WORD $0x4e8aa755 // smmla v21.4s, v26.16b, v10.16b
+	WORD $0x4e8ea716 // smmla v22.4s, v24.16b, v14.16b
+	WORD $0x4e8ea757 // smmla v23.4s, v26.16b, v14.16b
+	WORD $0x3dc06e18 // ldr q24, [x16, #432]
+	WORD $0x3dc07e19 // ldr q25, [x16, #496]
+	WORD $0x4e997b1a // zip2 v26.4s, v24.4s, v25.4s
+	WORD $0x4e993b18 // zip1 v24.4s, v24.4s, v25.4s
+	WORD $0x4e83a710 // smmla v16.4s, v24.16b, v3.16b
+	WORD $0x4e83a751 // smmla v17.4s, v26.16b, v3.16b
+	WORD $0x4e87a712 // smmla v18.4s, v24.16b, v7.16b
+	WORD $0x4e87a753 // smmla v19.4s, v26.16b, v7.16b
+	WORD $0x4e8ba714 // smmla v20.4s, v24.16b, v11.16b
+	WORD $0x4e8ba755 // smmla v21.4s, v26.16b, v11.16b
+	WORD $0x4e8fa716 // smmla v22.4s, v24.16b, v15.16b
+	WORD $0x4e8fa757 // smmla v23.4s, v26.16b, v15.16b
+	WORD $0x3dc01e38 // ldr q24, [x17, #112]
+	WORD $0x3dc01e7d // ldr q29, [x19, #112]
+	WORD $0x4e911a1c // uzp1 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0091a // ldr q26, [x8, #32]
+	WORD $0x3dc00c1b // ldr q27, [x0, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d1a // ldr q26, [x8, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800c1b // str q27, [x0, #48]
+	WORD $0x4e915a1c // uzp2 v28.4s, v16.4s, v17.4s
+	WORD $0x3dc0093a // ldr q26, [x9, #32]
+	WORD $0x3dc00c3b // ldr q27, [x1, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d3a // ldr q26, [x9, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800c3b // str q27, [x1, #48]
+	WORD $0x4e931a5c // uzp1 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0095a // ldr q26, [x10, #32]
+	WORD $0x3dc00c5b // ldr q27, [x2, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d5a // ldr q26, [x10, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800c5b // str q27, [x2, #48]
+	WORD $0x4e935a5c // uzp2 v28.4s, v18.4s, v19.4s
+	WORD $0x3dc0097a // ldr q26, [x11, #32]
+	WORD $0x3dc00c7b // ldr q27, [x3, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d7a // ldr q26, [x11, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800c7b // str q27, [x3, #48]
+	WORD $0x4e951a9c // uzp1 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc0099a // ldr q26, [x12, #32]
+	WORD $0x3dc00c9b // ldr q27, [x4, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00d9a // ldr q26, [x12, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800c9b // str q27, [x4, #48]
+	WORD $0x4e955a9c // uzp2 v28.4s, v20.4s, v21.4s
+	WORD $0x3dc009ba // ldr q26, [x13, #32]
+	WORD $0x3dc00cbb // ldr q27, [x5, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dba // ldr q26, [x13, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800cbb // str q27, [x5, #48]
+	WORD $0x4e971adc // uzp1 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009da // ldr q26, [x14, #32]
+	WORD $0x3dc00cdb // ldr q27, [x6, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dda // ldr q26, [x14, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800cdb // str q27, [x6, #48]
+	WORD $0x4e975adc // uzp2 v28.4s, v22.4s, v23.4s
+	WORD $0x3dc009fa // ldr q26, [x15, #32]
+	WORD $0x3dc00cfb // ldr q27, [x7, #48]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	WORD $0x4e39cf9b // fmla v27.4s, v28.4s, v25.4s
+	WORD $0x3dc00dfa // ldr q26, [x15, #48]
+	WORD $0x4fba1bbb // fmla v27.4s, v29.4s, v26.s[3]
+	WORD $0x3d800cfb // str q27, [x7, #48]
+	ADD $512, R16
+	ADD $128, R17
+	ADD $128, R19
+	ADD $64, R8
+	ADD $64, R9
+	ADD $64, R10
+	ADD $64, R11
+	ADD $64, R12
+	ADD $64, R13
+	ADD $64, R14
+	ADD $64, R15
+	SUBS $1, R20
+	BNE loop72
 	RET
 
 // func tile16Mx4DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -2078,7 +7030,7 @@ TEXT ·tile16Mx4DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop53:
+loop73:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
@@ -2087,7 +7039,7 @@ loop53:
 	ADD R3, R15, R16
 	ADD R3, R16, R17
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh54
+	CBZ R7, fresh74
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
@@ -2097,17 +7049,17 @@ loop53:
 	ADD R1, R10
 	WORD $0x3dc00143 // ldr q3, [x10]
 	ADD R1, R10
-	B ready55
+	B ready75
 
-fresh54:
+fresh74:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 
-ready55:
+ready75:
 
-loop56:
+loop76:
 	WORD $0x4f00e404 // movi v4.16b, #0x0
 	WORD $0x4f00e405 // movi v5.16b, #0x0
 	WORD $0x4f00e406 // movi v6.16b, #0x0
@@ -2224,7 +7176,7 @@ loop56:
 	ADD $64, R16
 	ADD $64, R17
 	SUBS $1, R8
-	BNE loop56
+	BNE loop76
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -2239,7 +7191,536 @@ loop56:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop53
+	BNE loop73
+	RET
+
+// func tile16Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile16Mx4I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R8
+	MOVD stride+8(FP), R9
+	LSL $2, R9
+	MOVD R8, R0
+	ADD R9, R0, R1
+	ADD R9, R1, R2
+	ADD R9, R2, R3
+	MOVD c+40(FP), R8
+	MOVD cstride+48(FP), R9
+	MOVD R8, R4
+	ADD R9, R4, R5
+	ADD R9, R5, R6
+	ADD R9, R6, R7
+	MOVD add+64(FP), R8
+	CBNZ R8, ready77
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+	WORD $0x3d800040 // str q0, [x2]
+	WORD $0x3d800440 // str q0, [x2, #16]
+	WORD $0x3d800840 // str q0, [x2, #32]
+	WORD $0x3d800c40 // str q0, [x2, #48]
+	WORD $0x3d800060 // str q0, [x3]
+	WORD $0x3d800460 // str q0, [x3, #16]
+	WORD $0x3d800860 // str q0, [x3, #32]
+	WORD $0x3d800c60 // str q0, [x3, #48]
+
+ready77:
+	MOVD q+16(FP), R8
+	MOVD d+24(FP), R9
+	MOVD m+32(FP), R10
+	MOVD cells+56(FP), R11
+
+loop78:
+	WORD $0xad400880 // ldp q0, q2, [x4]
+	WORD $0xad4024a8 // ldp q8, q9, [x5]
+	WORD $0x4ec87801 // zip2 v1.2d, v0.2d, v8.2d
+	WORD $0x4ec83800 // zip1 v0.2d, v0.2d, v8.2d
+	WORD $0x4ec97843 // zip2 v3.2d, v2.2d, v9.2d
+	WORD $0x4ec93842 // zip1 v2.2d, v2.2d, v9.2d
+	WORD $0xad4018c4 // ldp q4, q6, [x6]
+	WORD $0xad4024e8 // ldp q8, q9, [x7]
+	WORD $0x4ec87885 // zip2 v5.2d, v4.2d, v8.2d
+	WORD $0x4ec83884 // zip1 v4.2d, v4.2d, v8.2d
+	WORD $0x4ec978c7 // zip2 v7.2d, v6.2d, v9.2d
+	WORD $0x4ec938c6 // zip1 v6.2d, v6.2d, v9.2d
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0010c // ldr q12, [x8]
+	WORD $0x3dc0110d // ldr q13, [x8, #64]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc0210c // ldr q12, [x8, #128]
+	WORD $0x3dc0310d // ldr q13, [x8, #192]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc0012c // ldr q12, [x9]
+	WORD $0x3dc00151 // ldr q17, [x10]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0000f // ldr q15, [x0]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80000f // str q15, [x0]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0002f // ldr q15, [x1]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80002f // str q15, [x1]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0004f // ldr q15, [x2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80004f // str q15, [x2]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0006f // ldr q15, [x3]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80006f // str q15, [x3]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0410c // ldr q12, [x8, #256]
+	WORD $0x3dc0510d // ldr q13, [x8, #320]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc0610c // ldr q12, [x8, #384]
+	WORD $0x3dc0710d // ldr q13, [x8, #448]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc0112c // ldr q12, [x9, #64]
+	WORD $0x3dc01151 // ldr q17, [x10, #64]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0000f // ldr q15, [x0]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80000f // str q15, [x0]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0002f // ldr q15, [x1]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80002f // str q15, [x1]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0004f // ldr q15, [x2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80004f // str q15, [x2]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0006f // ldr q15, [x3]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80006f // str q15, [x3]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0050c // ldr q12, [x8, #16]
+	WORD $0x3dc0150d // ldr q13, [x8, #80]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc0250c // ldr q12, [x8, #144]
+	WORD $0x3dc0350d // ldr q13, [x8, #208]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc0052c // ldr q12, [x9, #16]
+	WORD $0x3dc00551 // ldr q17, [x10, #16]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0040f // ldr q15, [x0, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80040f // str q15, [x0, #16]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0042f // ldr q15, [x1, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80042f // str q15, [x1, #16]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0044f // ldr q15, [x2, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80044f // str q15, [x2, #16]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0046f // ldr q15, [x3, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80046f // str q15, [x3, #16]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0450c // ldr q12, [x8, #272]
+	WORD $0x3dc0550d // ldr q13, [x8, #336]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc0650c // ldr q12, [x8, #400]
+	WORD $0x3dc0750d // ldr q13, [x8, #464]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc0152c // ldr q12, [x9, #80]
+	WORD $0x3dc01551 // ldr q17, [x10, #80]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0040f // ldr q15, [x0, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80040f // str q15, [x0, #16]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0042f // ldr q15, [x1, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80042f // str q15, [x1, #16]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0044f // ldr q15, [x2, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80044f // str q15, [x2, #16]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0046f // ldr q15, [x3, #16]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80046f // str q15, [x3, #16]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0090c // ldr q12, [x8, #32]
+	WORD $0x3dc0190d // ldr q13, [x8, #96]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc0290c // ldr q12, [x8, #160]
+	WORD $0x3dc0390d // ldr q13, [x8, #224]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc0092c // ldr q12, [x9, #32]
+	WORD $0x3dc00951 // ldr q17, [x10, #32]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0080f // ldr q15, [x0, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80080f // str q15, [x0, #32]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0082f // ldr q15, [x1, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80082f // str q15, [x1, #32]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0084f // ldr q15, [x2, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80084f // str q15, [x2, #32]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0086f // ldr q15, [x3, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d80086f // str q15, [x3, #32]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc0490c // ldr q12, [x8, #288]
+	WORD $0x3dc0590d // ldr q13, [x8, #352]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc0690c // ldr q12, [x8, #416]
+	WORD $0x3dc0790d // ldr q13, [x8, #480]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc0192c // ldr q12, [x9, #96]
+	WORD $0x3dc01951 // ldr q17, [x10, #96]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc0080f // ldr q15, [x0, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80080f // str q15, [x0, #32]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc0082f // ldr q15, [x1, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80082f // str q15, [x1, #32]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc0084f // ldr q15, [x2, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80084f // str q15, [x2, #32]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc0086f // ldr q15, [x3, #32]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d80086f // str q15, [x3, #32]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc00d0c // ldr q12, [x8, #48]
+	WORD $0x3dc01d0d // ldr q13, [x8, #112]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e80a588 // smmla v8.4s, v12.16b, v0.16b
+	WORD $0x4e80a5c9 // smmla v9.4s, v14.16b, v0.16b
+	WORD $0x4e84a58a // smmla v10.4s, v12.16b, v4.16b
+	WORD $0x4e84a5cb // smmla v11.4s, v14.16b, v4.16b
+	WORD $0x3dc02d0c // ldr q12, [x8, #176]
+	WORD $0x3dc03d0d // ldr q13, [x8, #240]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e81a588 // smmla v8.4s, v12.16b, v1.16b
+	WORD $0x4e81a5c9 // smmla v9.4s, v14.16b, v1.16b
+	WORD $0x4e85a58a // smmla v10.4s, v12.16b, v5.16b
+	WORD $0x4e85a5cb // smmla v11.4s, v14.16b, v5.16b
+	WORD $0x3dc00d2c // ldr q12, [x9, #48]
+	WORD $0x3dc00d51 // ldr q17, [x10, #48]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc00c0f // ldr q15, [x0, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c0f // str q15, [x0, #48]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc00c2f // ldr q15, [x1, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c2f // str q15, [x1, #48]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc00c4f // ldr q15, [x2, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c4f // str q15, [x2, #48]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc00c6f // ldr q15, [x3, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4f8e1a2f // fmla v15.4s, v17.4s, v14.s[2]
+	WORD $0x3d800c6f // str q15, [x3, #48]
+	WORD $0x4f00e408 // movi v8.16b, #0x0
+	WORD $0x4f00e409 // movi v9.16b, #0x0
+	WORD $0x4f00e40a // movi v10.16b, #0x0
+	WORD $0x4f00e40b // movi v11.16b, #0x0
+	WORD $0x3dc04d0c // ldr q12, [x8, #304]
+	WORD $0x3dc05d0d // ldr q13, [x8, #368]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e82a588 // smmla v8.4s, v12.16b, v2.16b
+	WORD $0x4e82a5c9 // smmla v9.4s, v14.16b, v2.16b
+	WORD $0x4e86a58a // smmla v10.4s, v12.16b, v6.16b
+	WORD $0x4e86a5cb // smmla v11.4s, v14.16b, v6.16b
+	WORD $0x3dc06d0c // ldr q12, [x8, #432]
+	WORD $0x3dc07d0d // ldr q13, [x8, #496]
+	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x4e83a588 // smmla v8.4s, v12.16b, v3.16b
+	WORD $0x4e83a5c9 // smmla v9.4s, v14.16b, v3.16b
+	WORD $0x4e87a58a // smmla v10.4s, v12.16b, v7.16b
+	WORD $0x4e87a5cb // smmla v11.4s, v14.16b, v7.16b
+	WORD $0x3dc01d2c // ldr q12, [x9, #112]
+	WORD $0x3dc01d51 // ldr q17, [x10, #112]
+	WORD $0x4e891910 // uzp1 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc0088e // ldr q14, [x4, #32]
+	WORD $0x3dc00c0f // ldr q15, [x0, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00c8e // ldr q14, [x4, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d800c0f // str q15, [x0, #48]
+	WORD $0x4e895910 // uzp2 v16.4s, v8.4s, v9.4s
+	WORD $0x3dc008ae // ldr q14, [x5, #32]
+	WORD $0x3dc00c2f // ldr q15, [x1, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cae // ldr q14, [x5, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d800c2f // str q15, [x1, #48]
+	WORD $0x4e8b1950 // uzp1 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ce // ldr q14, [x6, #32]
+	WORD $0x3dc00c4f // ldr q15, [x2, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cce // ldr q14, [x6, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d800c4f // str q15, [x2, #48]
+	WORD $0x4e8b5950 // uzp2 v16.4s, v10.4s, v11.4s
+	WORD $0x3dc008ee // ldr q14, [x7, #32]
+	WORD $0x3dc00c6f // ldr q15, [x3, #48]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8e918d // fmul v13.4s, v12.4s, v14.s[0]
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	WORD $0x3dc00cee // ldr q14, [x7, #48]
+	WORD $0x4fae1a2f // fmla v15.4s, v17.4s, v14.s[3]
+	WORD $0x3d800c6f // str q15, [x3, #48]
+	ADD $512, R8
+	ADD $128, R9
+	ADD $128, R10
+	ADD $64, R4
+	ADD $64, R5
+	ADD $64, R6
+	ADD $64, R7
+	SUBS $1, R11
+	BNE loop78
 	RET
 
 // func tile16Mx2DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -2255,28 +7736,28 @@ TEXT ·tile16Mx2DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop57:
+loop79:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	ADD R3, R14, R15
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh58
+	CBZ R7, fresh80
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
 	WORD $0x3dc00141 // ldr q1, [x10]
 	ADD R1, R10
-	B ready59
+	B ready81
 
-fresh58:
+fresh80:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 
-ready59:
+ready81:
 
-loop60:
+loop82:
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 	WORD $0x3dc001c4 // ldr q4, [x14]
@@ -2343,7 +7824,7 @@ loop60:
 	ADD $64, R14
 	ADD $64, R15
 	SUBS $1, R8
-	BNE loop60
+	BNE loop82
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	ADD R1, R10
@@ -2354,7 +7835,324 @@ loop60:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $1, R9
-	BNE loop57
+	BNE loop79
+	RET
+
+// func tile16Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+TEXT ·tile16Mx2I8MM(SB), NOSPLIT, $0-88
+	MOVD y+0(FP), R4
+	MOVD stride+8(FP), R5
+	LSL $2, R5
+	MOVD R4, R0
+	ADD R5, R0, R1
+	MOVD c+40(FP), R4
+	MOVD cstride+48(FP), R5
+	MOVD R4, R2
+	ADD R5, R2, R3
+	MOVD add+64(FP), R4
+	CBNZ R4, ready83
+	WORD $0x4f00e400 // movi v0.16b, #0x0
+	WORD $0x3d800000 // str q0, [x0]
+	WORD $0x3d800400 // str q0, [x0, #16]
+	WORD $0x3d800800 // str q0, [x0, #32]
+	WORD $0x3d800c00 // str q0, [x0, #48]
+	WORD $0x3d800020 // str q0, [x1]
+	WORD $0x3d800420 // str q0, [x1, #16]
+	WORD $0x3d800820 // str q0, [x1, #32]
+	WORD $0x3d800c20 // str q0, [x1, #48]
+
+ready83:
+	MOVD q+16(FP), R4
+	MOVD d+24(FP), R5
+	MOVD m+32(FP), R6
+	MOVD cells+56(FP), R7
+
+loop84:
+	WORD $0xad400840 // ldp q0, q2, [x2]
+	WORD $0xad401464 // ldp q4, q5, [x3]
+	WORD $0x4ec47801 // zip2 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec43800 // zip1 v0.2d, v0.2d, v4.2d
+	WORD $0x4ec57843 // zip2 v3.2d, v2.2d, v5.2d
+	WORD $0x4ec53842 // zip1 v2.2d, v2.2d, v5.2d
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00086 // ldr q6, [x4]
+	WORD $0x3dc01087 // ldr q7, [x4, #64]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02086 // ldr q6, [x4, #128]
+	WORD $0x3dc03087 // ldr q7, [x4, #192]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc000a6 // ldr q6, [x5]
+	WORD $0x3dc000cb // ldr q11, [x6]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00009 // ldr q9, [x0]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800009 // str q9, [x0]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00029 // ldr q9, [x1]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800029 // str q9, [x1]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc04086 // ldr q6, [x4, #256]
+	WORD $0x3dc05087 // ldr q7, [x4, #320]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06086 // ldr q6, [x4, #384]
+	WORD $0x3dc07087 // ldr q7, [x4, #448]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc010a6 // ldr q6, [x5, #64]
+	WORD $0x3dc010cb // ldr q11, [x6, #64]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00009 // ldr q9, [x0]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800009 // str q9, [x0]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00029 // ldr q9, [x1]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800029 // str q9, [x1]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00486 // ldr q6, [x4, #16]
+	WORD $0x3dc01487 // ldr q7, [x4, #80]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02486 // ldr q6, [x4, #144]
+	WORD $0x3dc03487 // ldr q7, [x4, #208]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc004a6 // ldr q6, [x5, #16]
+	WORD $0x3dc004cb // ldr q11, [x6, #16]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00409 // ldr q9, [x0, #16]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800409 // str q9, [x0, #16]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00429 // ldr q9, [x1, #16]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800429 // str q9, [x1, #16]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc04486 // ldr q6, [x4, #272]
+	WORD $0x3dc05487 // ldr q7, [x4, #336]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06486 // ldr q6, [x4, #400]
+	WORD $0x3dc07487 // ldr q7, [x4, #464]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc014a6 // ldr q6, [x5, #80]
+	WORD $0x3dc014cb // ldr q11, [x6, #80]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00409 // ldr q9, [x0, #16]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800409 // str q9, [x0, #16]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00429 // ldr q9, [x1, #16]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800429 // str q9, [x1, #16]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00886 // ldr q6, [x4, #32]
+	WORD $0x3dc01887 // ldr q7, [x4, #96]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02886 // ldr q6, [x4, #160]
+	WORD $0x3dc03887 // ldr q7, [x4, #224]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc008a6 // ldr q6, [x5, #32]
+	WORD $0x3dc008cb // ldr q11, [x6, #32]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00809 // ldr q9, [x0, #32]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800809 // str q9, [x0, #32]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00829 // ldr q9, [x1, #32]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800829 // str q9, [x1, #32]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc04886 // ldr q6, [x4, #288]
+	WORD $0x3dc05887 // ldr q7, [x4, #352]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06886 // ldr q6, [x4, #416]
+	WORD $0x3dc07887 // ldr q7, [x4, #480]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc018a6 // ldr q6, [x5, #96]
+	WORD $0x3dc018cb // ldr q11, [x6, #96]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00809 // ldr q9, [x0, #32]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800809 // str q9, [x0, #32]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00829 // ldr q9, [x1, #32]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800829 // str q9, [x1, #32]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc00c86 // ldr q6, [x4, #48]
+	WORD $0x3dc01c87 // ldr q7, [x4, #112]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e80a4c4 // smmla v4.4s, v6.16b, v0.16b
+	WORD $0x4e80a505 // smmla v5.4s, v8.16b, v0.16b
+	WORD $0x3dc02c86 // ldr q6, [x4, #176]
+	WORD $0x3dc03c87 // ldr q7, [x4, #240]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e81a4c4 // smmla v4.4s, v6.16b, v1.16b
+	WORD $0x4e81a505 // smmla v5.4s, v8.16b, v1.16b
+	WORD $0x3dc00ca6 // ldr q6, [x5, #48]
+	WORD $0x3dc00ccb // ldr q11, [x6, #48]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00c09 // ldr q9, [x0, #48]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800c09 // str q9, [x0, #48]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00c29 // ldr q9, [x1, #48]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4f881969 // fmla v9.4s, v11.4s, v8.s[2]
+	WORD $0x3d800c29 // str q9, [x1, #48]
+	WORD $0x4f00e404 // movi v4.16b, #0x0
+	WORD $0x4f00e405 // movi v5.16b, #0x0
+	WORD $0x3dc04c86 // ldr q6, [x4, #304]
+	WORD $0x3dc05c87 // ldr q7, [x4, #368]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e82a4c4 // smmla v4.4s, v6.16b, v2.16b
+	WORD $0x4e82a505 // smmla v5.4s, v8.16b, v2.16b
+	WORD $0x3dc06c86 // ldr q6, [x4, #432]
+	WORD $0x3dc07c87 // ldr q7, [x4, #496]
+	WORD $0x4e8778c8 // zip2 v8.4s, v6.4s, v7.4s
+	WORD $0x4e8738c6 // zip1 v6.4s, v6.4s, v7.4s
+	WORD $0x4e83a4c4 // smmla v4.4s, v6.16b, v3.16b
+	WORD $0x4e83a505 // smmla v5.4s, v8.16b, v3.16b
+	WORD $0x3dc01ca6 // ldr q6, [x5, #112]
+	WORD $0x3dc01ccb // ldr q11, [x6, #112]
+	WORD $0x4e85188a // uzp1 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00848 // ldr q8, [x2, #32]
+	WORD $0x3dc00c09 // ldr q9, [x0, #48]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c48 // ldr q8, [x2, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800c09 // str q9, [x0, #48]
+	WORD $0x4e85588a // uzp2 v10.4s, v4.4s, v5.4s
+	WORD $0x3dc00868 // ldr q8, [x3, #32]
+	WORD $0x3dc00c29 // ldr q9, [x1, #48]
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8890c7 // fmul v7.4s, v6.4s, v8.s[0]
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	WORD $0x3dc00c68 // ldr q8, [x3, #48]
+	WORD $0x4fa81969 // fmla v9.4s, v11.4s, v8.s[3]
+	WORD $0x3d800c29 // str q9, [x1, #48]
+	ADD $512, R4
+	ADD $128, R5
+	ADD $128, R6
+	ADD $64, R2
+	ADD $64, R3
+	SUBS $1, R7
+	BNE loop84
 	RET
 
 // func tile16Mx1DotProd(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
@@ -2370,24 +8168,24 @@ TEXT ·tile16Mx1DotProd(SB), NOSPLIT, $0-88
 	LSL $2, R1
 	MOVD $4, R9
 
-loop61:
+loop85:
 	MOVD R4, R11
 	MOVD R5, R12
 	MOVD R6, R13
 	MOVD R2, R14
 	MOVD cells+56(FP), R8
-	CBZ R7, fresh62
+	CBZ R7, fresh86
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	ADD R1, R10
-	B ready63
+	B ready87
 
-fresh62:
+fresh86:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 
-ready63:
+ready87:
 
-loop64:
+loop88:
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x3dc001c2 // ldr q2, [x14]
 	WORD $0x3dc00163 // ldr q3, [x11]
@@ -2429,1003 +8227,9 @@ loop64:
 	ADD $128, R13
 	ADD $64, R14
 	SUBS $1, R8
-	BNE loop64
-	MOVD R0, R10
-	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop61
-	RET
-
-// func tile32x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile32x8I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	WORD $0x4f04e400 // movi v0.16b, #0x80
-	MOVD $4, R9
-
-loop65:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	ADD R3, R17, R19
-	ADD R3, R19, R20
-	ADD R3, R20, R21
-	ADD R3, R21, R22
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh66
-	MOVD R0, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	WORD $0x3dc00144 // ldr q4, [x10]
-	ADD R1, R10
-	WORD $0x3dc00145 // ldr q5, [x10]
-	ADD R1, R10
-	WORD $0x3dc00146 // ldr q6, [x10]
-	ADD R1, R10
-	WORD $0x3dc00147 // ldr q7, [x10]
-	ADD R1, R10
-	WORD $0x3dc00148 // ldr q8, [x10]
-	ADD R1, R10
-	B ready67
-
-fresh66:
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-
-ready67:
-
-loop68:
-	WORD $0x4f00e409 // movi v9.16b, #0x0
-	WORD $0x4f00e40a // movi v10.16b, #0x0
-	WORD $0x4f00e40b // movi v11.16b, #0x0
-	WORD $0x4f00e40c // movi v12.16b, #0x0
-	WORD $0x4f00e40d // movi v13.16b, #0x0
-	WORD $0x4f00e40e // movi v14.16b, #0x0
-	WORD $0x4f00e40f // movi v15.16b, #0x0
-	WORD $0x4f00e410 // movi v16.16b, #0x0
-	WORD $0x3dc00171 // ldr q17, [x11]
-	WORD $0x6e201e31 // eor v17.16b, v17.16b, v0.16b
-	WORD $0x3dc01172 // ldr q18, [x11, #64]
-	WORD $0x6e201e52 // eor v18.16b, v18.16b, v0.16b
-	WORD $0x4e927a33 // zip2 v19.4s, v17.4s, v18.4s
-	WORD $0x4e923a31 // zip1 v17.4s, v17.4s, v18.4s
-	WORD $0x3dc02174 // ldr q20, [x11, #128]
-	WORD $0x6e201e94 // eor v20.16b, v20.16b, v0.16b
-	WORD $0x3dc03175 // ldr q21, [x11, #192]
-	WORD $0x6e201eb5 // eor v21.16b, v21.16b, v0.16b
-	WORD $0x4e957a96 // zip2 v22.4s, v20.4s, v21.4s
-	WORD $0x4e953a94 // zip1 v20.4s, v20.4s, v21.4s
-	WORD $0x3dc001d7 // ldr q23, [x14]
-	WORD $0x3dc001f8 // ldr q24, [x15]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a629 // smmla v9.4s, v17.16b, v25.16b
-	WORD $0x4e97a689 // smmla v9.4s, v20.16b, v23.16b
-	WORD $0x4e99a66a // smmla v10.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ca // smmla v10.4s, v22.16b, v23.16b
-	WORD $0x3dc00217 // ldr q23, [x16]
-	WORD $0x3dc00238 // ldr q24, [x17]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62b // smmla v11.4s, v17.16b, v25.16b
-	WORD $0x4e97a68b // smmla v11.4s, v20.16b, v23.16b
-	WORD $0x4e99a66c // smmla v12.4s, v19.16b, v25.16b
-	WORD $0x4e97a6cc // smmla v12.4s, v22.16b, v23.16b
-	WORD $0x3dc00277 // ldr q23, [x19]
-	WORD $0x3dc00298 // ldr q24, [x20]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62d // smmla v13.4s, v17.16b, v25.16b
-	WORD $0x4e97a68d // smmla v13.4s, v20.16b, v23.16b
-	WORD $0x4e99a66e // smmla v14.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ce // smmla v14.4s, v22.16b, v23.16b
-	WORD $0x3dc002b7 // ldr q23, [x21]
-	WORD $0x3dc002d8 // ldr q24, [x22]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62f // smmla v15.4s, v17.16b, v25.16b
-	WORD $0x4e97a68f // smmla v15.4s, v20.16b, v23.16b
-	WORD $0x4e99a670 // smmla v16.4s, v19.16b, v25.16b
-	WORD $0x4e97a6d0 // smmla v16.4s, v22.16b, v23.16b
-	WORD $0x3dc04171 // ldr q17, [x11, #256]
-	WORD $0x6e201e31 // eor v17.16b, v17.16b, v0.16b
-	WORD $0x3dc05172 // ldr q18, [x11, #320]
-	WORD $0x6e201e52 // eor v18.16b, v18.16b, v0.16b
-	WORD $0x4e927a33 // zip2 v19.4s, v17.4s, v18.4s
-	WORD $0x4e923a31 // zip1 v17.4s, v17.4s, v18.4s
-	WORD $0x3dc06174 // ldr q20, [x11, #384]
-	WORD $0x6e201e94 // eor v20.16b, v20.16b, v0.16b
-	WORD $0x3dc07175 // ldr q21, [x11, #448]
-	WORD $0x6e201eb5 // eor v21.16b, v21.16b, v0.16b
-	WORD $0x4e957a96 // zip2 v22.4s, v20.4s, v21.4s
-	WORD $0x4e953a94 // zip1 v20.4s, v20.4s, v21.4s
-	WORD $0x3dc005d7 // ldr q23, [x14, #16]
-	WORD $0x3dc005f8 // ldr q24, [x15, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a629 // smmla v9.4s, v17.16b, v25.16b
-	WORD $0x4e97a689 // smmla v9.4s, v20.16b, v23.16b
-	WORD $0x4e99a66a // smmla v10.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ca // smmla v10.4s, v22.16b, v23.16b
-	WORD $0x3dc00617 // ldr q23, [x16, #16]
-	WORD $0x3dc00638 // ldr q24, [x17, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62b // smmla v11.4s, v17.16b, v25.16b
-	WORD $0x4e97a68b // smmla v11.4s, v20.16b, v23.16b
-	WORD $0x4e99a66c // smmla v12.4s, v19.16b, v25.16b
-	WORD $0x4e97a6cc // smmla v12.4s, v22.16b, v23.16b
-	WORD $0x3dc00677 // ldr q23, [x19, #16]
-	WORD $0x3dc00698 // ldr q24, [x20, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62d // smmla v13.4s, v17.16b, v25.16b
-	WORD $0x4e97a68d // smmla v13.4s, v20.16b, v23.16b
-	WORD $0x4e99a66e // smmla v14.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ce // smmla v14.4s, v22.16b, v23.16b
-	WORD $0x3dc006b7 // ldr q23, [x21, #16]
-	WORD $0x3dc006d8 // ldr q24, [x22, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62f // smmla v15.4s, v17.16b, v25.16b
-	WORD $0x4e97a68f // smmla v15.4s, v20.16b, v23.16b
-	WORD $0x4e99a670 // smmla v16.4s, v19.16b, v25.16b
-	WORD $0x4e97a6d0 // smmla v16.4s, v22.16b, v23.16b
-	WORD $0x3dc00191 // ldr q17, [x12]
-	WORD $0x4e8a1932 // uzp1 v18.4s, v9.4s, v10.4s
-	WORD $0x4e8a592a // uzp2 v10.4s, v9.4s, v10.4s
-	WORD $0x4eb21e49 // mov v9.16b, v18.16b
-	WORD $0x4e8c1972 // uzp1 v18.4s, v11.4s, v12.4s
-	WORD $0x4e8c596c // uzp2 v12.4s, v11.4s, v12.4s
-	WORD $0x4eb21e4b // mov v11.16b, v18.16b
-	WORD $0x4e8e19b2 // uzp1 v18.4s, v13.4s, v14.4s
-	WORD $0x4e8e59ae // uzp2 v14.4s, v13.4s, v14.4s
-	WORD $0x4eb21e4d // mov v13.16b, v18.16b
-	WORD $0x4e9019f2 // uzp1 v18.4s, v15.4s, v16.4s
-	WORD $0x4e9059f0 // uzp2 v16.4s, v15.4s, v16.4s
-	WORD $0x4eb21e4f // mov v15.16b, v18.16b
-	WORD $0x3dc009d3 // ldr q19, [x14, #32]
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd21 // fmla v1.4s, v9.4s, v18.4s
-	WORD $0x3dc009f3 // ldr q19, [x15, #32]
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd42 // fmla v2.4s, v10.4s, v18.4s
-	WORD $0x3dc00a13 // ldr q19, [x16, #32]
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd63 // fmla v3.4s, v11.4s, v18.4s
-	WORD $0x3dc00a33 // ldr q19, [x17, #32]
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd84 // fmla v4.4s, v12.4s, v18.4s
-	WORD $0x3dc00a73 // ldr q19, [x19, #32]
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cda5 // fmla v5.4s, v13.4s, v18.4s
-	WORD $0x3dc00a93 // ldr q19, [x20, #32]
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cdc6 // fmla v6.4s, v14.4s, v18.4s
-	WORD $0x3dc00ab3 // ldr q19, [x21, #32]
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cde7 // fmla v7.4s, v15.4s, v18.4s
-	WORD $0x3dc00ad3 // ldr q19, [x22, #32]
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32ce08 // fmla v8.4s, v16.4s, v18.4s
-	ADD $512, R11
-	ADD $64, R12
-	ADD $64, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	ADD $64, R19
-	ADD $64, R20
-	ADD $64, R21
-	ADD $64, R22
-	SUBS $1, R8
-	BNE loop68
-	MOVD R0, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	WORD $0x3d800144 // str q4, [x10]
-	ADD R1, R10
-	WORD $0x3d800145 // str q5, [x10]
-	ADD R1, R10
-	WORD $0x3d800146 // str q6, [x10]
-	ADD R1, R10
-	WORD $0x3d800147 // str q7, [x10]
-	ADD R1, R10
-	WORD $0x3d800148 // str q8, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop65
-	RET
-
-// func tile32x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile32x4I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	WORD $0x4f04e400 // movi v0.16b, #0x80
-	MOVD $4, R9
-
-loop69:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh70
-	MOVD R0, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	WORD $0x3dc00144 // ldr q4, [x10]
-	ADD R1, R10
-	B ready71
-
-fresh70:
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-
-ready71:
-
-loop72:
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-	WORD $0x3dc00169 // ldr q9, [x11]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x3dc0116a // ldr q10, [x11, #64]
-	WORD $0x6e201d4a // eor v10.16b, v10.16b, v0.16b
-	WORD $0x4e8a792b // zip2 v11.4s, v9.4s, v10.4s
-	WORD $0x4e8a3929 // zip1 v9.4s, v9.4s, v10.4s
-	WORD $0x3dc0216c // ldr q12, [x11, #128]
-	WORD $0x6e201d8c // eor v12.16b, v12.16b, v0.16b
-	WORD $0x3dc0316d // ldr q13, [x11, #192]
-	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
-	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
-	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
-	WORD $0x3dc001cf // ldr q15, [x14]
-	WORD $0x3dc001f0 // ldr q16, [x15]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a525 // smmla v5.4s, v9.16b, v17.16b
-	WORD $0x4e8fa585 // smmla v5.4s, v12.16b, v15.16b
-	WORD $0x4e91a566 // smmla v6.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c6 // smmla v6.4s, v14.16b, v15.16b
-	WORD $0x3dc0020f // ldr q15, [x16]
-	WORD $0x3dc00230 // ldr q16, [x17]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a527 // smmla v7.4s, v9.16b, v17.16b
-	WORD $0x4e8fa587 // smmla v7.4s, v12.16b, v15.16b
-	WORD $0x4e91a568 // smmla v8.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c8 // smmla v8.4s, v14.16b, v15.16b
-	WORD $0x3dc04169 // ldr q9, [x11, #256]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x3dc0516a // ldr q10, [x11, #320]
-	WORD $0x6e201d4a // eor v10.16b, v10.16b, v0.16b
-	WORD $0x4e8a792b // zip2 v11.4s, v9.4s, v10.4s
-	WORD $0x4e8a3929 // zip1 v9.4s, v9.4s, v10.4s
-	WORD $0x3dc0616c // ldr q12, [x11, #384]
-	WORD $0x6e201d8c // eor v12.16b, v12.16b, v0.16b
-	WORD $0x3dc0716d // ldr q13, [x11, #448]
-	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
-	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
-	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
-	WORD $0x3dc005cf // ldr q15, [x14, #16]
-	WORD $0x3dc005f0 // ldr q16, [x15, #16]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a525 // smmla v5.4s, v9.16b, v17.16b
-	WORD $0x4e8fa585 // smmla v5.4s, v12.16b, v15.16b
-	WORD $0x4e91a566 // smmla v6.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c6 // smmla v6.4s, v14.16b, v15.16b
-	WORD $0x3dc0060f // ldr q15, [x16, #16]
-	WORD $0x3dc00630 // ldr q16, [x17, #16]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a527 // smmla v7.4s, v9.16b, v17.16b
-	WORD $0x4e8fa587 // smmla v7.4s, v12.16b, v15.16b
-	WORD $0x4e91a568 // smmla v8.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c8 // smmla v8.4s, v14.16b, v15.16b
-	WORD $0x3dc00189 // ldr q9, [x12]
-	WORD $0x4e8618aa // uzp1 v10.4s, v5.4s, v6.4s
-	WORD $0x4e8658a6 // uzp2 v6.4s, v5.4s, v6.4s
-	WORD $0x4eaa1d45 // mov v5.16b, v10.16b
-	WORD $0x4e8818ea // uzp1 v10.4s, v7.4s, v8.4s
-	WORD $0x4e8858e8 // uzp2 v8.4s, v7.4s, v8.4s
-	WORD $0x4eaa1d47 // mov v7.16b, v10.16b
-	WORD $0x3dc009cb // ldr q11, [x14, #32]
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acca1 // fmla v1.4s, v5.4s, v10.4s
-	WORD $0x3dc009eb // ldr q11, [x15, #32]
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2accc2 // fmla v2.4s, v6.4s, v10.4s
-	WORD $0x3dc00a0b // ldr q11, [x16, #32]
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acce3 // fmla v3.4s, v7.4s, v10.4s
-	WORD $0x3dc00a2b // ldr q11, [x17, #32]
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acd04 // fmla v4.4s, v8.4s, v10.4s
-	ADD $512, R11
-	ADD $64, R12
-	ADD $64, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	SUBS $1, R8
-	BNE loop72
-	MOVD R0, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	WORD $0x3d800144 // str q4, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop69
-	RET
-
-// func tile32x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile32x2I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	WORD $0x4f04e400 // movi v0.16b, #0x80
-	MOVD $4, R9
-
-loop73:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh74
-	MOVD R0, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	B ready75
-
-fresh74:
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-
-ready75:
-
-loop76:
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x3dc00165 // ldr q5, [x11]
-	WORD $0x6e201ca5 // eor v5.16b, v5.16b, v0.16b
-	WORD $0x3dc01166 // ldr q6, [x11, #64]
-	WORD $0x6e201cc6 // eor v6.16b, v6.16b, v0.16b
-	WORD $0x4e8678a7 // zip2 v7.4s, v5.4s, v6.4s
-	WORD $0x4e8638a5 // zip1 v5.4s, v5.4s, v6.4s
-	WORD $0x3dc02168 // ldr q8, [x11, #128]
-	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
-	WORD $0x3dc03169 // ldr q9, [x11, #192]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc001cb // ldr q11, [x14]
-	WORD $0x3dc001ec // ldr q12, [x15]
-	WORD $0x4ecc396d // zip1 v13.2d, v11.2d, v12.2d
-	WORD $0x4ecc796b // zip2 v11.2d, v11.2d, v12.2d
-	WORD $0x4e8da4a3 // smmla v3.4s, v5.16b, v13.16b
-	WORD $0x4e8ba503 // smmla v3.4s, v8.16b, v11.16b
-	WORD $0x4e8da4e4 // smmla v4.4s, v7.16b, v13.16b
-	WORD $0x4e8ba544 // smmla v4.4s, v10.16b, v11.16b
-	WORD $0x3dc04165 // ldr q5, [x11, #256]
-	WORD $0x6e201ca5 // eor v5.16b, v5.16b, v0.16b
-	WORD $0x3dc05166 // ldr q6, [x11, #320]
-	WORD $0x6e201cc6 // eor v6.16b, v6.16b, v0.16b
-	WORD $0x4e8678a7 // zip2 v7.4s, v5.4s, v6.4s
-	WORD $0x4e8638a5 // zip1 v5.4s, v5.4s, v6.4s
-	WORD $0x3dc06168 // ldr q8, [x11, #384]
-	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
-	WORD $0x3dc07169 // ldr q9, [x11, #448]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc005cb // ldr q11, [x14, #16]
-	WORD $0x3dc005ec // ldr q12, [x15, #16]
-	WORD $0x4ecc396d // zip1 v13.2d, v11.2d, v12.2d
-	WORD $0x4ecc796b // zip2 v11.2d, v11.2d, v12.2d
-	WORD $0x4e8da4a3 // smmla v3.4s, v5.16b, v13.16b
-	WORD $0x4e8ba503 // smmla v3.4s, v8.16b, v11.16b
-	WORD $0x4e8da4e4 // smmla v4.4s, v7.16b, v13.16b
-	WORD $0x4e8ba544 // smmla v4.4s, v10.16b, v11.16b
-	WORD $0x3dc00185 // ldr q5, [x12]
-	WORD $0x4e841866 // uzp1 v6.4s, v3.4s, v4.4s
-	WORD $0x4e845864 // uzp2 v4.4s, v3.4s, v4.4s
-	WORD $0x4ea61cc3 // mov v3.16b, v6.16b
-	WORD $0x3dc009c7 // ldr q7, [x14, #32]
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	WORD $0x4e26cc61 // fmla v1.4s, v3.4s, v6.4s
-	WORD $0x3dc009e7 // ldr q7, [x15, #32]
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	WORD $0x4e26cc82 // fmla v2.4s, v4.4s, v6.4s
-	ADD $512, R11
-	ADD $64, R12
-	ADD $64, R13
-	ADD $64, R14
-	ADD $64, R15
-	SUBS $1, R8
-	BNE loop76
-	MOVD R0, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop73
-	RET
-
-// func tile32Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile32Mx8I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	MOVD $4, R9
-
-loop77:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	ADD R3, R17, R19
-	ADD R3, R19, R20
-	ADD R3, R20, R21
-	ADD R3, R21, R22
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh78
-	MOVD R0, R10
-	WORD $0x3dc00140 // ldr q0, [x10]
-	ADD R1, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	WORD $0x3dc00144 // ldr q4, [x10]
-	ADD R1, R10
-	WORD $0x3dc00145 // ldr q5, [x10]
-	ADD R1, R10
-	WORD $0x3dc00146 // ldr q6, [x10]
-	ADD R1, R10
-	WORD $0x3dc00147 // ldr q7, [x10]
-	ADD R1, R10
-	B ready79
-
-fresh78:
-	WORD $0x4f00e400 // movi v0.16b, #0x0
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-
-ready79:
-
-loop80:
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-	WORD $0x4f00e409 // movi v9.16b, #0x0
-	WORD $0x4f00e40a // movi v10.16b, #0x0
-	WORD $0x4f00e40b // movi v11.16b, #0x0
-	WORD $0x4f00e40c // movi v12.16b, #0x0
-	WORD $0x4f00e40d // movi v13.16b, #0x0
-	WORD $0x4f00e40e // movi v14.16b, #0x0
-	WORD $0x4f00e40f // movi v15.16b, #0x0
-	WORD $0x3dc00170 // ldr q16, [x11]
-	WORD $0x3dc01171 // ldr q17, [x11, #64]
-	WORD $0x4e917a12 // zip2 v18.4s, v16.4s, v17.4s
-	WORD $0x4e913a10 // zip1 v16.4s, v16.4s, v17.4s
-	WORD $0x3dc02173 // ldr q19, [x11, #128]
-	WORD $0x3dc03174 // ldr q20, [x11, #192]
-	WORD $0x4e947a75 // zip2 v21.4s, v19.4s, v20.4s
-	WORD $0x4e943a73 // zip1 v19.4s, v19.4s, v20.4s
-	WORD $0x3dc001d6 // ldr q22, [x14]
-	WORD $0x3dc001f7 // ldr q23, [x15]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a608 // smmla v8.4s, v16.16b, v24.16b
-	WORD $0x4e96a668 // smmla v8.4s, v19.16b, v22.16b
-	WORD $0x4e98a649 // smmla v9.4s, v18.16b, v24.16b
-	WORD $0x4e96a6a9 // smmla v9.4s, v21.16b, v22.16b
-	WORD $0x3dc00216 // ldr q22, [x16]
-	WORD $0x3dc00237 // ldr q23, [x17]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60a // smmla v10.4s, v16.16b, v24.16b
-	WORD $0x4e96a66a // smmla v10.4s, v19.16b, v22.16b
-	WORD $0x4e98a64b // smmla v11.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ab // smmla v11.4s, v21.16b, v22.16b
-	WORD $0x3dc00276 // ldr q22, [x19]
-	WORD $0x3dc00297 // ldr q23, [x20]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60c // smmla v12.4s, v16.16b, v24.16b
-	WORD $0x4e96a66c // smmla v12.4s, v19.16b, v22.16b
-	WORD $0x4e98a64d // smmla v13.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ad // smmla v13.4s, v21.16b, v22.16b
-	WORD $0x3dc002b6 // ldr q22, [x21]
-	WORD $0x3dc002d7 // ldr q23, [x22]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60e // smmla v14.4s, v16.16b, v24.16b
-	WORD $0x4e96a66e // smmla v14.4s, v19.16b, v22.16b
-	WORD $0x4e98a64f // smmla v15.4s, v18.16b, v24.16b
-	WORD $0x4e96a6af // smmla v15.4s, v21.16b, v22.16b
-	WORD $0x3dc04170 // ldr q16, [x11, #256]
-	WORD $0x3dc05171 // ldr q17, [x11, #320]
-	WORD $0x4e917a12 // zip2 v18.4s, v16.4s, v17.4s
-	WORD $0x4e913a10 // zip1 v16.4s, v16.4s, v17.4s
-	WORD $0x3dc06173 // ldr q19, [x11, #384]
-	WORD $0x3dc07174 // ldr q20, [x11, #448]
-	WORD $0x4e947a75 // zip2 v21.4s, v19.4s, v20.4s
-	WORD $0x4e943a73 // zip1 v19.4s, v19.4s, v20.4s
-	WORD $0x3dc005d6 // ldr q22, [x14, #16]
-	WORD $0x3dc005f7 // ldr q23, [x15, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a608 // smmla v8.4s, v16.16b, v24.16b
-	WORD $0x4e96a668 // smmla v8.4s, v19.16b, v22.16b
-	WORD $0x4e98a649 // smmla v9.4s, v18.16b, v24.16b
-	WORD $0x4e96a6a9 // smmla v9.4s, v21.16b, v22.16b
-	WORD $0x3dc00616 // ldr q22, [x16, #16]
-	WORD $0x3dc00637 // ldr q23, [x17, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60a // smmla v10.4s, v16.16b, v24.16b
-	WORD $0x4e96a66a // smmla v10.4s, v19.16b, v22.16b
-	WORD $0x4e98a64b // smmla v11.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ab // smmla v11.4s, v21.16b, v22.16b
-	WORD $0x3dc00676 // ldr q22, [x19, #16]
-	WORD $0x3dc00697 // ldr q23, [x20, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60c // smmla v12.4s, v16.16b, v24.16b
-	WORD $0x4e96a66c // smmla v12.4s, v19.16b, v22.16b
-	WORD $0x4e98a64d // smmla v13.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ad // smmla v13.4s, v21.16b, v22.16b
-	WORD $0x3dc006b6 // ldr q22, [x21, #16]
-	WORD $0x3dc006d7 // ldr q23, [x22, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60e // smmla v14.4s, v16.16b, v24.16b
-	WORD $0x4e96a66e // smmla v14.4s, v19.16b, v22.16b
-	WORD $0x4e98a64f // smmla v15.4s, v18.16b, v24.16b
-	WORD $0x4e96a6af // smmla v15.4s, v21.16b, v22.16b
-	WORD $0x3dc00190 // ldr q16, [x12]
-	WORD $0x3dc001b3 // ldr q19, [x13]
-	WORD $0x4e891911 // uzp1 v17.4s, v8.4s, v9.4s
-	WORD $0x4e895909 // uzp2 v9.4s, v8.4s, v9.4s
-	WORD $0x4eb11e28 // mov v8.16b, v17.16b
-	WORD $0x4e8b1951 // uzp1 v17.4s, v10.4s, v11.4s
-	WORD $0x4e8b594b // uzp2 v11.4s, v10.4s, v11.4s
-	WORD $0x4eb11e2a // mov v10.16b, v17.16b
-	WORD $0x4e8d1991 // uzp1 v17.4s, v12.4s, v13.4s
-	WORD $0x4e8d598d // uzp2 v13.4s, v12.4s, v13.4s
-	WORD $0x4eb11e2c // mov v12.16b, v17.16b
-	WORD $0x4e8f19d1 // uzp1 v17.4s, v14.4s, v15.4s
-	WORD $0x4e8f59cf // uzp2 v15.4s, v14.4s, v15.4s
-	WORD $0x4eb11e2e // mov v14.16b, v17.16b
-	WORD $0x3dc009d2 // ldr q18, [x14, #32]
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd00 // fmla v0.4s, v8.4s, v17.4s
-	WORD $0x4f921a60 // fmla v0.4s, v19.4s, v18.s[2]
-	WORD $0x3dc009f2 // ldr q18, [x15, #32]
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd21 // fmla v1.4s, v9.4s, v17.4s
-	WORD $0x4f921a61 // fmla v1.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a12 // ldr q18, [x16, #32]
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd42 // fmla v2.4s, v10.4s, v17.4s
-	WORD $0x4f921a62 // fmla v2.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a32 // ldr q18, [x17, #32]
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd63 // fmla v3.4s, v11.4s, v17.4s
-	WORD $0x4f921a63 // fmla v3.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a72 // ldr q18, [x19, #32]
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd84 // fmla v4.4s, v12.4s, v17.4s
-	WORD $0x4f921a64 // fmla v4.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a92 // ldr q18, [x20, #32]
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cda5 // fmla v5.4s, v13.4s, v17.4s
-	WORD $0x4f921a65 // fmla v5.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00ab2 // ldr q18, [x21, #32]
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cdc6 // fmla v6.4s, v14.4s, v17.4s
-	WORD $0x4f921a66 // fmla v6.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00ad2 // ldr q18, [x22, #32]
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cde7 // fmla v7.4s, v15.4s, v17.4s
-	WORD $0x4f921a67 // fmla v7.4s, v19.4s, v18.s[2]
-	ADD $512, R11
-	ADD $64, R12
-	ADD $64, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	ADD $64, R19
-	ADD $64, R20
-	ADD $64, R21
-	ADD $64, R22
-	SUBS $1, R8
-	BNE loop80
-	MOVD R0, R10
-	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	WORD $0x3d800144 // str q4, [x10]
-	ADD R1, R10
-	WORD $0x3d800145 // str q5, [x10]
-	ADD R1, R10
-	WORD $0x3d800146 // str q6, [x10]
-	ADD R1, R10
-	WORD $0x3d800147 // str q7, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop77
-	RET
-
-// func tile32Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile32Mx4I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	MOVD $4, R9
-
-loop81:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh82
-	MOVD R0, R10
-	WORD $0x3dc00140 // ldr q0, [x10]
-	ADD R1, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	B ready83
-
-fresh82:
-	WORD $0x4f00e400 // movi v0.16b, #0x0
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-
-ready83:
-
-loop84:
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x3dc00168 // ldr q8, [x11]
-	WORD $0x3dc01169 // ldr q9, [x11, #64]
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc0216b // ldr q11, [x11, #128]
-	WORD $0x3dc0316c // ldr q12, [x11, #192]
-	WORD $0x4e8c796d // zip2 v13.4s, v11.4s, v12.4s
-	WORD $0x4e8c396b // zip1 v11.4s, v11.4s, v12.4s
-	WORD $0x3dc001ce // ldr q14, [x14]
-	WORD $0x3dc001ef // ldr q15, [x15]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a504 // smmla v4.4s, v8.16b, v16.16b
-	WORD $0x4e8ea564 // smmla v4.4s, v11.16b, v14.16b
-	WORD $0x4e90a545 // smmla v5.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a5 // smmla v5.4s, v13.16b, v14.16b
-	WORD $0x3dc0020e // ldr q14, [x16]
-	WORD $0x3dc0022f // ldr q15, [x17]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a506 // smmla v6.4s, v8.16b, v16.16b
-	WORD $0x4e8ea566 // smmla v6.4s, v11.16b, v14.16b
-	WORD $0x4e90a547 // smmla v7.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a7 // smmla v7.4s, v13.16b, v14.16b
-	WORD $0x3dc04168 // ldr q8, [x11, #256]
-	WORD $0x3dc05169 // ldr q9, [x11, #320]
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc0616b // ldr q11, [x11, #384]
-	WORD $0x3dc0716c // ldr q12, [x11, #448]
-	WORD $0x4e8c796d // zip2 v13.4s, v11.4s, v12.4s
-	WORD $0x4e8c396b // zip1 v11.4s, v11.4s, v12.4s
-	WORD $0x3dc005ce // ldr q14, [x14, #16]
-	WORD $0x3dc005ef // ldr q15, [x15, #16]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a504 // smmla v4.4s, v8.16b, v16.16b
-	WORD $0x4e8ea564 // smmla v4.4s, v11.16b, v14.16b
-	WORD $0x4e90a545 // smmla v5.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a5 // smmla v5.4s, v13.16b, v14.16b
-	WORD $0x3dc0060e // ldr q14, [x16, #16]
-	WORD $0x3dc0062f // ldr q15, [x17, #16]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a506 // smmla v6.4s, v8.16b, v16.16b
-	WORD $0x4e8ea566 // smmla v6.4s, v11.16b, v14.16b
-	WORD $0x4e90a547 // smmla v7.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a7 // smmla v7.4s, v13.16b, v14.16b
-	WORD $0x3dc00188 // ldr q8, [x12]
-	WORD $0x3dc001ab // ldr q11, [x13]
-	WORD $0x4e851889 // uzp1 v9.4s, v4.4s, v5.4s
-	WORD $0x4e855885 // uzp2 v5.4s, v4.4s, v5.4s
-	WORD $0x4ea91d24 // mov v4.16b, v9.16b
-	WORD $0x4e8718c9 // uzp1 v9.4s, v6.4s, v7.4s
-	WORD $0x4e8758c7 // uzp2 v7.4s, v6.4s, v7.4s
-	WORD $0x4ea91d26 // mov v6.16b, v9.16b
-	WORD $0x3dc009ca // ldr q10, [x14, #32]
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cc80 // fmla v0.4s, v4.4s, v9.4s
-	WORD $0x4f8a1960 // fmla v0.4s, v11.4s, v10.s[2]
-	WORD $0x3dc009ea // ldr q10, [x15, #32]
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cca1 // fmla v1.4s, v5.4s, v9.4s
-	WORD $0x4f8a1961 // fmla v1.4s, v11.4s, v10.s[2]
-	WORD $0x3dc00a0a // ldr q10, [x16, #32]
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29ccc2 // fmla v2.4s, v6.4s, v9.4s
-	WORD $0x4f8a1962 // fmla v2.4s, v11.4s, v10.s[2]
-	WORD $0x3dc00a2a // ldr q10, [x17, #32]
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
-	WORD $0x4f8a1963 // fmla v3.4s, v11.4s, v10.s[2]
-	ADD $512, R11
-	ADD $64, R12
-	ADD $64, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	SUBS $1, R8
-	BNE loop84
-	MOVD R0, R10
-	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop81
-	RET
-
-// func tile32Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile32Mx2I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	MOVD $4, R9
-
-loop85:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh86
-	MOVD R0, R10
-	WORD $0x3dc00140 // ldr q0, [x10]
-	ADD R1, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	B ready87
-
-fresh86:
-	WORD $0x4f00e400 // movi v0.16b, #0x0
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-
-ready87:
-
-loop88:
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x3dc00164 // ldr q4, [x11]
-	WORD $0x3dc01165 // ldr q5, [x11, #64]
-	WORD $0x4e857886 // zip2 v6.4s, v4.4s, v5.4s
-	WORD $0x4e853884 // zip1 v4.4s, v4.4s, v5.4s
-	WORD $0x3dc02167 // ldr q7, [x11, #128]
-	WORD $0x3dc03168 // ldr q8, [x11, #192]
-	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
-	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
-	WORD $0x3dc001ca // ldr q10, [x14]
-	WORD $0x3dc001eb // ldr q11, [x15]
-	WORD $0x4ecb394c // zip1 v12.2d, v10.2d, v11.2d
-	WORD $0x4ecb794a // zip2 v10.2d, v10.2d, v11.2d
-	WORD $0x4e8ca482 // smmla v2.4s, v4.16b, v12.16b
-	WORD $0x4e8aa4e2 // smmla v2.4s, v7.16b, v10.16b
-	WORD $0x4e8ca4c3 // smmla v3.4s, v6.16b, v12.16b
-	WORD $0x4e8aa523 // smmla v3.4s, v9.16b, v10.16b
-	WORD $0x3dc04164 // ldr q4, [x11, #256]
-	WORD $0x3dc05165 // ldr q5, [x11, #320]
-	WORD $0x4e857886 // zip2 v6.4s, v4.4s, v5.4s
-	WORD $0x4e853884 // zip1 v4.4s, v4.4s, v5.4s
-	WORD $0x3dc06167 // ldr q7, [x11, #384]
-	WORD $0x3dc07168 // ldr q8, [x11, #448]
-	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
-	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
-	WORD $0x3dc005ca // ldr q10, [x14, #16]
-	WORD $0x3dc005eb // ldr q11, [x15, #16]
-	WORD $0x4ecb394c // zip1 v12.2d, v10.2d, v11.2d
-	WORD $0x4ecb794a // zip2 v10.2d, v10.2d, v11.2d
-	WORD $0x4e8ca482 // smmla v2.4s, v4.16b, v12.16b
-	WORD $0x4e8aa4e2 // smmla v2.4s, v7.16b, v10.16b
-	WORD $0x4e8ca4c3 // smmla v3.4s, v6.16b, v12.16b
-	WORD $0x4e8aa523 // smmla v3.4s, v9.16b, v10.16b
-	WORD $0x3dc00184 // ldr q4, [x12]
-	WORD $0x3dc001a7 // ldr q7, [x13]
-	WORD $0x4e831845 // uzp1 v5.4s, v2.4s, v3.4s
-	WORD $0x4e835843 // uzp2 v3.4s, v2.4s, v3.4s
-	WORD $0x4ea51ca2 // mov v2.16b, v5.16b
-	WORD $0x3dc009c6 // ldr q6, [x14, #32]
-	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f869085 // fmul v5.4s, v4.4s, v6.s[0]
-	WORD $0x4e25cc40 // fmla v0.4s, v2.4s, v5.4s
-	WORD $0x4f8618e0 // fmla v0.4s, v7.4s, v6.s[2]
-	WORD $0x3dc009e6 // ldr q6, [x15, #32]
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f869085 // fmul v5.4s, v4.4s, v6.s[0]
-	WORD $0x4e25cc61 // fmla v1.4s, v3.4s, v5.4s
-	WORD $0x4f8618e1 // fmla v1.4s, v7.4s, v6.s[2]
-	ADD $512, R11
-	ADD $64, R12
-	ADD $64, R13
-	ADD $64, R14
-	ADD $64, R15
-	SUBS $1, R8
 	BNE loop88
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	WORD $0x3d800141 // str q1, [x10]
 	ADD R1, R10
 	ADD $16, R0
 	ADD $16, R4
@@ -3433,1233 +8237,6 @@ loop88:
 	ADD $16, R6
 	SUBS $1, R9
 	BNE loop85
-	RET
-
-// func tile16x8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile16x8I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	WORD $0x4f04e400 // movi v0.16b, #0x80
-	MOVD $4, R9
-
-loop89:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	ADD R3, R17, R19
-	ADD R3, R19, R20
-	ADD R3, R20, R21
-	ADD R3, R21, R22
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh90
-	MOVD R0, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	WORD $0x3dc00144 // ldr q4, [x10]
-	ADD R1, R10
-	WORD $0x3dc00145 // ldr q5, [x10]
-	ADD R1, R10
-	WORD $0x3dc00146 // ldr q6, [x10]
-	ADD R1, R10
-	WORD $0x3dc00147 // ldr q7, [x10]
-	ADD R1, R10
-	WORD $0x3dc00148 // ldr q8, [x10]
-	ADD R1, R10
-	B ready91
-
-fresh90:
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-
-ready91:
-
-loop92:
-	WORD $0x4f00e409 // movi v9.16b, #0x0
-	WORD $0x4f00e40a // movi v10.16b, #0x0
-	WORD $0x4f00e40b // movi v11.16b, #0x0
-	WORD $0x4f00e40c // movi v12.16b, #0x0
-	WORD $0x4f00e40d // movi v13.16b, #0x0
-	WORD $0x4f00e40e // movi v14.16b, #0x0
-	WORD $0x4f00e40f // movi v15.16b, #0x0
-	WORD $0x4f00e410 // movi v16.16b, #0x0
-	WORD $0x3dc00171 // ldr q17, [x11]
-	WORD $0x6e201e31 // eor v17.16b, v17.16b, v0.16b
-	WORD $0x3dc01172 // ldr q18, [x11, #64]
-	WORD $0x6e201e52 // eor v18.16b, v18.16b, v0.16b
-	WORD $0x4e927a33 // zip2 v19.4s, v17.4s, v18.4s
-	WORD $0x4e923a31 // zip1 v17.4s, v17.4s, v18.4s
-	WORD $0x3dc02174 // ldr q20, [x11, #128]
-	WORD $0x6e201e94 // eor v20.16b, v20.16b, v0.16b
-	WORD $0x3dc03175 // ldr q21, [x11, #192]
-	WORD $0x6e201eb5 // eor v21.16b, v21.16b, v0.16b
-	WORD $0x4e957a96 // zip2 v22.4s, v20.4s, v21.4s
-	WORD $0x4e953a94 // zip1 v20.4s, v20.4s, v21.4s
-	WORD $0x3dc001d7 // ldr q23, [x14]
-	WORD $0x3dc001f8 // ldr q24, [x15]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a629 // smmla v9.4s, v17.16b, v25.16b
-	WORD $0x4e97a689 // smmla v9.4s, v20.16b, v23.16b
-	WORD $0x4e99a66a // smmla v10.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ca // smmla v10.4s, v22.16b, v23.16b
-	WORD $0x3dc00217 // ldr q23, [x16]
-	WORD $0x3dc00238 // ldr q24, [x17]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62b // smmla v11.4s, v17.16b, v25.16b
-	WORD $0x4e97a68b // smmla v11.4s, v20.16b, v23.16b
-	WORD $0x4e99a66c // smmla v12.4s, v19.16b, v25.16b
-	WORD $0x4e97a6cc // smmla v12.4s, v22.16b, v23.16b
-	WORD $0x3dc00277 // ldr q23, [x19]
-	WORD $0x3dc00298 // ldr q24, [x20]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62d // smmla v13.4s, v17.16b, v25.16b
-	WORD $0x4e97a68d // smmla v13.4s, v20.16b, v23.16b
-	WORD $0x4e99a66e // smmla v14.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ce // smmla v14.4s, v22.16b, v23.16b
-	WORD $0x3dc002b7 // ldr q23, [x21]
-	WORD $0x3dc002d8 // ldr q24, [x22]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62f // smmla v15.4s, v17.16b, v25.16b
-	WORD $0x4e97a68f // smmla v15.4s, v20.16b, v23.16b
-	WORD $0x4e99a670 // smmla v16.4s, v19.16b, v25.16b
-	WORD $0x4e97a6d0 // smmla v16.4s, v22.16b, v23.16b
-	WORD $0x3dc00191 // ldr q17, [x12]
-	WORD $0x4e8a1932 // uzp1 v18.4s, v9.4s, v10.4s
-	WORD $0x4e8a592a // uzp2 v10.4s, v9.4s, v10.4s
-	WORD $0x4eb21e49 // mov v9.16b, v18.16b
-	WORD $0x4e8c1972 // uzp1 v18.4s, v11.4s, v12.4s
-	WORD $0x4e8c596c // uzp2 v12.4s, v11.4s, v12.4s
-	WORD $0x4eb21e4b // mov v11.16b, v18.16b
-	WORD $0x4e8e19b2 // uzp1 v18.4s, v13.4s, v14.4s
-	WORD $0x4e8e59ae // uzp2 v14.4s, v13.4s, v14.4s
-	WORD $0x4eb21e4d // mov v13.16b, v18.16b
-	WORD $0x4e9019f2 // uzp1 v18.4s, v15.4s, v16.4s
-	WORD $0x4e9059f0 // uzp2 v16.4s, v15.4s, v16.4s
-	WORD $0x4eb21e4f // mov v15.16b, v18.16b
-	WORD $0x3dc009d3 // ldr q19, [x14, #32]
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd21 // fmla v1.4s, v9.4s, v18.4s
-	WORD $0x3dc009f3 // ldr q19, [x15, #32]
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd42 // fmla v2.4s, v10.4s, v18.4s
-	WORD $0x3dc00a13 // ldr q19, [x16, #32]
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd63 // fmla v3.4s, v11.4s, v18.4s
-	WORD $0x3dc00a33 // ldr q19, [x17, #32]
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd84 // fmla v4.4s, v12.4s, v18.4s
-	WORD $0x3dc00a73 // ldr q19, [x19, #32]
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cda5 // fmla v5.4s, v13.4s, v18.4s
-	WORD $0x3dc00a93 // ldr q19, [x20, #32]
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cdc6 // fmla v6.4s, v14.4s, v18.4s
-	WORD $0x3dc00ab3 // ldr q19, [x21, #32]
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cde7 // fmla v7.4s, v15.4s, v18.4s
-	WORD $0x3dc00ad3 // ldr q19, [x22, #32]
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32ce08 // fmla v8.4s, v16.4s, v18.4s
-	WORD $0x4f00e409 // movi v9.16b, #0x0
-	WORD $0x4f00e40a // movi v10.16b, #0x0
-	WORD $0x4f00e40b // movi v11.16b, #0x0
-	WORD $0x4f00e40c // movi v12.16b, #0x0
-	WORD $0x4f00e40d // movi v13.16b, #0x0
-	WORD $0x4f00e40e // movi v14.16b, #0x0
-	WORD $0x4f00e40f // movi v15.16b, #0x0
-	WORD $0x4f00e410 // movi v16.16b, #0x0
-	WORD $0x3dc04171 // ldr q17, [x11, #256]
-	WORD $0x6e201e31 // eor v17.16b, v17.16b, v0.16b
-	WORD $0x3dc05172 // ldr q18, [x11, #320]
-	WORD $0x6e201e52 // eor v18.16b, v18.16b, v0.16b
-	WORD $0x4e927a33 // zip2 v19.4s, v17.4s, v18.4s
-	WORD $0x4e923a31 // zip1 v17.4s, v17.4s, v18.4s
-	WORD $0x3dc06174 // ldr q20, [x11, #384]
-	WORD $0x6e201e94 // eor v20.16b, v20.16b, v0.16b
-	WORD $0x3dc07175 // ldr q21, [x11, #448]
-	WORD $0x6e201eb5 // eor v21.16b, v21.16b, v0.16b
-	WORD $0x4e957a96 // zip2 v22.4s, v20.4s, v21.4s
-	WORD $0x4e953a94 // zip1 v20.4s, v20.4s, v21.4s
-	WORD $0x3dc005d7 // ldr q23, [x14, #16]
-	WORD $0x3dc005f8 // ldr q24, [x15, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a629 // smmla v9.4s, v17.16b, v25.16b
-	WORD $0x4e97a689 // smmla v9.4s, v20.16b, v23.16b
-	WORD $0x4e99a66a // smmla v10.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ca // smmla v10.4s, v22.16b, v23.16b
-	WORD $0x3dc00617 // ldr q23, [x16, #16]
-	WORD $0x3dc00638 // ldr q24, [x17, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62b // smmla v11.4s, v17.16b, v25.16b
-	WORD $0x4e97a68b // smmla v11.4s, v20.16b, v23.16b
-	WORD $0x4e99a66c // smmla v12.4s, v19.16b, v25.16b
-	WORD $0x4e97a6cc // smmla v12.4s, v22.16b, v23.16b
-	WORD $0x3dc00677 // ldr q23, [x19, #16]
-	WORD $0x3dc00698 // ldr q24, [x20, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62d // smmla v13.4s, v17.16b, v25.16b
-	WORD $0x4e97a68d // smmla v13.4s, v20.16b, v23.16b
-	WORD $0x4e99a66e // smmla v14.4s, v19.16b, v25.16b
-	WORD $0x4e97a6ce // smmla v14.4s, v22.16b, v23.16b
-	WORD $0x3dc006b7 // ldr q23, [x21, #16]
-	WORD $0x3dc006d8 // ldr q24, [x22, #16]
-	WORD $0x4ed83af9 // zip1 v25.2d, v23.2d, v24.2d
-	WORD $0x4ed87af7 // zip2 v23.2d, v23.2d, v24.2d
-	WORD $0x4e99a62f // smmla v15.4s, v17.16b, v25.16b
-	WORD $0x4e97a68f // smmla v15.4s, v20.16b, v23.16b
-	WORD $0x4e99a670 // smmla v16.4s, v19.16b, v25.16b
-	WORD $0x4e97a6d0 // smmla v16.4s, v22.16b, v23.16b
-	WORD $0x3dc01191 // ldr q17, [x12, #64]
-	WORD $0x4e8a1932 // uzp1 v18.4s, v9.4s, v10.4s
-	WORD $0x4e8a592a // uzp2 v10.4s, v9.4s, v10.4s
-	WORD $0x4eb21e49 // mov v9.16b, v18.16b
-	WORD $0x4e8c1972 // uzp1 v18.4s, v11.4s, v12.4s
-	WORD $0x4e8c596c // uzp2 v12.4s, v11.4s, v12.4s
-	WORD $0x4eb21e4b // mov v11.16b, v18.16b
-	WORD $0x4e8e19b2 // uzp1 v18.4s, v13.4s, v14.4s
-	WORD $0x4e8e59ae // uzp2 v14.4s, v13.4s, v14.4s
-	WORD $0x4eb21e4d // mov v13.16b, v18.16b
-	WORD $0x4e9019f2 // uzp1 v18.4s, v15.4s, v16.4s
-	WORD $0x4e9059f0 // uzp2 v16.4s, v15.4s, v16.4s
-	WORD $0x4eb21e4f // mov v15.16b, v18.16b
-	WORD $0x3dc009d3 // ldr q19, [x14, #32]
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd21 // fmla v1.4s, v9.4s, v18.4s
-	WORD $0x3dc009f3 // ldr q19, [x15, #32]
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd42 // fmla v2.4s, v10.4s, v18.4s
-	WORD $0x3dc00a13 // ldr q19, [x16, #32]
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd63 // fmla v3.4s, v11.4s, v18.4s
-	WORD $0x3dc00a33 // ldr q19, [x17, #32]
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cd84 // fmla v4.4s, v12.4s, v18.4s
-	WORD $0x3dc00a73 // ldr q19, [x19, #32]
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cda5 // fmla v5.4s, v13.4s, v18.4s
-	WORD $0x3dc00a93 // ldr q19, [x20, #32]
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cdc6 // fmla v6.4s, v14.4s, v18.4s
-	WORD $0x3dc00ab3 // ldr q19, [x21, #32]
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32cde7 // fmla v7.4s, v15.4s, v18.4s
-	WORD $0x3dc00ad3 // ldr q19, [x22, #32]
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	WORD $0x4e32ce08 // fmla v8.4s, v16.4s, v18.4s
-	ADD $512, R11
-	ADD $128, R12
-	ADD $128, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	ADD $64, R19
-	ADD $64, R20
-	ADD $64, R21
-	ADD $64, R22
-	SUBS $1, R8
-	BNE loop92
-	MOVD R0, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	WORD $0x3d800144 // str q4, [x10]
-	ADD R1, R10
-	WORD $0x3d800145 // str q5, [x10]
-	ADD R1, R10
-	WORD $0x3d800146 // str q6, [x10]
-	ADD R1, R10
-	WORD $0x3d800147 // str q7, [x10]
-	ADD R1, R10
-	WORD $0x3d800148 // str q8, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop89
-	RET
-
-// func tile16x4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile16x4I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	WORD $0x4f04e400 // movi v0.16b, #0x80
-	MOVD $4, R9
-
-loop93:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh94
-	MOVD R0, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	WORD $0x3dc00144 // ldr q4, [x10]
-	ADD R1, R10
-	B ready95
-
-fresh94:
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-
-ready95:
-
-loop96:
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-	WORD $0x3dc00169 // ldr q9, [x11]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x3dc0116a // ldr q10, [x11, #64]
-	WORD $0x6e201d4a // eor v10.16b, v10.16b, v0.16b
-	WORD $0x4e8a792b // zip2 v11.4s, v9.4s, v10.4s
-	WORD $0x4e8a3929 // zip1 v9.4s, v9.4s, v10.4s
-	WORD $0x3dc0216c // ldr q12, [x11, #128]
-	WORD $0x6e201d8c // eor v12.16b, v12.16b, v0.16b
-	WORD $0x3dc0316d // ldr q13, [x11, #192]
-	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
-	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
-	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
-	WORD $0x3dc001cf // ldr q15, [x14]
-	WORD $0x3dc001f0 // ldr q16, [x15]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a525 // smmla v5.4s, v9.16b, v17.16b
-	WORD $0x4e8fa585 // smmla v5.4s, v12.16b, v15.16b
-	WORD $0x4e91a566 // smmla v6.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c6 // smmla v6.4s, v14.16b, v15.16b
-	WORD $0x3dc0020f // ldr q15, [x16]
-	WORD $0x3dc00230 // ldr q16, [x17]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a527 // smmla v7.4s, v9.16b, v17.16b
-	WORD $0x4e8fa587 // smmla v7.4s, v12.16b, v15.16b
-	WORD $0x4e91a568 // smmla v8.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c8 // smmla v8.4s, v14.16b, v15.16b
-	WORD $0x3dc00189 // ldr q9, [x12]
-	WORD $0x4e8618aa // uzp1 v10.4s, v5.4s, v6.4s
-	WORD $0x4e8658a6 // uzp2 v6.4s, v5.4s, v6.4s
-	WORD $0x4eaa1d45 // mov v5.16b, v10.16b
-	WORD $0x4e8818ea // uzp1 v10.4s, v7.4s, v8.4s
-	WORD $0x4e8858e8 // uzp2 v8.4s, v7.4s, v8.4s
-	WORD $0x4eaa1d47 // mov v7.16b, v10.16b
-	WORD $0x3dc009cb // ldr q11, [x14, #32]
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acca1 // fmla v1.4s, v5.4s, v10.4s
-	WORD $0x3dc009eb // ldr q11, [x15, #32]
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2accc2 // fmla v2.4s, v6.4s, v10.4s
-	WORD $0x3dc00a0b // ldr q11, [x16, #32]
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acce3 // fmla v3.4s, v7.4s, v10.4s
-	WORD $0x3dc00a2b // ldr q11, [x17, #32]
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acd04 // fmla v4.4s, v8.4s, v10.4s
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-	WORD $0x3dc04169 // ldr q9, [x11, #256]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x3dc0516a // ldr q10, [x11, #320]
-	WORD $0x6e201d4a // eor v10.16b, v10.16b, v0.16b
-	WORD $0x4e8a792b // zip2 v11.4s, v9.4s, v10.4s
-	WORD $0x4e8a3929 // zip1 v9.4s, v9.4s, v10.4s
-	WORD $0x3dc0616c // ldr q12, [x11, #384]
-	WORD $0x6e201d8c // eor v12.16b, v12.16b, v0.16b
-	WORD $0x3dc0716d // ldr q13, [x11, #448]
-	WORD $0x6e201dad // eor v13.16b, v13.16b, v0.16b
-	WORD $0x4e8d798e // zip2 v14.4s, v12.4s, v13.4s
-	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
-	WORD $0x3dc005cf // ldr q15, [x14, #16]
-	WORD $0x3dc005f0 // ldr q16, [x15, #16]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a525 // smmla v5.4s, v9.16b, v17.16b
-	WORD $0x4e8fa585 // smmla v5.4s, v12.16b, v15.16b
-	WORD $0x4e91a566 // smmla v6.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c6 // smmla v6.4s, v14.16b, v15.16b
-	WORD $0x3dc0060f // ldr q15, [x16, #16]
-	WORD $0x3dc00630 // ldr q16, [x17, #16]
-	WORD $0x4ed039f1 // zip1 v17.2d, v15.2d, v16.2d
-	WORD $0x4ed079ef // zip2 v15.2d, v15.2d, v16.2d
-	WORD $0x4e91a527 // smmla v7.4s, v9.16b, v17.16b
-	WORD $0x4e8fa587 // smmla v7.4s, v12.16b, v15.16b
-	WORD $0x4e91a568 // smmla v8.4s, v11.16b, v17.16b
-	WORD $0x4e8fa5c8 // smmla v8.4s, v14.16b, v15.16b
-	WORD $0x3dc01189 // ldr q9, [x12, #64]
-	WORD $0x4e8618aa // uzp1 v10.4s, v5.4s, v6.4s
-	WORD $0x4e8658a6 // uzp2 v6.4s, v5.4s, v6.4s
-	WORD $0x4eaa1d45 // mov v5.16b, v10.16b
-	WORD $0x4e8818ea // uzp1 v10.4s, v7.4s, v8.4s
-	WORD $0x4e8858e8 // uzp2 v8.4s, v7.4s, v8.4s
-	WORD $0x4eaa1d47 // mov v7.16b, v10.16b
-	WORD $0x3dc009cb // ldr q11, [x14, #32]
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acca1 // fmla v1.4s, v5.4s, v10.4s
-	WORD $0x3dc009eb // ldr q11, [x15, #32]
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2accc2 // fmla v2.4s, v6.4s, v10.4s
-	WORD $0x3dc00a0b // ldr q11, [x16, #32]
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acce3 // fmla v3.4s, v7.4s, v10.4s
-	WORD $0x3dc00a2b // ldr q11, [x17, #32]
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f8b912a // fmul v10.4s, v9.4s, v11.s[0]
-	WORD $0x4e2acd04 // fmla v4.4s, v8.4s, v10.4s
-	ADD $512, R11
-	ADD $128, R12
-	ADD $128, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	SUBS $1, R8
-	BNE loop96
-	MOVD R0, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	WORD $0x3d800144 // str q4, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop93
-	RET
-
-// func tile16x2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile16x2I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	WORD $0x4f04e400 // movi v0.16b, #0x80
-	MOVD $4, R9
-
-loop97:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh98
-	MOVD R0, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	B ready99
-
-fresh98:
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-
-ready99:
-
-loop100:
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x3dc00165 // ldr q5, [x11]
-	WORD $0x6e201ca5 // eor v5.16b, v5.16b, v0.16b
-	WORD $0x3dc01166 // ldr q6, [x11, #64]
-	WORD $0x6e201cc6 // eor v6.16b, v6.16b, v0.16b
-	WORD $0x4e8678a7 // zip2 v7.4s, v5.4s, v6.4s
-	WORD $0x4e8638a5 // zip1 v5.4s, v5.4s, v6.4s
-	WORD $0x3dc02168 // ldr q8, [x11, #128]
-	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
-	WORD $0x3dc03169 // ldr q9, [x11, #192]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc001cb // ldr q11, [x14]
-	WORD $0x3dc001ec // ldr q12, [x15]
-	WORD $0x4ecc396d // zip1 v13.2d, v11.2d, v12.2d
-	WORD $0x4ecc796b // zip2 v11.2d, v11.2d, v12.2d
-	WORD $0x4e8da4a3 // smmla v3.4s, v5.16b, v13.16b
-	WORD $0x4e8ba503 // smmla v3.4s, v8.16b, v11.16b
-	WORD $0x4e8da4e4 // smmla v4.4s, v7.16b, v13.16b
-	WORD $0x4e8ba544 // smmla v4.4s, v10.16b, v11.16b
-	WORD $0x3dc00185 // ldr q5, [x12]
-	WORD $0x4e841866 // uzp1 v6.4s, v3.4s, v4.4s
-	WORD $0x4e845864 // uzp2 v4.4s, v3.4s, v4.4s
-	WORD $0x4ea61cc3 // mov v3.16b, v6.16b
-	WORD $0x3dc009c7 // ldr q7, [x14, #32]
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	WORD $0x4e26cc61 // fmla v1.4s, v3.4s, v6.4s
-	WORD $0x3dc009e7 // ldr q7, [x15, #32]
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	WORD $0x4e26cc82 // fmla v2.4s, v4.4s, v6.4s
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x3dc04165 // ldr q5, [x11, #256]
-	WORD $0x6e201ca5 // eor v5.16b, v5.16b, v0.16b
-	WORD $0x3dc05166 // ldr q6, [x11, #320]
-	WORD $0x6e201cc6 // eor v6.16b, v6.16b, v0.16b
-	WORD $0x4e8678a7 // zip2 v7.4s, v5.4s, v6.4s
-	WORD $0x4e8638a5 // zip1 v5.4s, v5.4s, v6.4s
-	WORD $0x3dc06168 // ldr q8, [x11, #384]
-	WORD $0x6e201d08 // eor v8.16b, v8.16b, v0.16b
-	WORD $0x3dc07169 // ldr q9, [x11, #448]
-	WORD $0x6e201d29 // eor v9.16b, v9.16b, v0.16b
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc005cb // ldr q11, [x14, #16]
-	WORD $0x3dc005ec // ldr q12, [x15, #16]
-	WORD $0x4ecc396d // zip1 v13.2d, v11.2d, v12.2d
-	WORD $0x4ecc796b // zip2 v11.2d, v11.2d, v12.2d
-	WORD $0x4e8da4a3 // smmla v3.4s, v5.16b, v13.16b
-	WORD $0x4e8ba503 // smmla v3.4s, v8.16b, v11.16b
-	WORD $0x4e8da4e4 // smmla v4.4s, v7.16b, v13.16b
-	WORD $0x4e8ba544 // smmla v4.4s, v10.16b, v11.16b
-	WORD $0x3dc01185 // ldr q5, [x12, #64]
-	WORD $0x4e841866 // uzp1 v6.4s, v3.4s, v4.4s
-	WORD $0x4e845864 // uzp2 v4.4s, v3.4s, v4.4s
-	WORD $0x4ea61cc3 // mov v3.16b, v6.16b
-	WORD $0x3dc009c7 // ldr q7, [x14, #32]
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	WORD $0x4e26cc61 // fmla v1.4s, v3.4s, v6.4s
-	WORD $0x3dc009e7 // ldr q7, [x15, #32]
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	WORD $0x4e26cc82 // fmla v2.4s, v4.4s, v6.4s
-	ADD $512, R11
-	ADD $128, R12
-	ADD $128, R13
-	ADD $64, R14
-	ADD $64, R15
-	SUBS $1, R8
-	BNE loop100
-	MOVD R0, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop97
-	RET
-
-// func tile16Mx8I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile16Mx8I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	MOVD $4, R9
-
-loop101:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	ADD R3, R17, R19
-	ADD R3, R19, R20
-	ADD R3, R20, R21
-	ADD R3, R21, R22
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh102
-	MOVD R0, R10
-	WORD $0x3dc00140 // ldr q0, [x10]
-	ADD R1, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	WORD $0x3dc00144 // ldr q4, [x10]
-	ADD R1, R10
-	WORD $0x3dc00145 // ldr q5, [x10]
-	ADD R1, R10
-	WORD $0x3dc00146 // ldr q6, [x10]
-	ADD R1, R10
-	WORD $0x3dc00147 // ldr q7, [x10]
-	ADD R1, R10
-	B ready103
-
-fresh102:
-	WORD $0x4f00e400 // movi v0.16b, #0x0
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-
-ready103:
-
-loop104:
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-	WORD $0x4f00e409 // movi v9.16b, #0x0
-	WORD $0x4f00e40a // movi v10.16b, #0x0
-	WORD $0x4f00e40b // movi v11.16b, #0x0
-	WORD $0x4f00e40c // movi v12.16b, #0x0
-	WORD $0x4f00e40d // movi v13.16b, #0x0
-	WORD $0x4f00e40e // movi v14.16b, #0x0
-	WORD $0x4f00e40f // movi v15.16b, #0x0
-	WORD $0x3dc00170 // ldr q16, [x11]
-	WORD $0x3dc01171 // ldr q17, [x11, #64]
-	WORD $0x4e917a12 // zip2 v18.4s, v16.4s, v17.4s
-	WORD $0x4e913a10 // zip1 v16.4s, v16.4s, v17.4s
-	WORD $0x3dc02173 // ldr q19, [x11, #128]
-	WORD $0x3dc03174 // ldr q20, [x11, #192]
-	WORD $0x4e947a75 // zip2 v21.4s, v19.4s, v20.4s
-	WORD $0x4e943a73 // zip1 v19.4s, v19.4s, v20.4s
-	WORD $0x3dc001d6 // ldr q22, [x14]
-	WORD $0x3dc001f7 // ldr q23, [x15]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a608 // smmla v8.4s, v16.16b, v24.16b
-	WORD $0x4e96a668 // smmla v8.4s, v19.16b, v22.16b
-	WORD $0x4e98a649 // smmla v9.4s, v18.16b, v24.16b
-	WORD $0x4e96a6a9 // smmla v9.4s, v21.16b, v22.16b
-	WORD $0x3dc00216 // ldr q22, [x16]
-	WORD $0x3dc00237 // ldr q23, [x17]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60a // smmla v10.4s, v16.16b, v24.16b
-	WORD $0x4e96a66a // smmla v10.4s, v19.16b, v22.16b
-	WORD $0x4e98a64b // smmla v11.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ab // smmla v11.4s, v21.16b, v22.16b
-	WORD $0x3dc00276 // ldr q22, [x19]
-	WORD $0x3dc00297 // ldr q23, [x20]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60c // smmla v12.4s, v16.16b, v24.16b
-	WORD $0x4e96a66c // smmla v12.4s, v19.16b, v22.16b
-	WORD $0x4e98a64d // smmla v13.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ad // smmla v13.4s, v21.16b, v22.16b
-	WORD $0x3dc002b6 // ldr q22, [x21]
-	WORD $0x3dc002d7 // ldr q23, [x22]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60e // smmla v14.4s, v16.16b, v24.16b
-	WORD $0x4e96a66e // smmla v14.4s, v19.16b, v22.16b
-	WORD $0x4e98a64f // smmla v15.4s, v18.16b, v24.16b
-	WORD $0x4e96a6af // smmla v15.4s, v21.16b, v22.16b
-	WORD $0x3dc00190 // ldr q16, [x12]
-	WORD $0x3dc001b3 // ldr q19, [x13]
-	WORD $0x4e891911 // uzp1 v17.4s, v8.4s, v9.4s
-	WORD $0x4e895909 // uzp2 v9.4s, v8.4s, v9.4s
-	WORD $0x4eb11e28 // mov v8.16b, v17.16b
-	WORD $0x4e8b1951 // uzp1 v17.4s, v10.4s, v11.4s
-	WORD $0x4e8b594b // uzp2 v11.4s, v10.4s, v11.4s
-	WORD $0x4eb11e2a // mov v10.16b, v17.16b
-	WORD $0x4e8d1991 // uzp1 v17.4s, v12.4s, v13.4s
-	WORD $0x4e8d598d // uzp2 v13.4s, v12.4s, v13.4s
-	WORD $0x4eb11e2c // mov v12.16b, v17.16b
-	WORD $0x4e8f19d1 // uzp1 v17.4s, v14.4s, v15.4s
-	WORD $0x4e8f59cf // uzp2 v15.4s, v14.4s, v15.4s
-	WORD $0x4eb11e2e // mov v14.16b, v17.16b
-	WORD $0x3dc009d2 // ldr q18, [x14, #32]
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd00 // fmla v0.4s, v8.4s, v17.4s
-	WORD $0x3dc00dd2 // ldr q18, [x14, #48]
-	WORD $0x4f921a60 // fmla v0.4s, v19.4s, v18.s[2]
-	WORD $0x3dc009f2 // ldr q18, [x15, #32]
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd21 // fmla v1.4s, v9.4s, v17.4s
-	WORD $0x3dc00df2 // ldr q18, [x15, #48]
-	WORD $0x4f921a61 // fmla v1.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a12 // ldr q18, [x16, #32]
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd42 // fmla v2.4s, v10.4s, v17.4s
-	WORD $0x3dc00e12 // ldr q18, [x16, #48]
-	WORD $0x4f921a62 // fmla v2.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a32 // ldr q18, [x17, #32]
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd63 // fmla v3.4s, v11.4s, v17.4s
-	WORD $0x3dc00e32 // ldr q18, [x17, #48]
-	WORD $0x4f921a63 // fmla v3.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a72 // ldr q18, [x19, #32]
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd84 // fmla v4.4s, v12.4s, v17.4s
-	WORD $0x3dc00e72 // ldr q18, [x19, #48]
-	WORD $0x4f921a64 // fmla v4.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00a92 // ldr q18, [x20, #32]
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cda5 // fmla v5.4s, v13.4s, v17.4s
-	WORD $0x3dc00e92 // ldr q18, [x20, #48]
-	WORD $0x4f921a65 // fmla v5.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00ab2 // ldr q18, [x21, #32]
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cdc6 // fmla v6.4s, v14.4s, v17.4s
-	WORD $0x3dc00eb2 // ldr q18, [x21, #48]
-	WORD $0x4f921a66 // fmla v6.4s, v19.4s, v18.s[2]
-	WORD $0x3dc00ad2 // ldr q18, [x22, #32]
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cde7 // fmla v7.4s, v15.4s, v17.4s
-	WORD $0x3dc00ed2 // ldr q18, [x22, #48]
-	WORD $0x4f921a67 // fmla v7.4s, v19.4s, v18.s[2]
-	WORD $0x4f00e408 // movi v8.16b, #0x0
-	WORD $0x4f00e409 // movi v9.16b, #0x0
-	WORD $0x4f00e40a // movi v10.16b, #0x0
-	WORD $0x4f00e40b // movi v11.16b, #0x0
-	WORD $0x4f00e40c // movi v12.16b, #0x0
-	WORD $0x4f00e40d // movi v13.16b, #0x0
-	WORD $0x4f00e40e // movi v14.16b, #0x0
-	WORD $0x4f00e40f // movi v15.16b, #0x0
-	WORD $0x3dc04170 // ldr q16, [x11, #256]
-	WORD $0x3dc05171 // ldr q17, [x11, #320]
-	WORD $0x4e917a12 // zip2 v18.4s, v16.4s, v17.4s
-	WORD $0x4e913a10 // zip1 v16.4s, v16.4s, v17.4s
-	WORD $0x3dc06173 // ldr q19, [x11, #384]
-	WORD $0x3dc07174 // ldr q20, [x11, #448]
-	WORD $0x4e947a75 // zip2 v21.4s, v19.4s, v20.4s
-	WORD $0x4e943a73 // zip1 v19.4s, v19.4s, v20.4s
-	WORD $0x3dc005d6 // ldr q22, [x14, #16]
-	WORD $0x3dc005f7 // ldr q23, [x15, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a608 // smmla v8.4s, v16.16b, v24.16b
-	WORD $0x4e96a668 // smmla v8.4s, v19.16b, v22.16b
-	WORD $0x4e98a649 // smmla v9.4s, v18.16b, v24.16b
-	WORD $0x4e96a6a9 // smmla v9.4s, v21.16b, v22.16b
-	WORD $0x3dc00616 // ldr q22, [x16, #16]
-	WORD $0x3dc00637 // ldr q23, [x17, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60a // smmla v10.4s, v16.16b, v24.16b
-	WORD $0x4e96a66a // smmla v10.4s, v19.16b, v22.16b
-	WORD $0x4e98a64b // smmla v11.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ab // smmla v11.4s, v21.16b, v22.16b
-	WORD $0x3dc00676 // ldr q22, [x19, #16]
-	WORD $0x3dc00697 // ldr q23, [x20, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60c // smmla v12.4s, v16.16b, v24.16b
-	WORD $0x4e96a66c // smmla v12.4s, v19.16b, v22.16b
-	WORD $0x4e98a64d // smmla v13.4s, v18.16b, v24.16b
-	WORD $0x4e96a6ad // smmla v13.4s, v21.16b, v22.16b
-	WORD $0x3dc006b6 // ldr q22, [x21, #16]
-	WORD $0x3dc006d7 // ldr q23, [x22, #16]
-	WORD $0x4ed73ad8 // zip1 v24.2d, v22.2d, v23.2d
-	WORD $0x4ed77ad6 // zip2 v22.2d, v22.2d, v23.2d
-	WORD $0x4e98a60e // smmla v14.4s, v16.16b, v24.16b
-	WORD $0x4e96a66e // smmla v14.4s, v19.16b, v22.16b
-	WORD $0x4e98a64f // smmla v15.4s, v18.16b, v24.16b
-	WORD $0x4e96a6af // smmla v15.4s, v21.16b, v22.16b
-	WORD $0x3dc01190 // ldr q16, [x12, #64]
-	WORD $0x3dc011b3 // ldr q19, [x13, #64]
-	WORD $0x4e891911 // uzp1 v17.4s, v8.4s, v9.4s
-	WORD $0x4e895909 // uzp2 v9.4s, v8.4s, v9.4s
-	WORD $0x4eb11e28 // mov v8.16b, v17.16b
-	WORD $0x4e8b1951 // uzp1 v17.4s, v10.4s, v11.4s
-	WORD $0x4e8b594b // uzp2 v11.4s, v10.4s, v11.4s
-	WORD $0x4eb11e2a // mov v10.16b, v17.16b
-	WORD $0x4e8d1991 // uzp1 v17.4s, v12.4s, v13.4s
-	WORD $0x4e8d598d // uzp2 v13.4s, v12.4s, v13.4s
-	WORD $0x4eb11e2c // mov v12.16b, v17.16b
-	WORD $0x4e8f19d1 // uzp1 v17.4s, v14.4s, v15.4s
-	WORD $0x4e8f59cf // uzp2 v15.4s, v14.4s, v15.4s
-	WORD $0x4eb11e2e // mov v14.16b, v17.16b
-	WORD $0x3dc009d2 // ldr q18, [x14, #32]
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd00 // fmla v0.4s, v8.4s, v17.4s
-	WORD $0x3dc00dd2 // ldr q18, [x14, #48]
-	WORD $0x4fb21a60 // fmla v0.4s, v19.4s, v18.s[3]
-	WORD $0x3dc009f2 // ldr q18, [x15, #32]
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd21 // fmla v1.4s, v9.4s, v17.4s
-	WORD $0x3dc00df2 // ldr q18, [x15, #48]
-	WORD $0x4fb21a61 // fmla v1.4s, v19.4s, v18.s[3]
-	WORD $0x3dc00a12 // ldr q18, [x16, #32]
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd42 // fmla v2.4s, v10.4s, v17.4s
-	WORD $0x3dc00e12 // ldr q18, [x16, #48]
-	WORD $0x4fb21a62 // fmla v2.4s, v19.4s, v18.s[3]
-	WORD $0x3dc00a32 // ldr q18, [x17, #32]
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd63 // fmla v3.4s, v11.4s, v17.4s
-	WORD $0x3dc00e32 // ldr q18, [x17, #48]
-	WORD $0x4fb21a63 // fmla v3.4s, v19.4s, v18.s[3]
-	WORD $0x3dc00a72 // ldr q18, [x19, #32]
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cd84 // fmla v4.4s, v12.4s, v17.4s
-	WORD $0x3dc00e72 // ldr q18, [x19, #48]
-	WORD $0x4fb21a64 // fmla v4.4s, v19.4s, v18.s[3]
-	WORD $0x3dc00a92 // ldr q18, [x20, #32]
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cda5 // fmla v5.4s, v13.4s, v17.4s
-	WORD $0x3dc00e92 // ldr q18, [x20, #48]
-	WORD $0x4fb21a65 // fmla v5.4s, v19.4s, v18.s[3]
-	WORD $0x3dc00ab2 // ldr q18, [x21, #32]
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cdc6 // fmla v6.4s, v14.4s, v17.4s
-	WORD $0x3dc00eb2 // ldr q18, [x21, #48]
-	WORD $0x4fb21a66 // fmla v6.4s, v19.4s, v18.s[3]
-	WORD $0x3dc00ad2 // ldr q18, [x22, #32]
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f929211 // fmul v17.4s, v16.4s, v18.s[0]
-	WORD $0x4e31cde7 // fmla v7.4s, v15.4s, v17.4s
-	WORD $0x3dc00ed2 // ldr q18, [x22, #48]
-	WORD $0x4fb21a67 // fmla v7.4s, v19.4s, v18.s[3]
-	ADD $512, R11
-	ADD $128, R12
-	ADD $128, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	ADD $64, R19
-	ADD $64, R20
-	ADD $64, R21
-	ADD $64, R22
-	SUBS $1, R8
-	BNE loop104
-	MOVD R0, R10
-	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	WORD $0x3d800144 // str q4, [x10]
-	ADD R1, R10
-	WORD $0x3d800145 // str q5, [x10]
-	ADD R1, R10
-	WORD $0x3d800146 // str q6, [x10]
-	ADD R1, R10
-	WORD $0x3d800147 // str q7, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop101
-	RET
-
-// func tile16Mx4I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile16Mx4I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	MOVD $4, R9
-
-loop105:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	ADD R3, R15, R16
-	ADD R3, R16, R17
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh106
-	MOVD R0, R10
-	WORD $0x3dc00140 // ldr q0, [x10]
-	ADD R1, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	WORD $0x3dc00142 // ldr q2, [x10]
-	ADD R1, R10
-	WORD $0x3dc00143 // ldr q3, [x10]
-	ADD R1, R10
-	B ready107
-
-fresh106:
-	WORD $0x4f00e400 // movi v0.16b, #0x0
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-
-ready107:
-
-loop108:
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x3dc00168 // ldr q8, [x11]
-	WORD $0x3dc01169 // ldr q9, [x11, #64]
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc0216b // ldr q11, [x11, #128]
-	WORD $0x3dc0316c // ldr q12, [x11, #192]
-	WORD $0x4e8c796d // zip2 v13.4s, v11.4s, v12.4s
-	WORD $0x4e8c396b // zip1 v11.4s, v11.4s, v12.4s
-	WORD $0x3dc001ce // ldr q14, [x14]
-	WORD $0x3dc001ef // ldr q15, [x15]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a504 // smmla v4.4s, v8.16b, v16.16b
-	WORD $0x4e8ea564 // smmla v4.4s, v11.16b, v14.16b
-	WORD $0x4e90a545 // smmla v5.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a5 // smmla v5.4s, v13.16b, v14.16b
-	WORD $0x3dc0020e // ldr q14, [x16]
-	WORD $0x3dc0022f // ldr q15, [x17]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a506 // smmla v6.4s, v8.16b, v16.16b
-	WORD $0x4e8ea566 // smmla v6.4s, v11.16b, v14.16b
-	WORD $0x4e90a547 // smmla v7.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a7 // smmla v7.4s, v13.16b, v14.16b
-	WORD $0x3dc00188 // ldr q8, [x12]
-	WORD $0x3dc001ab // ldr q11, [x13]
-	WORD $0x4e851889 // uzp1 v9.4s, v4.4s, v5.4s
-	WORD $0x4e855885 // uzp2 v5.4s, v4.4s, v5.4s
-	WORD $0x4ea91d24 // mov v4.16b, v9.16b
-	WORD $0x4e8718c9 // uzp1 v9.4s, v6.4s, v7.4s
-	WORD $0x4e8758c7 // uzp2 v7.4s, v6.4s, v7.4s
-	WORD $0x4ea91d26 // mov v6.16b, v9.16b
-	WORD $0x3dc009ca // ldr q10, [x14, #32]
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cc80 // fmla v0.4s, v4.4s, v9.4s
-	WORD $0x3dc00dca // ldr q10, [x14, #48]
-	WORD $0x4f8a1960 // fmla v0.4s, v11.4s, v10.s[2]
-	WORD $0x3dc009ea // ldr q10, [x15, #32]
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cca1 // fmla v1.4s, v5.4s, v9.4s
-	WORD $0x3dc00dea // ldr q10, [x15, #48]
-	WORD $0x4f8a1961 // fmla v1.4s, v11.4s, v10.s[2]
-	WORD $0x3dc00a0a // ldr q10, [x16, #32]
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29ccc2 // fmla v2.4s, v6.4s, v9.4s
-	WORD $0x3dc00e0a // ldr q10, [x16, #48]
-	WORD $0x4f8a1962 // fmla v2.4s, v11.4s, v10.s[2]
-	WORD $0x3dc00a2a // ldr q10, [x17, #32]
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
-	WORD $0x3dc00e2a // ldr q10, [x17, #48]
-	WORD $0x4f8a1963 // fmla v3.4s, v11.4s, v10.s[2]
-	WORD $0x4f00e404 // movi v4.16b, #0x0
-	WORD $0x4f00e405 // movi v5.16b, #0x0
-	WORD $0x4f00e406 // movi v6.16b, #0x0
-	WORD $0x4f00e407 // movi v7.16b, #0x0
-	WORD $0x3dc04168 // ldr q8, [x11, #256]
-	WORD $0x3dc05169 // ldr q9, [x11, #320]
-	WORD $0x4e89790a // zip2 v10.4s, v8.4s, v9.4s
-	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
-	WORD $0x3dc0616b // ldr q11, [x11, #384]
-	WORD $0x3dc0716c // ldr q12, [x11, #448]
-	WORD $0x4e8c796d // zip2 v13.4s, v11.4s, v12.4s
-	WORD $0x4e8c396b // zip1 v11.4s, v11.4s, v12.4s
-	WORD $0x3dc005ce // ldr q14, [x14, #16]
-	WORD $0x3dc005ef // ldr q15, [x15, #16]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a504 // smmla v4.4s, v8.16b, v16.16b
-	WORD $0x4e8ea564 // smmla v4.4s, v11.16b, v14.16b
-	WORD $0x4e90a545 // smmla v5.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a5 // smmla v5.4s, v13.16b, v14.16b
-	WORD $0x3dc0060e // ldr q14, [x16, #16]
-	WORD $0x3dc0062f // ldr q15, [x17, #16]
-	WORD $0x4ecf39d0 // zip1 v16.2d, v14.2d, v15.2d
-	WORD $0x4ecf79ce // zip2 v14.2d, v14.2d, v15.2d
-	WORD $0x4e90a506 // smmla v6.4s, v8.16b, v16.16b
-	WORD $0x4e8ea566 // smmla v6.4s, v11.16b, v14.16b
-	WORD $0x4e90a547 // smmla v7.4s, v10.16b, v16.16b
-	WORD $0x4e8ea5a7 // smmla v7.4s, v13.16b, v14.16b
-	WORD $0x3dc01188 // ldr q8, [x12, #64]
-	WORD $0x3dc011ab // ldr q11, [x13, #64]
-	WORD $0x4e851889 // uzp1 v9.4s, v4.4s, v5.4s
-	WORD $0x4e855885 // uzp2 v5.4s, v4.4s, v5.4s
-	WORD $0x4ea91d24 // mov v4.16b, v9.16b
-	WORD $0x4e8718c9 // uzp1 v9.4s, v6.4s, v7.4s
-	WORD $0x4e8758c7 // uzp2 v7.4s, v6.4s, v7.4s
-	WORD $0x4ea91d26 // mov v6.16b, v9.16b
-	WORD $0x3dc009ca // ldr q10, [x14, #32]
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cc80 // fmla v0.4s, v4.4s, v9.4s
-	WORD $0x3dc00dca // ldr q10, [x14, #48]
-	WORD $0x4faa1960 // fmla v0.4s, v11.4s, v10.s[3]
-	WORD $0x3dc009ea // ldr q10, [x15, #32]
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cca1 // fmla v1.4s, v5.4s, v9.4s
-	WORD $0x3dc00dea // ldr q10, [x15, #48]
-	WORD $0x4faa1961 // fmla v1.4s, v11.4s, v10.s[3]
-	WORD $0x3dc00a0a // ldr q10, [x16, #32]
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29ccc2 // fmla v2.4s, v6.4s, v9.4s
-	WORD $0x3dc00e0a // ldr q10, [x16, #48]
-	WORD $0x4faa1962 // fmla v2.4s, v11.4s, v10.s[3]
-	WORD $0x3dc00a2a // ldr q10, [x17, #32]
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8a9109 // fmul v9.4s, v8.4s, v10.s[0]
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
-	WORD $0x3dc00e2a // ldr q10, [x17, #48]
-	WORD $0x4faa1963 // fmla v3.4s, v11.4s, v10.s[3]
-	ADD $512, R11
-	ADD $128, R12
-	ADD $128, R13
-	ADD $64, R14
-	ADD $64, R15
-	ADD $64, R16
-	ADD $64, R17
-	SUBS $1, R8
-	BNE loop108
-	MOVD R0, R10
-	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	WORD $0x3d800142 // str q2, [x10]
-	ADD R1, R10
-	WORD $0x3d800143 // str q3, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop105
-	RET
-
-// func tile16Mx2I8MM(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
-TEXT ·tile16Mx2I8MM(SB), NOSPLIT, $0-88
-	MOVD y+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD c+40(FP), R2
-	MOVD cstride+48(FP), R3
-	MOVD q+16(FP), R4
-	MOVD d+24(FP), R5
-	MOVD m+32(FP), R6
-	MOVD add+64(FP), R7
-	LSL $2, R1
-	MOVD $4, R9
-
-loop109:
-	MOVD R4, R11
-	MOVD R5, R12
-	MOVD R6, R13
-	MOVD R2, R14
-	ADD R3, R14, R15
-	MOVD cells+56(FP), R8
-	CBZ R7, fresh110
-	MOVD R0, R10
-	WORD $0x3dc00140 // ldr q0, [x10]
-	ADD R1, R10
-	WORD $0x3dc00141 // ldr q1, [x10]
-	ADD R1, R10
-	B ready111
-
-fresh110:
-	WORD $0x4f00e400 // movi v0.16b, #0x0
-	WORD $0x4f00e401 // movi v1.16b, #0x0
-
-ready111:
-
-loop112:
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x3dc00164 // ldr q4, [x11]
-	WORD $0x3dc01165 // ldr q5, [x11, #64]
-	WORD $0x4e857886 // zip2 v6.4s, v4.4s, v5.4s
-	WORD $0x4e853884 // zip1 v4.4s, v4.4s, v5.4s
-	WORD $0x3dc02167 // ldr q7, [x11, #128]
-	WORD $0x3dc03168 // ldr q8, [x11, #192]
-	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
-	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
-	WORD $0x3dc001ca // ldr q10, [x14]
-	WORD $0x3dc001eb // ldr q11, [x15]
-	WORD $0x4ecb394c // zip1 v12.2d, v10.2d, v11.2d
-	WORD $0x4ecb794a // zip2 v10.2d, v10.2d, v11.2d
-	WORD $0x4e8ca482 // smmla v2.4s, v4.16b, v12.16b
-	WORD $0x4e8aa4e2 // smmla v2.4s, v7.16b, v10.16b
-	WORD $0x4e8ca4c3 // smmla v3.4s, v6.16b, v12.16b
-	WORD $0x4e8aa523 // smmla v3.4s, v9.16b, v10.16b
-	WORD $0x3dc00184 // ldr q4, [x12]
-	WORD $0x3dc001a7 // ldr q7, [x13]
-	WORD $0x4e831845 // uzp1 v5.4s, v2.4s, v3.4s
-	WORD $0x4e835843 // uzp2 v3.4s, v2.4s, v3.4s
-	WORD $0x4ea51ca2 // mov v2.16b, v5.16b
-	WORD $0x3dc009c6 // ldr q6, [x14, #32]
-	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f869085 // fmul v5.4s, v4.4s, v6.s[0]
-	WORD $0x4e25cc40 // fmla v0.4s, v2.4s, v5.4s
-	WORD $0x3dc00dc6 // ldr q6, [x14, #48]
-	WORD $0x4f8618e0 // fmla v0.4s, v7.4s, v6.s[2]
-	WORD $0x3dc009e6 // ldr q6, [x15, #32]
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f869085 // fmul v5.4s, v4.4s, v6.s[0]
-	WORD $0x4e25cc61 // fmla v1.4s, v3.4s, v5.4s
-	WORD $0x3dc00de6 // ldr q6, [x15, #48]
-	WORD $0x4f8618e1 // fmla v1.4s, v7.4s, v6.s[2]
-	WORD $0x4f00e402 // movi v2.16b, #0x0
-	WORD $0x4f00e403 // movi v3.16b, #0x0
-	WORD $0x3dc04164 // ldr q4, [x11, #256]
-	WORD $0x3dc05165 // ldr q5, [x11, #320]
-	WORD $0x4e857886 // zip2 v6.4s, v4.4s, v5.4s
-	WORD $0x4e853884 // zip1 v4.4s, v4.4s, v5.4s
-	WORD $0x3dc06167 // ldr q7, [x11, #384]
-	WORD $0x3dc07168 // ldr q8, [x11, #448]
-	WORD $0x4e8878e9 // zip2 v9.4s, v7.4s, v8.4s
-	WORD $0x4e8838e7 // zip1 v7.4s, v7.4s, v8.4s
-	WORD $0x3dc005ca // ldr q10, [x14, #16]
-	WORD $0x3dc005eb // ldr q11, [x15, #16]
-	WORD $0x4ecb394c // zip1 v12.2d, v10.2d, v11.2d
-	WORD $0x4ecb794a // zip2 v10.2d, v10.2d, v11.2d
-	WORD $0x4e8ca482 // smmla v2.4s, v4.16b, v12.16b
-	WORD $0x4e8aa4e2 // smmla v2.4s, v7.16b, v10.16b
-	WORD $0x4e8ca4c3 // smmla v3.4s, v6.16b, v12.16b
-	WORD $0x4e8aa523 // smmla v3.4s, v9.16b, v10.16b
-	WORD $0x3dc01184 // ldr q4, [x12, #64]
-	WORD $0x3dc011a7 // ldr q7, [x13, #64]
-	WORD $0x4e831845 // uzp1 v5.4s, v2.4s, v3.4s
-	WORD $0x4e835843 // uzp2 v3.4s, v2.4s, v3.4s
-	WORD $0x4ea51ca2 // mov v2.16b, v5.16b
-	WORD $0x3dc009c6 // ldr q6, [x14, #32]
-	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f869085 // fmul v5.4s, v4.4s, v6.s[0]
-	WORD $0x4e25cc40 // fmla v0.4s, v2.4s, v5.4s
-	WORD $0x3dc00dc6 // ldr q6, [x14, #48]
-	WORD $0x4fa618e0 // fmla v0.4s, v7.4s, v6.s[3]
-	WORD $0x3dc009e6 // ldr q6, [x15, #32]
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f869085 // fmul v5.4s, v4.4s, v6.s[0]
-	WORD $0x4e25cc61 // fmla v1.4s, v3.4s, v5.4s
-	WORD $0x3dc00de6 // ldr q6, [x15, #48]
-	WORD $0x4fa618e1 // fmla v1.4s, v7.4s, v6.s[3]
-	ADD $512, R11
-	ADD $128, R12
-	ADD $128, R13
-	ADD $64, R14
-	ADD $64, R15
-	SUBS $1, R8
-	BNE loop112
-	MOVD R0, R10
-	WORD $0x3d800140 // str q0, [x10]
-	ADD R1, R10
-	WORD $0x3d800141 // str q1, [x10]
-	ADD R1, R10
-	ADD $16, R0
-	ADD $16, R4
-	ADD $16, R5
-	ADD $16, R6
-	SUBS $1, R9
-	BNE loop109
 	RET
 
 // func tilePlainx8NEON(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
@@ -4674,7 +8251,7 @@ TEXT ·tilePlainx8NEON(SB), NOSPLIT, $0-56
 	LSL $2, R1
 	MOVD $2, R9
 
-loop113:
+loop89:
 	MOVD R2, R6
 	MOVD R3, R11
 	ADD R4, R11, R12
@@ -4684,7 +8261,7 @@ loop113:
 	ADD R4, R15, R16
 	ADD R4, R16, R17
 	ADD R4, R17, R19
-	CBZ R8, fresh114
+	CBZ R8, fresh90
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	WORD $0x3dc00541 // ldr q1, [x10, #16]
@@ -4710,9 +8287,9 @@ loop113:
 	WORD $0x3dc0014e // ldr q14, [x10]
 	WORD $0x3dc0054f // ldr q15, [x10, #16]
 	ADD R1, R10
-	B ready115
+	B ready91
 
-fresh114:
+fresh90:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
@@ -4730,11 +8307,11 @@ fresh114:
 	WORD $0x4f00e40e // movi v14.16b, #0x0
 	WORD $0x4f00e40f // movi v15.16b, #0x0
 
-ready115:
+ready91:
 	LSR $2, R5, R7
-	CBZ R7, rest116
+	CBZ R7, rest92
 
-loop118:
+loop94:
 	WORD $0x3dc00170 // ldr q16, [x11]
 	ADD $16, R11
 	WORD $0x3dc00191 // ldr q17, [x12]
@@ -4825,13 +8402,13 @@ loop118:
 	WORD $0x4fb71b2f // fmla v15.4s, v25.4s, v23.s[3]
 	ADD $256, R6
 	SUBS $1, R7
-	BNE loop118
+	BNE loop94
 
-rest116:
+rest92:
 	ANDS $3, R5, R7
-	BEQ end117
+	BEQ end93
 
-loop119:
+loop95:
 	WORD $0xbd400170 // ldr s16, [x11]
 	ADD $4, R11
 	WORD $0xbd400191 // ldr s17, [x12]
@@ -4868,9 +8445,9 @@ loop119:
 	WORD $0x4f97132f // fmla v15.4s, v25.4s, v23.s[0]
 	ADD $64, R6
 	SUBS $1, R7
-	BNE loop119
+	BNE loop95
 
-end117:
+end93:
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	WORD $0x3d800541 // str q1, [x10, #16]
@@ -4899,7 +8476,7 @@ end117:
 	ADD $32, R0
 	ADD $32, R2
 	SUBS $1, R9
-	BNE loop113
+	BNE loop89
 	RET
 
 // func tilePlainx4NEON(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
@@ -4914,13 +8491,13 @@ TEXT ·tilePlainx4NEON(SB), NOSPLIT, $0-56
 	LSL $2, R1
 	MOVD $1, R9
 
-loop120:
+loop96:
 	MOVD R2, R6
 	MOVD R3, R11
 	ADD R4, R11, R12
 	ADD R4, R12, R13
 	ADD R4, R13, R14
-	CBZ R8, fresh121
+	CBZ R8, fresh97
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	WORD $0x3dc00541 // ldr q1, [x10, #16]
@@ -4942,9 +8519,9 @@ loop120:
 	WORD $0x3dc0094e // ldr q14, [x10, #32]
 	WORD $0x3dc00d4f // ldr q15, [x10, #48]
 	ADD R1, R10
-	B ready122
+	B ready98
 
-fresh121:
+fresh97:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
@@ -4962,11 +8539,11 @@ fresh121:
 	WORD $0x4f00e40e // movi v14.16b, #0x0
 	WORD $0x4f00e40f // movi v15.16b, #0x0
 
-ready122:
+ready98:
 	LSR $2, R5, R7
-	CBZ R7, rest123
+	CBZ R7, rest99
 
-loop125:
+loop101:
 	WORD $0x3dc00170 // ldr q16, [x11]
 	ADD $16, R11
 	WORD $0x3dc00191 // ldr q17, [x12]
@@ -5057,13 +8634,13 @@ loop125:
 	WORD $0x4fb31aaf // fmla v15.4s, v21.4s, v19.s[3]
 	ADD $256, R6
 	SUBS $1, R7
-	BNE loop125
+	BNE loop101
 
-rest123:
+rest99:
 	ANDS $3, R5, R7
-	BEQ end124
+	BEQ end100
 
-loop126:
+loop102:
 	WORD $0xbd400170 // ldr s16, [x11]
 	ADD $4, R11
 	WORD $0xbd400191 // ldr s17, [x12]
@@ -5094,9 +8671,9 @@ loop126:
 	WORD $0x4f9312af // fmla v15.4s, v21.4s, v19.s[0]
 	ADD $64, R6
 	SUBS $1, R7
-	BNE loop126
+	BNE loop102
 
-end124:
+end100:
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	WORD $0x3d800541 // str q1, [x10, #16]
@@ -5121,7 +8698,7 @@ end124:
 	ADD $64, R0
 	ADD $64, R2
 	SUBS $1, R9
-	BNE loop120
+	BNE loop96
 	RET
 
 // func tilePlainx2NEON(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
@@ -5136,11 +8713,11 @@ TEXT ·tilePlainx2NEON(SB), NOSPLIT, $0-56
 	LSL $2, R1
 	MOVD $1, R9
 
-loop127:
+loop103:
 	MOVD R2, R6
 	MOVD R3, R11
 	ADD R4, R11, R12
-	CBZ R8, fresh128
+	CBZ R8, fresh104
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	WORD $0x3dc00541 // ldr q1, [x10, #16]
@@ -5152,9 +8729,9 @@ loop127:
 	WORD $0x3dc00946 // ldr q6, [x10, #32]
 	WORD $0x3dc00d47 // ldr q7, [x10, #48]
 	ADD R1, R10
-	B ready129
+	B ready105
 
-fresh128:
+fresh104:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
@@ -5164,11 +8741,11 @@ fresh128:
 	WORD $0x4f00e406 // movi v6.16b, #0x0
 	WORD $0x4f00e407 // movi v7.16b, #0x0
 
-ready129:
+ready105:
 	LSR $2, R5, R7
-	CBZ R7, rest130
+	CBZ R7, rest106
 
-loop132:
+loop108:
 	WORD $0x3dc00168 // ldr q8, [x11]
 	ADD $16, R11
 	WORD $0x3dc00189 // ldr q9, [x12]
@@ -5223,13 +8800,13 @@ loop132:
 	WORD $0x4fa91967 // fmla v7.4s, v11.4s, v9.s[3]
 	ADD $256, R6
 	SUBS $1, R7
-	BNE loop132
+	BNE loop108
 
-rest130:
+rest106:
 	ANDS $3, R5, R7
-	BEQ end131
+	BEQ end107
 
-loop133:
+loop109:
 	WORD $0xbd400168 // ldr s8, [x11]
 	ADD $4, R11
 	WORD $0xbd400189 // ldr s9, [x12]
@@ -5248,9 +8825,9 @@ loop133:
 	WORD $0x4f891167 // fmla v7.4s, v11.4s, v9.s[0]
 	ADD $64, R6
 	SUBS $1, R7
-	BNE loop133
+	BNE loop109
 
-end131:
+end107:
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	WORD $0x3d800541 // str q1, [x10, #16]
@@ -5265,7 +8842,7 @@ end131:
 	ADD $64, R0
 	ADD $64, R2
 	SUBS $1, R9
-	BNE loop127
+	BNE loop103
 	RET
 
 // func tilePlainx1NEON(y *float32, stride int, w *float32, x *float32, xstride int, k int, add int)
@@ -5280,29 +8857,29 @@ TEXT ·tilePlainx1NEON(SB), NOSPLIT, $0-56
 	LSL $2, R1
 	MOVD $1, R9
 
-loop134:
+loop110:
 	MOVD R2, R6
 	MOVD R3, R11
-	CBZ R8, fresh135
+	CBZ R8, fresh111
 	MOVD R0, R10
 	WORD $0x3dc00140 // ldr q0, [x10]
 	WORD $0x3dc00541 // ldr q1, [x10, #16]
 	WORD $0x3dc00942 // ldr q2, [x10, #32]
 	WORD $0x3dc00d43 // ldr q3, [x10, #48]
 	ADD R1, R10
-	B ready136
+	B ready112
 
-fresh135:
+fresh111:
 	WORD $0x4f00e400 // movi v0.16b, #0x0
 	WORD $0x4f00e401 // movi v1.16b, #0x0
 	WORD $0x4f00e402 // movi v2.16b, #0x0
 	WORD $0x4f00e403 // movi v3.16b, #0x0
 
-ready136:
+ready112:
 	LSR $2, R5, R7
-	CBZ R7, rest137
+	CBZ R7, rest113
 
-loop139:
+loop115:
 	WORD $0x3dc00164 // ldr q4, [x11]
 	ADD $16, R11
 	WORD $0x3dc000c5 // ldr q5, [x6]
@@ -5339,13 +8916,13 @@ loop139:
 	WORD $0x4fa418c3 // fmla v3.4s, v6.4s, v4.s[3]
 	ADD $256, R6
 	SUBS $1, R7
-	BNE loop139
+	BNE loop115
 
-rest137:
+rest113:
 	ANDS $3, R5, R7
-	BEQ end138
+	BEQ end114
 
-loop140:
+loop116:
 	WORD $0xbd400164 // ldr s4, [x11]
 	ADD $4, R11
 	WORD $0x3dc000c5 // ldr q5, [x6]
@@ -5358,9 +8935,9 @@ loop140:
 	WORD $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
 	ADD $64, R6
 	SUBS $1, R7
-	BNE loop140
+	BNE loop116
 
-end138:
+end114:
 	MOVD R0, R10
 	WORD $0x3d800140 // str q0, [x10]
 	WORD $0x3d800541 // str q1, [x10, #16]
@@ -5370,5 +8947,5 @@ end138:
 	ADD $64, R0
 	ADD $64, R2
 	SUBS $1, R9
-	BNE loop134
+	BNE loop110
 	RET

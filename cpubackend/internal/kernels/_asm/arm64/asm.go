@@ -22,7 +22,6 @@ type asm struct {
 	vectors    [32]bool // in use
 	general    [32]bool
 	offsets    map[string]int // of the function's arguments, from FP
-	result     string
 	labels     int
 }
 

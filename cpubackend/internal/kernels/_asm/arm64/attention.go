@@ -43,8 +43,8 @@ func (t plain) widen(a *asm, lo, hi V, from R, off int) {
 	}
 }
 
-// rowsOf points registers at rows, stride bytes apart.
-func (a *asm) rowsOf(n int, stride R) []R {
+// rowsOf takes a register for each of n rows.
+func (a *asm) rowsOf(n int) []R {
 	p := make([]R, n)
 	for i := range p {
 		p[i] = a.r()
@@ -52,6 +52,7 @@ func (a *asm) rowsOf(n int, stride R) []R {
 	return p
 }
 
+// pointAt points them at rows that are stride bytes apart.
 func (a *asm) pointAt(p []R, base, stride R) {
 	a.op("MOVD %v, %v", base, p[0])
 	for i := 1; i < len(p); i++ {
@@ -78,7 +79,7 @@ func scores(a *asm, t plain, heads int) {
 	a.op("LSL $2, %v", stride)
 	a.op("LSL $2, %v, %v", d, qs)
 	a.op("LSL $%d, %v, %v", log2(t.size), d, ks)
-	q, kp := a.rowsOf(heads, qs), a.rowsOf(keys, ks)
+	q, kp := a.rowsOf(heads), a.rowsOf(keys)
 	acc := a.vs(heads * keys)
 	a.loop(groups, 1, func() {
 		a.pointAt(q, q0, qs)
@@ -124,7 +125,7 @@ func weightedSum(a *asm, t plain, heads, columns int) {
 	acc, stride, p, pstride, from, vstride, n := a.arg("acc"), a.arg("stride"), a.arg("p"), a.arg("pstride"), a.arg("v"), a.arg("vstride"), a.arg("n")
 	a.op("LSL $2, %v", stride)
 	a.op("LSL $2, %v", pstride)
-	row, weights := a.rowsOf(heads, stride), a.rowsOf(heads, pstride)
+	row, weights := a.rowsOf(heads), a.rowsOf(heads)
 	a.pointAt(row, acc, stride)
 	a.pointAt(weights, p, pstride)
 	per := 2 * columns

@@ -101,7 +101,7 @@ func tilePlain(a *asm, columns int) {
 	y, stride, w0, x0, xstride, k := a.arg("y"), a.arg("stride"), a.arg("w"), a.arg("x"), a.arg("xstride"), a.arg("k")
 	w, n, add, part, out := a.r(), a.r(), a.arg("add"), a.r(), a.r()
 	a.op("LSL $2, %v", stride)
-	x := a.rowsOf(columns, xstride)
+	x := a.rowsOf(columns)
 	sums := a.vs(columns * quads)
 	a.op("MOVD $%d, %v", 4/quads, part)
 	a.loop(part, 1, func() {
