@@ -3,7 +3,9 @@ package main
 // The same products with SMMLA, which multiplies two weight rows with two
 // activation rows, eight columns long. Pairs of activation rows are interleaved
 // once for all 16 weight rows of a cell and fill half of the registers, so the
-// float32 sums stay in y.
+// float32 sums stay in y. A cell of eight activation rows takes 369 vector
+// instructions and 140 loads and stores, where SDOT takes 424 and 292 (scales over
+// 16 columns: 529 and 240, 552 and 328); what that is in time is not measured.
 
 func (t *tile) emitMatrix() {
 	t.begin("I8MM")
