@@ -1,5 +1,6 @@
 // Package sandwarp runs large language models inside a Go program: it opens a
-// GGUF file and generates text on the CPU, without cgo, Python or a server.
+// GGUF file and generates text on the CPU, without cgo, Python or a server, or on an
+// NVIDIA GPU in a program that imports package ptxbackend as well.
 //
 //	m, err := sandwarp.Open(ctx, "model.gguf", sandwarp.Options{})
 //	...

@@ -36,12 +36,42 @@ func (m *Model) validate(o *GenerateOptions) error {
 	if o.MaxTokens < 0 {
 		return option("GenerateOptions.MaxTokens", "is %d, want 0 or more", o.MaxTokens)
 	}
+	for i, p := range o.Processors {
+		if p == nil {
+			return option("GenerateOptions.Processors", "has nothing at %d", i)
+		}
+	}
+	for i, f := range o.Filters {
+		if f == nil {
+			return option("GenerateOptions.Filters", "has nothing at %d", i)
+		}
+	}
+	for name := range o.Configs {
+		if !o.has(name) {
+			return option("GenerateOptions.Configs", "configures %q, which is no processor or filter of the request", name)
+		}
+	}
 	for i, s := range o.Stop {
 		if s == "" || !utf8.ValidString(s) {
 			return option("GenerateOptions.Stop", "holds %q at index %d, want texts", s, i)
 		}
 	}
 	return nil
+}
+
+// has reports whether a processor or filter of the request has a name.
+func (o *GenerateOptions) has(name string) bool {
+	for _, p := range o.Processors {
+		if p.Name() == name {
+			return true
+		}
+	}
+	for _, f := range o.Filters {
+		if f.Name() == name {
+			return true
+		}
+	}
+	return false
 }
 
 // run yields the answer. A sequence that slides takes several requests.

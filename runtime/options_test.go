@@ -38,6 +38,9 @@ func TestOptionsOutOfRange(t *testing.T) {
 		"MaxTokens":   func(o *sandwarp.GenerateOptions) { o.MaxTokens = -1 },
 		"index 0":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{""} },
 		"index 1":     func(o *sandwarp.GenerateOptions) { o.Stop = []string{"x", "\xc3"} },
+		"Processors":  func(o *sandwarp.GenerateOptions) { o.Processors = []sandwarp.LogitProcessor{nil} },
+		"Filters":     func(o *sandwarp.GenerateOptions) { o.Filters = []sandwarp.Filter{nil} },
+		"Configs":     func(o *sandwarp.GenerateOptions) { o.Configs = map[string][]byte{"nobody": nil} },
 	} {
 		var o sandwarp.GenerateOptions
 		edit(&o)

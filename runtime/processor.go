@@ -34,10 +34,11 @@ type LogitFramer interface {
 	Frame(seq uint64, vocab int) ([]float32, error)
 }
 
-// TopProcessor is a LogitProcessor that can do with the most likely tokens. Where
-// the logits are on a GPU they then stay there, unless the request has another
-// processor, penalties, or sampling settings that need them all; then Process is
-// called as ever.
+// TopProcessor is a LogitProcessor that can do with the most likely tokens. On a GPU
+// ProcessTop is called instead of Process, and the other logits stay there, unless
+// the request has another processor, penalties, or sampling settings that need them
+// all. On the CPU, where all logits are at hand, only Process is called: both must
+// do the same.
 type TopProcessor interface {
 	LogitProcessor
 	// Top is how many of the most likely tokens it wants to see; 0 for all.

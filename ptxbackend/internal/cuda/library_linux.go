@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/ebitengine/purego"
@@ -23,6 +24,8 @@ var libraryPaths = []string{
 
 // openLibrary opens the first of paths that can be.
 func openLibrary(paths []string) (handle uintptr, path string, err error) {
+	runtime.LockOSThread() // the loader keeps its reason by thread
+	defer runtime.UnlockOSThread()
 	var first error
 	for _, p := range paths {
 		h, err := purego.Dlopen(p, purego.RTLD_NOW|purego.RTLD_LOCAL)
