@@ -27,7 +27,7 @@ type GEMM struct {
 type GEMMTile struct {
 	Wgmma    bool // by warpgroups; else by warps
 	Warps    int  // that multiply; 4 or 8
-	RowTiles int  // tiles of 16 weight rows of a warp, 1 to 4
+	RowTiles int  // tiles of 16 weight rows of a warp: 1, 2 or 4
 	Tokens   int  // rows of x of a block: 64, 128, or 256 with wgmma
 	Stages   int  // tiles of x, 64 columns wide, on their way or in use
 	Blocks   int  // of a multiprocessor at once, for which registers are allocated
@@ -76,7 +76,7 @@ func (g GEMM) Targets() []ptx.Target {
 
 func (g GEMM) check(target ptx.Target) error {
 	t := g.Tile
-	fits := (t.Warps == 4 || t.Warps == 8) && t.RowTiles >= 1 && t.RowTiles <= 4 && t.Stages >= 2 &&
+	fits := (t.Warps == 4 || t.Warps == 8) && (t.RowTiles == 1 || t.RowTiles == 2 || t.RowTiles == 4) && t.Stages >= 2 &&
 		(t.Tokens == 64 || t.Tokens == 128 || t.Tokens == 256 && t.Wgmma) && t.RowTiles*t.Tokens <= 256
 	switch {
 	case !fits || t.Wgmma && !target.Hopper():

@@ -64,6 +64,9 @@ func (e *gemmEmit) multiplyMma(p gemmPart) [][]ptx.Reg {
 	none, end := b.Setp(ptx.Eq, e.args["rows"], 0), b.NewLabel()
 	stage := b.Var(ptx.U32, 0) // offset of the one to read
 	e.columns(w, func(u int, kt any) {
+		if round, ok := kt.(ptx.Reg); ok && u == 0 {
+			w.prefetch(round)
+		}
 		b.CpAsyncWait(t.Stages - 2)
 		b.Bar() // the tile is there for all, and nobody reads the one before it any more
 		before := b.Selp(b.Var(ptx.U32, (t.Stages-1)*t.stageBytes()), b.Sub(stage, t.stageBytes()), b.Setp(ptx.Eq, stage, 0))

@@ -9,7 +9,7 @@ func GEMMTiles(target ptx.Target) []GEMMTile {
 		{Warps: 4, RowTiles: 2, Tokens: 128, Stages: 4, Blocks: 2},
 		{Warps: 8, RowTiles: 2, Tokens: 128, Stages: 4, Blocks: 1},
 		{Warps: 4, RowTiles: 2, Tokens: 64, Stages: 4, Blocks: 2},
-		{Warps: 4, RowTiles: 1, Tokens: 128, Stages: 4, Blocks: 2},
+		{Warps: 8, RowTiles: 2, Tokens: 64, Stages: 4, Blocks: 1},
 		{Warps: 4, RowTiles: 1, Tokens: 64, Stages: 4, Blocks: 3},
 	}
 	if target.Hopper() {

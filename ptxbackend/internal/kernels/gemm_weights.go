@@ -67,6 +67,29 @@ func (w *gemmWeights) load(at int) {
 	}
 }
 
+// prefetch has L2 fetch what the round that begins 8 tiles of 64 columns after tile
+// kt needs, where there is one: blocks that share weights run in step, and would all
+// wait for memory otherwise.
+func (w *gemmWeights) prefetch(kt ptx.Reg) {
+	const ahead = 8
+	b, format := w.e.b, w.tiles[0].f.f
+	if w.e.kTiles < ahead+w.unroll {
+		return
+	}
+	unit := format.UnitBytes()
+	round := unit * w.unroll / format.Parts()
+	for _, t := range w.tiles {
+		// A lane's codes begin 16 bytes after those of the lane before, its lines 128.
+		line := b.MadWide(w.e.lane, 128-16, t.place.Codes)
+		for at := 0; at < round; at += 32 * 128 {
+			need := b.Setp(ptx.Lt, w.e.lane, (round-at+127)/128)
+			b.Under(b.And(need, b.Setp(ptx.Lt, kt, w.e.kTiles-ahead-w.unroll+1)), func() {
+				b.PrefetchL2(line, t.off+unit*ahead/format.Parts()+at)
+			})
+		}
+	}
+}
+
 // fragments are those of a step of tile at of the round, of each row tile.
 func (w *gemmWeights) fragments(at, step int) (x [][]ptx.Reg) {
 	for _, t := range w.tiles {

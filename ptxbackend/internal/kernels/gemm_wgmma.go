@@ -5,7 +5,8 @@ import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
 // The product on Hopper, by wgmma with the weights in registers. A block stays on
 // its multiprocessor and takes parts of the product in turn. Its last warpgroup
 // produces: one thread brings tiles of x by bulk copies, as far ahead as the ring of
-// Stages places is deep, also across parts. The others consume: each warp
+// Stages places is deep, also across parts, and has its warp ask L2 for the weights
+// that go with them. The others consume: each warp
 // dequantises its own tiles of 16 weight rows into the one set of registers while
 // wgmma reads the other.
 //
@@ -42,7 +43,7 @@ func (e *gemmEmit) wgmma() {
 	b.If(b.Setp(ptx.Ge, e.warp, t.Warps), func() {
 		e.give(false)
 		b.GridWait()
-		b.If(b.Setp(ptx.Eq, e.tid, 32*t.Warps), func() { e.produce(r) })
+		b.If(b.Setp(ptx.Eq, e.warp, t.Warps), func() { e.produce(r) })
 	}, func() {
 		e.give(true)
 		e.consume(r)
@@ -110,31 +111,73 @@ func (r *gemmBulkRing) eachPart(f func(gemmPart)) {
 	}
 }
 
-// produce brings tiles of x, in the thread that does.
+// produce brings tiles of x, in the warp that does.
 func (e *gemmEmit) produce(r *gemmBulkRing) {
 	b, t := e.b, e.g.Tile
 	r.begin()
 	tiles := max(1, t.Tokens/128) // of 128 tokens
 	bytes := min(t.Tokens, 128) * 128
 	last := b.Shr(b.Sub(e.args["rows"], 1), 7)
+	first := b.Setp(ptx.Eq, e.lane, 0)
 	r.eachPart(func(p gemmPart) {
 		src := []ptx.Reg{e.tokenTile(p.token)}
 		if tiles == 2 { // the second may not exist; then the first is taken again
 			second := b.Min(b.Mad(p.token, 2, 1), last)
 			src = append(src, b.MadWide(second, e.kTiles*gemmTile, e.args["x"]))
 		}
-		b.For(0, e.kTiles, 1, func(ptx.Reg) {
-			bar := r.barrier()
-			b.MbarWait(bar, 8, b.Xor(r.phase, 1))
-			b.MbarExpect(bar, 0, bytes*tiles)
-			to := b.Mad(r.stage, t.stageBytes(), e.shared)
-			for i, s := range src {
-				b.CpAsyncBulk(to, i*bytes, s, 0, bytes, bar, 0)
-				b.AddTo(s, gemmTile)
-			}
-			r.next()
+		prefetch := e.newPrefetch(p)
+		b.For(0, p.mat.Units(), 1, func(ptx.Reg) {
+			prefetch.unit()
+			b.For(0, p.mat.Format.Parts(), 1, func(ptx.Reg) {
+				bar := r.barrier()
+				b.MbarWait(bar, 8, b.Xor(r.phase, 1))
+				to := b.Mad(r.stage, t.stageBytes(), e.shared)
+				b.Under(first, func() {
+					b.MbarExpect(bar, 0, bytes*tiles)
+					for i, s := range src {
+						b.CpAsyncBulk(to, i*bytes, s, 0, bytes, bar, 0)
+					}
+				})
+				for _, s := range src {
+					b.AddTo(s, gemmTile)
+				}
+				r.next()
+			})
 		})
 	})
+}
+
+// gemmPrefetch has L2 fetch the weights of a part, unit by unit: blocks that share
+// them run in step, and would all wait for memory otherwise. Each of the block's
+// row tiles has some lanes, which take turns at lines of 128 bytes.
+type gemmPrefetch struct {
+	e      *gemmEmit
+	at     ptx.Reg // the lane's first line of the unit
+	turn   ptx.Reg
+	turns  int
+	format Format
+}
+
+func (e *gemmEmit) newPrefetch(p gemmPart) *gemmPrefetch {
+	b, rowTiles := e.b, e.g.Tile.Warps*e.g.Tile.RowTiles
+	f := &gemmPrefetch{e: e, turns: 32 / rowTiles, format: p.mat.Format}
+	f.turn = b.Div(e.lane, rowTiles)
+	tile := b.Min(b.Mad(p.block, rowTiles, b.Rem(e.lane, rowTiles)), e.g.tiles(p.mat)-1)
+	f.at = b.MadWide(f.turn, 128, b.MadWide(tile, p.mat.TileBytes(), p.args["w"]))
+	return f
+}
+
+func (f *gemmPrefetch) unit() {
+	b := f.e.b
+	lines := (f.format.UnitBytes() + 127) / 128
+	for i := 0; i < lines; i += f.turns {
+		if lines-i >= f.turns {
+			b.PrefetchL2(f.at, i*128)
+		} else {
+			b.Under(b.Setp(ptx.Lt, f.turn, lines-i), func() { b.PrefetchL2(f.at, i*128) })
+		}
+	}
+	b.AddTo(f.at, f.format.UnitBytes())
 }
 
 // consume multiplies and stores, in the warps that do.
