@@ -215,7 +215,7 @@ func (s *Session) check(ctx context.Context, o *GenerateOptions, prepare func() 
 	}
 	switch {
 	case len(r.ids) >= s.m.context:
-		return request{}, fmt.Errorf("%w: it has %d tokens, the context %d; shorten it or raise Options.Context", ErrContextFull, len(r.ids), s.m.context)
+		return request{}, fmt.Errorf("%w: it has %d tokens, the context %d; shorten it or open the model with a longer context", ErrContextFull, len(r.ids), s.m.context)
 	case len(r.ids) == 0:
 		return request{}, errors.New("nothing to continue: the prompt is empty and the model has no beginning-of-sequence token")
 	}

@@ -84,7 +84,7 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(root.ErrOrStderr(), "sandwarp: %v\nRun 'sandwarp --help' for the commands and their flags.\n", err)
+		fmt.Fprintf(root.ErrOrStderr(), "sandwarp: %v\nRun 'sandwarp --help' for the commands, 'sandwarp COMMAND --help' for their flags.\n", err)
 		return exitUsage
 	}
 	fmt.Fprintln(root.ErrOrStderr(), "sandwarp:", err)
@@ -125,6 +125,8 @@ tiny demo model of its own that tells little stories.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
+	root.Version = version
+	root.SetVersionTemplate("sandwarp {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetOut(io.out)
 	root.SetErr(io.err)
