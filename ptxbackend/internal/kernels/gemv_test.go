@@ -14,7 +14,8 @@ import (
 type gemvCase struct {
 	GEMV
 	types  []tensor.DType
-	values [][]float32 // weights of each matrix, (N, K); of gate and up one after the other
+	values [][]float32 // weights of each matrix, (N, K) or repeated rows; of gate and up one after the other
+	sms    int         // it is dealt out to
 	args   GEMVArgs
 	x      []float64 // (T, K), as the kernel multiplies them
 	bias   [][]float32
@@ -24,23 +25,30 @@ type gemvCase struct {
 // newGEMVCase uploads random operands. types are those of the matrices, n their
 // rows; SiLUMulPack has one matrix of two times n[0] rows.
 func newGEMVCase(r *rig, c GEMV, types []tensor.DType, n []int, k int) *gemvCase {
-	g := &gemvCase{GEMV: c, types: types}
 	for i, dt := range types {
 		rows := n[i]
 		if c.Out == SiLUMulPack {
 			n[i] = (n[i] + 15) / 16 * 16
 			rows = 2 * n[i]
 		}
-		g.Mats = append(g.Mats, Layout{FormatOf(dt), rows, k})
-		g.args.Mats = append(g.args.Mats, g.matrix(r, i, n[i], k))
+		c.Mats = append(c.Mats, Layout{FormatOf(dt), rows, k})
 	}
-	g.Batch = BatchLayout{MaxRows: 8, MaxLogit: 8}
-	g.input(r, k)
+	c.Batch = BatchLayout{MaxRows: 8, MaxLogit: 8}
+	return caseOfGEMV(r, c, types, emulatedSMs)
+}
+
+// caseOfGEMV uploads operands for exactly c.
+func caseOfGEMV(r *rig, c GEMV, types []tensor.DType, sms int) *gemvCase {
+	g := &gemvCase{GEMV: c, types: types, sms: sms}
+	for i := range c.Mats {
+		g.args.Mats = append(g.args.Mats, g.matrix(r, i))
+	}
+	g.input(r, c.Mats[0].K)
 	if c.Out == AddResidual {
-		g.add = normal(r.rand, c.T*n[0], 1)
+		g.add = normal(r.rand, c.T*c.Mats[0].N, 1)
 		g.args.Residual = r.put(g.add)
 	}
-	g.args.Work = r.alloc(int(g.WorkBytes(emulatedSMs)))
+	g.args.Work = r.alloc(int(g.WorkBytes(sms)))
 	g.args.Counters = r.put(make([]byte, g.CounterBytes()))
 	return g
 }
@@ -51,30 +59,43 @@ const emulatedSMs = 7
 // codeRange is about how many times its scale a weight of a format is.
 var codeRange = [numFormats]float64{1, 128, 8, 16, 63 * 15, 63 * 31, 128 * 32, 6}
 
-func (g *gemvCase) matrix(r *rig, i, n, k int) (m GEMVMat) {
-	l, dt := g.Mats[i], g.types[i]
-	data := make([]byte, l.Bytes())
-	outBytes := 4 * g.T * n
+// repeatedRows is how often the rows of a large matrix repeat, so that every product
+// can be checked: a number of tiles that no dealing out of tiles divides.
+const repeatedRows = 29 * 16
+
+// width is the number of products of matrix i in a row, or of gate and up each.
+func (g *gemvCase) width(i int) int {
 	if g.Out == SiLUMulPack {
-		half := Layout{l.Format, n, k}
+		return g.Mats[i].N / 2
+	}
+	return g.Mats[i].N
+}
+
+func (g *gemvCase) matrix(r *rig, i int) (m GEMVMat) {
+	l, dt, n := g.Mats[i], g.types[i], g.width(i)
+	some := Layout{l.Format, min(n, repeatedRows), l.K}
+	outBytes := 4 * g.T * n
+	var data []byte
+	if g.Out == SiLUMulPack {
+		data = make([]byte, 2*some.Bytes())
 		for j := range 2 {
-			src, w := weights(r.rand, dt, n, k, 0.02/codeRange[l.Format])
+			src, w := weights(r.rand, dt, some.N, l.K, 0.02/codeRange[l.Format])
 			exp := Exponent(dt, Peak(dt, src))
-			half.Repack(data[j*l.TileBytes():], 2, dt, exp, src, n)
+			some.Repack(data[j*l.TileBytes():], 2, dt, exp, src, some.N)
 			g.values = append(g.values, w)
 			if j == 0 {
-				m.Scale = half.Scale(exp)
+				m.Scale = some.Scale(exp)
 			} else {
-				m.ScaleUp = half.Scale(exp)
+				m.ScaleUp = some.Scale(exp)
 			}
 		}
 		outBytes = int(Pack{g.T, n}.Bytes(g.T))
 	} else {
-		src, w := weights(r.rand, dt, n, k, 0.02/codeRange[l.Format])
-		data, m.Scale = repacked(l, dt, src)
+		src, w := weights(r.rand, dt, some.N, l.K, 0.02/codeRange[l.Format])
+		data, m.Scale = repacked(some, dt, src)
 		g.values = append(g.values, w)
 	}
-	m.Weights, m.Out = r.put(data), r.alloc(outBytes)
+	m.Weights, m.Out = r.repeat(data, l.Bytes()), r.alloc(outBytes)
 	if g.Bias {
 		g.bias = append(g.bias, normal(r.rand, n, 1))
 		m.Bias = r.put(g.bias[i])
@@ -93,7 +114,7 @@ func (g *gemvCase) input(r *rig, k int) {
 	rows := g.T
 	logit := make([]int32, g.T)
 	if g.Select {
-		rows = 8
+		rows = min(8, g.Batch.MaxRows)
 		for i := range logit {
 			logit[i] = int32(r.rand.IntN(rows))
 		}
@@ -120,11 +141,15 @@ func (g *gemvCase) input(r *rig, k int) {
 
 // products is x * W^T of values[i], and the sum of the products' magnitudes.
 func (g *gemvCase) products(i int) (y, size []float64) {
-	k := g.Mats[0].K
-	n := len(g.values[i]) / k
+	k, n := g.Mats[0].K, g.width(min(i, len(g.Mats)-1))
+	some := len(g.values[i]) / k
 	y, size = make([]float64, g.T*n), make([]float64, g.T*n)
 	for row := range g.T {
 		for col := range n {
+			if col >= some {
+				y[row*n+col], size[row*n+col] = y[row*n+col-some], size[row*n+col-some]
+				continue
+			}
 			for j, w := range g.values[i][col*k:][:k] {
 				p := float64(w) * g.x[row*k+j]
 				y[row*n+col] += p
@@ -140,7 +165,7 @@ func (g *gemvCase) products(i int) (y, size []float64) {
 // twice the weight's) and of inputs that are normalised (one), and by the sums'.
 func (g *gemvCase) check(r *rig) {
 	r.t.Helper()
-	r.launch(g.GEMV, g.Launch(emulatedSMs, g.args))
+	r.launch(g.GEMV, g.Launch(g.sms, g.args))
 	g.compare(r)
 }
 

@@ -48,7 +48,7 @@ func All() []Config {
 		Elem{Op: OpSiLUMul, Cols: 4864},
 		GEMV{Mats: []Layout{{FormatF16, vocab, width}}, T: 1, Norm: true, Select: true, Batch: batch},
 		GEMV{Mats: []Layout{{FormatQ4_K, width, width}, {FormatQ4_K, 1024, width}, {FormatQ6_K, 1024, width}}, T: 4, Norm: true},
-		GEMV{Mats: []Layout{{FormatQ4_K, 896, 896}}, T: 64, Shared: hopper.SharedPerBlock},
+		GEMV{Mats: []Layout{{FormatQ8_0, 896, 896}}, T: 64, Shared: hopper.SharedPerBlock},
 		RMSNorm{Cols: width, T: 1},
 		RopeAppend{Batch: batch, Heads: 14, KVHeads: 2, KeyDim: 64, ValueDim: 64, Dims: 64, QNorm: true, KNorm: true,
 			QStride: 1152, KStride: 1152, VStride: 1152},

@@ -2,9 +2,11 @@ package kernels
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"unsafe"
 
@@ -26,7 +28,9 @@ import (
 //	})
 //
 // Every kernel it launches has passed the verifier and, where there is a ptxas, the
-// assembler. The device is the emulator, or a real one where SANDWARP_GPU says so.
+// assembler. The device is the emulator, or a real one where SANDWARP_GPU says so. Of a
+// test that passed the file SANDWARP_LAUNCHED gets a line for each text it launched:
+// hash, kernel, target and the device's name.
 type rig struct {
 	t      testing.TB
 	target ptx.Target
@@ -34,11 +38,14 @@ type rig struct {
 	dev    driver.Device
 	stream driver.Stream
 	loaded map[string]*loaded
+	lines  []string // for SANDWARP_LAUNCHED
 }
 
 type loaded struct {
 	kernel   *ptx.Kernel
 	function driver.Function
+	line     string
+	launched bool
 }
 
 // eachTarget runs f as a subtest for every target the kernels are built for.
@@ -54,6 +61,7 @@ func newRig(t testing.TB, target ptx.Target) *rig {
 	h := fnv.New64a()
 	h.Write([]byte(t.Name()))
 	r := &rig{t: t, target: target, rand: rand.New(rand.NewPCG(h.Sum64(), 1)), loaded: map[string]*loaded{}}
+	t.Cleanup(func() { r.record(os.Getenv("SANDWARP_LAUNCHED")) }) // once the device is closed, too
 	r.dev = openDevice(t, target)
 	must(t, r.dev.Enter())
 	var err error
@@ -67,6 +75,26 @@ func newRig(t testing.TB, target ptx.Target) *rig {
 		}
 	})
 	return r
+}
+
+// record appends what was launched to a file, unless the test failed or was skipped.
+func (r *rig) record(file string) {
+	if file == "" || r.t.Failed() || r.t.Skipped() {
+		return
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	for _, line := range r.lines {
+		if _, err := f.WriteString(line); err != nil {
+			r.t.Error(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		r.t.Error(err)
+	}
 }
 
 // load builds c, checks its text and compiles it, once.
@@ -83,7 +111,7 @@ func (r *rig) load(c Config) *loaded {
 	must(r.t, err)
 	f, err := mod.Function(k)
 	must(r.t, err)
-	l := &loaded{k, f}
+	l := &loaded{kernel: k, function: f, line: fmt.Sprintf("%s %s %s %s\n", m.Hash(), c.Name(), r.target.Arch, r.dev.Info().Name)}
 	r.loaded[c.Name()] = l
 	return l
 }
@@ -103,13 +131,28 @@ func (r *rig) launch(c Config, l driver.Launch) {
 	if err := r.stream.Sync(); err != nil {
 		r.t.Fatalf("%s: %v", c.Name(), err)
 	}
+	if !k.launched {
+		k.launched = true
+		r.lines = append(r.lines, k.line)
+	}
 }
 
-// alloc returns memory of its own: reading past its end is a fault. On the emulator
-// it holds NaNs that say they were never written.
+// alloc returns memory of its own: reading past its end is a fault. It holds NaNs; on
+// the emulator they say they were never written, as does what SANDWARP_UNWRITTEN=1
+// leaves as it is on a real device, for a tool that looks for such reads.
 func (r *rig) alloc(bytes int) driver.Ptr {
 	r.t.Helper()
-	p, err := r.dev.Alloc(int64(bytes))
+	p := r.take(int64(bytes))
+	if bytes > 0 && os.Getenv("SANDWARP_GPU") == "1" && os.Getenv("SANDWARP_UNWRITTEN") != "1" {
+		must(r.t, r.stream.Fill(p, 0xff, int64(bytes)))
+		must(r.t, r.stream.Sync())
+	}
+	return p
+}
+
+func (r *rig) take(bytes int64) driver.Ptr {
+	r.t.Helper()
+	p, err := r.dev.Alloc(bytes)
 	must(r.t, err)
 	return p
 }
@@ -121,8 +164,17 @@ func (r *rig) put(x any) driver.Ptr {
 	if len(b) == 0 {
 		return 0
 	}
-	p := r.alloc(len(b))
-	r.putAt(p, x)
+	return r.repeat(b, int64(len(b)))
+}
+
+// repeat uploads data over and over until there are bytes of it.
+func (r *rig) repeat(data []byte, bytes int64) driver.Ptr {
+	r.t.Helper()
+	p := r.take(bytes)
+	for at := int64(0); at < bytes; at += int64(len(data)) {
+		must(r.t, r.stream.CopyIn(p+driver.Ptr(at), data[:min(int64(len(data)), bytes-at)]))
+	}
+	must(r.t, r.stream.Sync())
 	return p
 }
 

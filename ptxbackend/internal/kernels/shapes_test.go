@@ -100,5 +100,5 @@ func randomEmbed(t *testing.T, r *rig) {
 	for i := range tokens {
 		tokens[i] = r.rand.Int32N(int32(m.N))
 	}
-	checkEmbed(t, r, m, tokens)
+	checkEmbed(t, r, Embed{m, BatchLayout{MaxRows: len(tokens) + 2, MaxLogit: 1}}, tokens)
 }
