@@ -69,18 +69,9 @@ func openOn(drv driver.Driver, ordinal int) (backend.Backend, error) {
 	if err != nil {
 		return nil, failure("open device "+strconv.Itoa(ordinal), err)
 	}
-	g := newGPU(dev, targetOf(dev.Info()))
+	g := newGPU(dev, dev.Info().Target())
 	g.eager = true
 	return g, nil
-}
-
-// targetOf chooses what kernels are written for. What is written for sm_90a runs on
-// nothing else.
-func targetOf(i driver.Info) ptx.Target {
-	if i.Major == 9 && i.Minor == 0 {
-		return ptx.SM90a
-	}
-	return ptx.SM80
 }
 
 // gpu is the backend: one device.

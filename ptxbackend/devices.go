@@ -37,13 +37,12 @@ func devicesOf(drv driver.Driver) (list []Device, about string, err error) {
 	if err != nil {
 		return nil, "", failure("list the devices", err)
 	}
-	version, isa := drv.Version()
 	for _, i := range infos {
 		d := Device{Number: i.Ordinal, Name: i.Name, UUID: i.UUID, Capability: fmt.Sprintf("%d.%d", i.Major, i.Minor), SMs: i.SMs, Memory: i.Memory}
 		if i.Major >= 8 {
-			d.Kernels = targetOf(i).Arch
+			d.Kernels = i.Target().Arch
 		}
 		list = append(list, d)
 	}
-	return list, fmt.Sprintf("CUDA %d.%d, PTX %d.%d", version/1000, version%1000/10, isa/10, isa%10), nil
+	return list, driver.About(drv), nil
 }

@@ -37,7 +37,7 @@ func device(t testing.TB, target ptx.Target) driver.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i := dev.Info(); target.Hopper() && targetOf(i) != target {
+	if i := dev.Info(); target.Hopper() && i.Target() != target {
 		dev.Close()
 		t.Skipf("%s has compute capability %d.%d, not 9.0", i.Name, i.Major, i.Minor)
 	}

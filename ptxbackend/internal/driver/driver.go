@@ -34,6 +34,12 @@ type Driver interface {
 	Open(ordinal int) (Device, error)
 }
 
+// About describes a driver in a line: "CUDA 13.0, PTX 9.0".
+func About(d Driver) string {
+	cuda, isa := d.Version()
+	return fmt.Sprintf("CUDA %d.%d, PTX %d.%d", cuda/1000, cuda%1000/10, isa/10, isa%10)
+}
+
 // Info describes a device.
 type Info struct {
 	Ordinal        int
@@ -48,6 +54,15 @@ type Info struct {
 	ClockKHz       int
 	MemoryClockKHz int
 	BusBits        int
+}
+
+// Target is what kernels for it are written for. What is written for sm_90a runs on
+// nothing else.
+func (i Info) Target() ptx.Target {
+	if i.Major == 9 && i.Minor == 0 {
+		return ptx.SM90a
+	}
+	return ptx.SM80
 }
 
 // Bandwidth is what the memory's clock and bus give in bytes a second, two

@@ -5,8 +5,10 @@
 #	ptxbackend/internal/gpubench/check.sh          # everything, then verified.json
 #	ptxbackend/internal/gpubench/check.sh bench    # measurements, also of whole models
 #
-# Environment: MODELS, a folder for the models it makes (8 GB each, removed again);
-# LLAMA_BENCH, a llama-bench built with CUDA to run beside.
+# Environment: SANITIZER_TIME, how long each tool of compute-sanitizer may take, 15m: the
+# texts it has no time for are not launched, nor written down; MODELS, a folder for the
+# models it makes (8 GB each, removed again); LLAMA_BENCH, a llama-bench built with CUDA
+# to run beside.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 bin=$PWD/bin/gpu
@@ -19,12 +21,16 @@ tests() { # tests PACKAGE ARGUMENTS...: a package's tests on the device, in its 
 	(cd "$package" && "$@" "$bin/$(basename "$package").test" -test.timeout=20m ${TEST_FLAGS:-})
 }
 
+# What each check launched: only these texts are written down as having passed it.
+launched=$(mktemp -d)
+trap 'rm -rf "$launched"' EXIT
+
 check() {
-	local checks=float64,emulator
+	local checks=float64=$launched/float64
 	echo "== the driver"
 	tests ptxbackend/internal/cuda
 	echo "== every kernel against float64"
-	tests ptxbackend/internal/kernels
+	SANDWARP_LAUNCHED=$launched/float64 tests ptxbackend/internal/kernels
 	echo "== instructions, the device against the emulator"
 	tests ptxbackend/internal/emu
 	echo "== whole models against float64 and the golden logits"
@@ -32,13 +38,17 @@ check() {
 	if command -v compute-sanitizer >/dev/null; then
 		for tool in memcheck racecheck synccheck initcheck; do
 			echo "== compute-sanitizer $tool"
-			TEST_FLAGS=-test.short tests ptxbackend/internal/kernels compute-sanitizer --tool $tool --error-exitcode 9
-			checks=$checks,$tool
+			: >"$launched/$tool"
+			SANDWARP_LAUNCHED=$launched/$tool SANDWARP_UNWRITTEN=1 \
+				TEST_FLAGS="-test.run=^TestAllTexts$ -test.timeout=${SANITIZER_TIME:-15m}" \
+				tests ptxbackend/internal/kernels compute-sanitizer --tool $tool --error-exitcode 9
+			[ -s "$launched/$tool" ] || { echo "$tool saw no kernel: give SANITIZER_TIME more than 15m"; continue; }
+			checks=$checks,$tool=$launched/$tool
 		done
 	else
 		echo "SKIPPED: compute-sanitizer is not on the PATH"
 	fi
-	"$bin/gpubench" -verified ptxbackend/testdata/verified.json -checks $checks
+	"$bin/gpubench" -verified ptxbackend/testdata/verified.json -checks "$checks"
 }
 
 # The matrix product of PyTorch's cuBLAS, the measure for ours.

@@ -1,6 +1,6 @@
 // Command gpubench measures the kernels on the GPU of this machine, each as a share
 // of what the device itself can do, measured in the same run: `make gpu-bench`. With
-// -verified it writes down which kernel texts have been checked on this device:
+// -verified it writes down which kernel texts have passed which checks on this device:
 // `make gpu-check` does so when everything has passed.
 package main
 
@@ -16,8 +16,8 @@ import (
 )
 
 func main() {
-	verified := flag.String("verified", "", "write the hashes of all kernel texts to this `file` instead of measuring")
-	checks := flag.String("checks", "", "with -verified: what the kernels have passed, separated by commas")
+	verified := flag.String("verified", "", "write the hashes of the kernel texts that were checked to this `file` instead of measuring")
+	checks := flag.String("checks", "", "with -verified: `name=file,...`, a check and what SANDWARP_LAUNCHED named while it ran")
 	flag.Parse()
 	if err := run(*verified, *checks); err != nil {
 		fmt.Fprintln(os.Stderr, "gpubench:", err)
@@ -68,22 +68,24 @@ func open() (*bench, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("the driver lists no device")
 	}
-	target := ptx.SM80
-	if list[0].Major == 9 && list[0].Minor == 0 {
-		target = ptx.SM90a
-	}
 	dev, err := drv.Open(0)
 	if err != nil {
 		return nil, err
 	}
-	version, isa := drv.Version()
-	return on(dev, target, fmt.Sprintf("CUDA %d.%d, PTX %d.%d", version/1000, version%1000/10, isa/10, isa%10))
+	b, err := on(dev, list[0].Target(), driver.About(drv))
+	if err != nil {
+		dev.Close()
+	}
+	return b, err
 }
 
 // on makes a bench of an open device, which it closes with itself.
 func on(dev driver.Device, target ptx.Target, about string) (*bench, error) {
 	m, err := measure.New(dev, target)
-	return &bench{Bench: m, about: about}, err
+	if err != nil {
+		return nil, err
+	}
+	return &bench{Bench: m, about: about}, nil
 }
 
 func (b *bench) close() {

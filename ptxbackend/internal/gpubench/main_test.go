@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
@@ -48,14 +49,32 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// TestWriteVerified writes an entry for each kernel and target, and keeps what was
-// in the file.
+// TestWriteVerified writes an entry for the texts that passed on this device, with
+// the checks each passed, and keeps what was in the file.
 func TestWriteVerified(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "verified.json")
-	if err := os.WriteFile(file, []byte(`{"0123": {"kernel": "old"}}`), 0o644); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
 	}
-	if err := emulated(t, ptx.SM90a).writeVerified(file, "float64,memcheck"); err != nil {
+	b := emulated(t, ptx.SM90a)
+	var lines, hashes []string
+	for _, c := range kernels.All()[:3] {
+		k, err := c.Build(ptx.SM90a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes = append(hashes, (&ptx.Module{Target: ptx.SM90a, Kernels: []*ptx.Kernel{k}}).Hash())
+		lines = append(lines, hashes[len(hashes)-1]+" "+c.Name()+" sm_90a ")
+	}
+	here, other := b.Dev.Info().Name+"\n", "another\n"
+	file := write("verified.json", `{"0123": {"kernel": "old"}}`)
+	list := "float64=" + write("float64", lines[0]+here+lines[1]+here+lines[2]+other) +
+		",memcheck=" + write("memcheck", strings.Repeat("f", 64)+" unknown sm_80 "+here+lines[1]+here+lines[1]+here)
+	if err := b.writeVerified(file, list); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(file)
@@ -66,12 +85,19 @@ func TestWriteVerified(t *testing.T) {
 	if err := json.Unmarshal(data, &all); err != nil {
 		t.Fatal(err)
 	}
-	if len(all) < len(kernels.All())+1 || all["0123"].Kernel != "old" {
-		t.Errorf("%d entries for %d kernels", len(all), len(kernels.All()))
+	if len(all) != 3 || all["0123"].Kernel != "old" {
+		t.Errorf("there are %d entries: %v", len(all), all)
 	}
-	for hash, e := range all {
-		if hash != "0123" && (len(hash) != 64 || len(e.Checks) != 2 || e.Target == "") {
-			t.Errorf("%s: %+v", hash, e)
+	for i, want := range []string{"float64", "float64 memcheck"} {
+		e := all[hashes[i]]
+		if got := strings.Join(e.Checks, " "); got != want || e.Kernel != kernels.All()[i].Name() || e.Target != "sm_90a" || e.Driver != "emulated" {
+			t.Errorf("%+v, want checks %s", e, want)
+		}
+	}
+	for _, bad := range []string{"", "float64", "float64=" + filepath.Join(dir, "none"), "=" + file, "float64=" + write("empty", ""),
+		"float64=" + write("bad", "abc elem sm_80 gpu\n")} {
+		if err := b.writeVerified(file, bad); err == nil {
+			t.Errorf("-checks %s was taken", bad)
 		}
 	}
 }
