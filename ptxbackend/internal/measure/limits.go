@@ -74,13 +74,7 @@ func (b *Bench) Limits() (l Limits, err error) {
 
 // copyTime is how long the driver's own copy takes.
 func (b *Bench) copyTime(dst, src driver.Ptr, bytes int64) (float64, error) {
-	if err := b.Stream.BeginCapture(); err != nil {
-		return 0, err
-	}
-	if err := b.Stream.Copy(dst, src, bytes); err != nil {
-		return 0, err
-	}
-	g, err := b.Stream.EndCapture()
+	g, err := b.record(func() error { return b.Stream.Copy(dst, src, bytes) })
 	if err != nil {
 		return 0, err
 	}

@@ -2,6 +2,7 @@
 package measure
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -19,6 +20,7 @@ type Bench struct {
 	Target ptx.Target
 	Rounds int // of each measurement, of which the median counts; three more warm up
 	held   []driver.Ptr
+	code   []driver.Module
 	began  [2]driver.Event
 	rand   *rand.Rand
 	rounds int // of the matrix peak
@@ -57,6 +59,9 @@ func (b *Bench) Close() {
 			e.Close()
 		}
 	}
+	for _, m := range b.code {
+		m.Unload()
+	}
 	b.Free()
 	b.Dev.Leave()
 }
@@ -69,21 +74,19 @@ func (b *Bench) Alloc(bytes int64) (driver.Ptr, error) {
 		return 0, err
 	}
 	b.held = append(b.held, p)
-	const piece = 8 << 20
-	host, err := b.Dev.HostAlloc(piece)
+	piece := min(8<<20, bytes)
+	host, err := b.Dev.HostAlloc(int(piece))
 	if err != nil {
 		return 0, err
 	}
-	defer b.Dev.HostFree(host)
 	for i := range host {
 		host[i] = byte(b.rand.Uint32())
 	}
-	for at := int64(0); at < bytes; at += piece {
-		if err := b.Stream.CopyIn(p+driver.Ptr(at), host[:min(piece, bytes-at)]); err != nil {
-			return 0, err
-		}
+	for at := int64(0); at < bytes && err == nil; at += piece {
+		err = b.Stream.CopyIn(p+driver.Ptr(at), host[:min(piece, bytes-at)])
 	}
-	return p, b.Stream.Sync() // before host is given back
+	// The copies that were begun end before host is given back.
+	return p, errors.Join(err, b.Stream.Sync(), b.Dev.HostFree(host))
 }
 
 // Free gives back what Alloc took.
@@ -94,7 +97,7 @@ func (b *Bench) Free() {
 	b.held = nil
 }
 
-// Build compiles a kernel.
+// Build compiles a kernel, for as long as the Bench is open.
 func (b *Bench) Build(c kernels.Config, shared int) (driver.Function, error) {
 	k, err := c.Build(b.Target)
 	if err != nil {
@@ -104,6 +107,7 @@ func (b *Bench) Build(c kernels.Config, shared int) (driver.Function, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name(), err)
 	}
+	b.code = append(b.code, m)
 	f, err := m.Function(k)
 	if err == nil && shared > 0 {
 		err = f.SetShared(shared)
@@ -114,22 +118,38 @@ func (b *Bench) Build(c kernels.Config, shared int) (driver.Function, error) {
 // Time is how long one of n different launches takes, in seconds: they are recorded
 // as a graph, which is replayed; the median of the replays counts.
 func (b *Bench) Time(n int, f driver.Function, launch func(i int) driver.Launch) (float64, error) {
-	if err := b.Stream.BeginCapture(); err != nil {
-		return 0, err
-	}
-	for i := range n {
-		l := launch(i)
-		l.Dependent = b.Target.Hopper()
-		if err := b.Stream.Launch(f, &l); err != nil {
-			return 0, err
+	g, err := b.record(func() error {
+		for i := range n {
+			l := launch(i)
+			l.Dependent = b.Target.Hopper()
+			if err := b.Stream.Launch(f, &l); err != nil {
+				return err
+			}
 		}
-	}
-	g, err := b.Stream.EndCapture()
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}
 	defer g.Close()
 	return b.Replay(g, n)
+}
+
+// record makes a graph of what work does to the stream, which records no longer
+// whatever fails.
+func (b *Bench) record(work func() error) (driver.Graph, error) {
+	if err := b.Stream.BeginCapture(); err != nil {
+		return nil, err
+	}
+	err := work()
+	g, end := b.Stream.EndCapture()
+	switch {
+	case err == nil:
+		return g, end
+	case end == nil:
+		err = errors.Join(err, g.Close())
+	}
+	return nil, err
 }
 
 // Replay is how long one of the n things a graph recorded takes, in seconds.
