@@ -68,8 +68,11 @@ func (g GEMM) Name() string {
 
 // Targets are those it can be built for.
 func (g GEMM) Targets() []ptx.Target {
-	if g.Tile.Wgmma {
+	switch {
+	case g.Tile.Wgmma:
 		return []ptx.Target{ptx.SM90a}
+	case g.Tile.wide():
+		return []ptx.Target{ptx.SM80}
 	}
 	return []ptx.Target{ptx.SM80, ptx.SM90a}
 }
@@ -94,7 +97,7 @@ func (g GEMM) check(target ptx.Target) error {
 		switch {
 		case m.K != g.Mats[0].K:
 			return errors.New("gemm: the matrices differ in K")
-		case !g.Tile.holds(m.Format, g.Out):
+		case !g.Tile.holds(m.Format, g.Out, target):
 			return fmt.Errorf("gemm: the registers do not suffice for %v with tile %+v", m.Format, g.Tile)
 		case m.N < 1 || m.K < 1 || m.Units()*m.Format.Parts() != (m.K+63)/64:
 			return fmt.Errorf("gemm: a matrix of %d rows of %d in %v", m.N, m.K, m.Format)

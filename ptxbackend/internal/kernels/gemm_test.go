@@ -246,7 +246,7 @@ func TestGEMMTiles(t *testing.T) {
 				t.Run(fmt.Sprintf("%d_%d", i, k), func(t *testing.T) {
 					formats := []Format{FormatQ8_0, FormatQ5_0, FormatF16, FormatMXFP4}
 					n := i + j
-					for !tile.holds(formats[n%4], SiLUMulPack) {
+					for !tile.holds(formats[n%4], SiLUMulPack, r.target) {
 						n++
 					}
 					f := formats[n%4]

@@ -1,6 +1,10 @@
 package kernels
 
-import "github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+import (
+	"slices"
+
+	"github.com/sandwarp/sandwarp/ptxbackend/internal/ptx"
+)
 
 // GEMMTiles are sensible divisions of the work, the best guess for many rows first
 // of each kind; on hardware a tuner may choose. Every one is tested.
@@ -13,6 +17,7 @@ func GEMMTiles(target ptx.Target) []GEMMTile {
 		{Warps: 4, RowTiles: 1, Tokens: 64, Stages: 4, Blocks: 3},
 	}
 	if target.Hopper() {
+		tiles = slices.DeleteFunc(tiles, GEMMTile.wide)
 		tiles = append([]GEMMTile{
 			{Wgmma: true, Warps: 8, RowTiles: 2, Tokens: 128, Stages: 8, Blocks: 1},
 			{Wgmma: true, Warps: 8, RowTiles: 1, Tokens: 256, Stages: 5, Blocks: 1},
@@ -35,15 +40,18 @@ func (g GEMM) Variants(target ptx.Target) []GEMM {
 	return out
 }
 
+// wide reports whether the sums take most registers of a thread.
+func (t GEMMTile) wide() bool { return t.RowTiles >= 2 && t.RowTiles*t.Tokens >= 256 }
+
 // holds reports whether the registers of a thread hold what a tile of weights in
 // format f needs beside the sums, as ptxas found: formats whose codes lie in several
 // pieces and those with scales of scales need most.
-func (t GEMMTile) holds(f Format, out Output) bool {
+func (t GEMMTile) holds(f Format, out Output, target ptx.Target) bool {
 	switch {
-	case t.RowTiles < 2 || t.RowTiles*t.Tokens < 256:
+	case !t.wide():
 		return true
-	case !t.Wgmma:
-		return f == FormatF16 // which needs the reuse most, too
+	case !t.Wgmma: // Hopper spills a few of F16's, too, and has wgmma
+		return f == FormatF16 && !target.Hopper()
 	case t.Blocks > 1:
 		return f != FormatF16 && f.Parts() == 1
 	}
