@@ -4,8 +4,6 @@ package backendtest
 
 import (
 	"testing"
-
-	"github.com/sandwarp/sandwarp/internal/backend"
 )
 
 func testWeightsLost(t *testing.T, _ under) {
