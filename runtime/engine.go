@@ -209,10 +209,10 @@ func (p *program) startSplit(ctx context.Context, name string, least int) (_ *en
 		return nil, 0, err
 	}
 	cut = len(first.KV)
-	if err := p.load(ctx, e, &e.parts[0], plan.Fuse(first.Plan, cpu.Supports), p.dataOf(first), p.progress(0, bytesOf(second))); err != nil {
+	if err := p.load(ctx, e, &e.parts[0], plan.Fuse(first.Plan, cpu.Supports), first.Data(p.data), p.progress(0, bytesOf(second))); err != nil {
 		return nil, cut, err
 	}
-	if err := p.load(ctx, e, &e.parts[1], plan.Fuse(second.Plan, device.Supports), p.dataOf(second), p.progress(bytesOf(first), 0)); err != nil {
+	if err := p.load(ctx, e, &e.parts[1], plan.Fuse(second.Plan, device.Supports), second.Data(p.data), p.progress(bytesOf(first), 0)); err != nil {
 		return nil, cut, err
 	}
 	e.exec = backend.Chain(e.parts[0].exec, e.parts[1].exec, e.limits.MaxRows, backend.Passes(first.Plan))
@@ -242,16 +242,7 @@ func (p *program) split(device backend.Sizer, lim backend.Limits, least int) (fi
 	return plan.Split(p.plan, cut)
 }
 
-// dataOf is the bytes of the weights of a part.
-func (p *program) dataOf(part plan.Part) [][]byte {
-	data := make([][]byte, len(part.From))
-	for i, n := range part.From {
-		data[i] = p.data[n]
-	}
-	return data
-}
-
-// bytesOf is how many these are.
+// bytesOf is how many bytes the weights of a part are.
 func bytesOf(part plan.Part) (n int64) {
 	for _, w := range part.Weights {
 		n += int64(w.Bytes())

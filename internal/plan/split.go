@@ -12,6 +12,15 @@ type Part struct {
 	From []int
 }
 
+// Data are the bytes of the part's weights, given those of the whole plan's.
+func (p Part) Data(whole [][]byte) [][]byte {
+	data := make([][]byte, len(p.From))
+	for i, n := range p.From {
+		data[i] = whole[n]
+	}
+	return data
+}
+
 // Split cuts a plan of fine steps before a KV layer, so that each part can run on
 // its own backend: the first ends in Send, the second begins with Receive, and
 // what passes is the residual stream. Layers of the second part count from 0. A

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -104,8 +105,13 @@ func start(t *testing.T, u under, s subject, fuse bool, lim backend.Limits) *ben
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newBench(t, e, s, lim, w, be)
+}
+
+// newBench feeds e; the test closes it, and then the rest.
+func newBench(t *testing.T, e backend.Executable, s subject, lim backend.Limits, rest ...io.Closer) *bench {
 	t.Cleanup(func() {
-		for _, c := range []interface{ Close() error }{e, w, be} {
+		for _, c := range append([]io.Closer{e}, rest...) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -37,15 +38,11 @@ func startSplit(t *testing.T, u under, s subject, layer int, lim backend.Limits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []interface{ Close() error }
+	var all []io.Closer
 	var execs []backend.Executable
 	for _, part := range []plan.Part{first, second} {
 		p := plan.Fuse(part.Plan, be.Supports)
-		data := make([][]byte, len(part.From))
-		for i, n := range part.From {
-			data[i] = s.data[n]
-		}
-		w, err := be.Load(context.Background(), p, data, backend.LoadOptions{})
+		w, err := be.Load(context.Background(), p, part.Data(s.data), backend.LoadOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,16 +53,5 @@ func startSplit(t *testing.T, u under, s subject, layer int, lim backend.Limits)
 		execs, all = append(execs, e), append(all, w)
 	}
 	chain := backend.Chain(execs[0], execs[1], lim.MaxRows, backend.Passes(first.Plan))
-	t.Cleanup(func() {
-		for _, c := range append([]interface{ Close() error }{chain}, append(all, be)...) {
-			if err := c.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	b := &bench{t: t, exec: chain, lim: lim, vocab: s.plan.Vocab}
-	for i := range lim.Pages {
-		b.free = append(b.free, int32(i))
-	}
-	return b
+	return newBench(t, chain, s, lim, append(all, be)...)
 }
