@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"os"
-	"runtime"
 	"unsafe"
 
 	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
@@ -83,25 +81,7 @@ func (l *weights) Close() error {
 	return nil
 }
 
-// lost turns a recovered panic into an error if it is a fault on a page that holds
-// weights, and returns nil otherwise. The system may report a fault by its page
-// alone.
+// lost is backend.WeightLost of these weights.
 func (l *weights) lost(recovered any) error {
-	fault, ok := recovered.(interface {
-		runtime.Error
-		Addr() uintptr
-	})
-	if !ok {
-		return nil
-	}
-	page := uintptr(os.Getpagesize())
-	for i, b := range l.data {
-		first := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-		from := first &^ (page - 1)
-		to := (first + uintptr(len(b)) + page - 1) &^ (page - 1)
-		if a := fault.Addr(); len(b) > 0 && from <= a && a < to {
-			return fmt.Errorf("cpubackend: weight %v: %w; restore the file and load it again", l.plan.Weights[i], backend.ErrWeightsLost)
-		}
-	}
-	return nil
+	return backend.WeightLost("cpubackend", recovered, l.plan, l.data)
 }

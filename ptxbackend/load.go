@@ -151,7 +151,7 @@ func (l *loader) work() {
 func (l *loader) do(p piece) (ok bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			if err = lost(r, l.weights.plan, l.data); err == nil {
+			if err = backend.WeightLost("ptxbackend", r, l.weights.plan, l.data); err == nil {
 				panic(r)
 			}
 		}

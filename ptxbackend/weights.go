@@ -1,12 +1,6 @@
 package ptxbackend
 
 import (
-	"fmt"
-	"os"
-	"runtime"
-	"unsafe"
-
-	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/plan"
 	"github.com/sandwarp/sandwarp/internal/tensor"
 	"github.com/sandwarp/sandwarp/ptxbackend/internal/driver"
@@ -58,29 +52,6 @@ func (g *gpu) giveBack(m *memory) error {
 	}
 	defer g.dev.Leave()
 	return m.release()
-}
-
-// lost turns a recovered panic into an error if it is a fault on a page that holds
-// the bytes of a weight, and returns nil otherwise. The system may report a fault by
-// its page alone.
-func lost(recovered any, p *plan.Plan, w [][]byte) error {
-	fault, ok := recovered.(interface {
-		runtime.Error
-		Addr() uintptr
-	})
-	if !ok {
-		return nil
-	}
-	page := uintptr(os.Getpagesize())
-	for i, b := range w {
-		first := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-		from := first &^ (page - 1)
-		to := (first + uintptr(len(b)) + page - 1) &^ (page - 1)
-		if a := fault.Addr(); len(b) > 0 && from <= a && a < to {
-			return fmt.Errorf("ptxbackend: weight %v: %w; restore the file and load it again", p.Weights[i], backend.ErrWeightsLost)
-		}
-	}
-	return nil
 }
 
 // matrix is a repacked weight matrix on the device.
