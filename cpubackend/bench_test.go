@@ -77,6 +77,15 @@ func benchEngine(b *testing.B, m dims, t tensor.DType, lim backend.Limits) *engi
 	return newEngine(b, p, data, lim)
 }
 
+func newMeter(b *testing.B, threads int) *Meter {
+	m, err := NewMeter(threads)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
 // BenchmarkDecode is decoding after a prompt of 64 tokens, 64 tokens a time, beside
 // the read bandwidth measured just before: "share" is of that.
 func BenchmarkDecode(b *testing.B) {
@@ -85,10 +94,11 @@ func BenchmarkDecode(b *testing.B) {
 			b.Run(fmt.Sprintf("0.5B-%v/threads=%d", f, threads), func(b *testing.B) {
 				g := benchEngine(b, qwen05b, f, backend.Limits{Threads: threads})
 				logits, token := matrix(1, g.plan.Vocab), []int32{1}
+				meter := newMeter(b, threads)
 				tokens, bandwidth := 0, 0.0
 				var took time.Duration
 				for b.Loop() {
-					bandwidth += MeasureLimits(threads).ReadBandwidth
+					bandwidth += meter.Measure().ReadBandwidth
 					g.done = 0
 					g.feed(make([]int32, 64), logits)
 					began := time.Now()
@@ -115,10 +125,11 @@ func BenchmarkPrefill(b *testing.B) {
 			b.Run(fmt.Sprintf("0.5B-%v/threads=%d", f, threads), func(b *testing.B) {
 				g := benchEngine(b, qwen05b, f, backend.Limits{Threads: threads})
 				logits, prompt := matrix(1, g.plan.Vocab), make([]int32, 512)
+				meter := newMeter(b, threads)
 				peak := 0.0
 				var took time.Duration
 				for b.Loop() {
-					peak += MeasureLimits(threads).IntPeak
+					peak += meter.Measure().IntPeak
 					g.done = 0
 					began := time.Now()
 					g.feed(prompt, logits)

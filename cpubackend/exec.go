@@ -126,6 +126,9 @@ func (e *executable) takeMemory() (err error) {
 	return err
 }
 
+// CacheBytes is the size of the KV cache; see backend.Cached.
+func (e *executable) CacheBytes() int64 { return int64(len(e.cache.memory.bytes)) }
+
 // sideWidth is how many columns of executable.side a step needs.
 func (e *executable) sideWidth(s *plan.Step) int {
 	switch s.Kind {

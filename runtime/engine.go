@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/sandwarp/sandwarp/cpubackend"
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/plan"
@@ -39,6 +40,35 @@ func (e *engine) name() string {
 		names[i] = p.backend.Name()
 	}
 	return strings.Join(names, "+")
+}
+
+// threads is the number of CPU workers, 0 if the CPU has no part in it.
+func (e *engine) threads() int {
+	switch {
+	case !slices.ContainsFunc(e.parts, func(p part) bool { return p.backend.Name() == "cpu" }):
+		return 0
+	case e.limits.Threads == 0:
+		return cpubackend.DefaultThreads()
+	}
+	return e.limits.Threads
+}
+
+// cacheBytes is the size of the KV cache, as far as the backends say.
+func (e *engine) cacheBytes() (n int64) {
+	for _, p := range e.parts {
+		if c, ok := p.exec.(backend.Cached); ok {
+			n += c.CacheBytes()
+		}
+	}
+	return n
+}
+
+// weightMemory is what the weights take beyond the mapping.
+func (e *engine) weightMemory() (n int64) {
+	for _, p := range e.parts {
+		n += p.weights.Bytes()
+	}
+	return n
 }
 
 // program is what an engine is made from: a plan as the model's code wrote it, and

@@ -8,7 +8,7 @@ import (
 	"math"
 	"sync"
 
-	_ "github.com/sandwarp/sandwarp/cpubackend" // always there
+	"github.com/sandwarp/sandwarp/cpubackend"
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/model"
@@ -61,6 +61,11 @@ type Info struct {
 	Trained      int    // context length in tokens the model was trained for
 	Context      int    // context length in tokens of this Model
 	Backend      string // "cpu", "ptx", or "cpu+ptx" for a model split between them
+	Threads      int    // CPU workers; 0 if none work
+	// CacheBytes is what the KV cache takes once all of it has been used, 0 where the
+	// backend does not say; WeightMemory is what weights take beyond the file's mapping,
+	// in the device's memory or in an order of the backend's own.
+	CacheBytes, WeightMemory int64
 }
 
 // Open maps the GGUF file at path and prepares it for generation. Errors about
@@ -127,9 +132,22 @@ func (m *Model) load(ctx context.Context, o Options) error {
 	m.pages = lim.Pages
 	m.sched = sched.New(sched.Config{Exec: m.engine.exec, Limits: lim, Vocab: p.Vocab, MaxQueue: o.MaxQueue, Replace: m.replace})
 	m.describe(p)
-	m.log.Info("model opened", "name", m.info.Name, "architecture", m.info.Architecture, "format", m.info.Format,
-		"parameters", m.info.Parameters, "backend", m.info.Backend, "context", m.info.Context)
+	m.logOpened()
 	return nil
+}
+
+// logOpened tells an operator what the model runs on, and with what.
+func (m *Model) logOpened() {
+	i := &m.info
+	a := []any{"name", i.Name, "architecture", i.Architecture, "format", i.Format, "parameters", i.Parameters,
+		"backend", i.Backend, "context", i.Context, "kv_cache_bytes", i.CacheBytes, "weight_bytes", i.Bytes, "weight_bytes_beyond_file", i.WeightMemory}
+	if i.Threads > 0 {
+		a = append(a, "threads", i.Threads, "kernels", cpubackend.Features())
+		if err := cpubackend.Ignored(); err != nil {
+			m.log.Warn("SANDWARP_CPU is ignored", "because", err)
+		}
+	}
+	m.log.Info("model opened", a...)
 }
 
 // readTemplate compiles the chat template. A broken one in the file costs only
@@ -209,6 +227,7 @@ func (m *Model) describe(p *plan.Plan) {
 		}
 	}
 	m.info.StepBytes, m.info.StepWeights = perToken(p)
+	m.info.Threads, m.info.CacheBytes, m.info.WeightMemory = m.engine.threads(), m.engine.cacheBytes(), m.engine.weightMemory()
 	m.info.Embedding = p.ValueInfo(p.Steps[0].Out[0]).Width
 }
 

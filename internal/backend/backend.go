@@ -104,6 +104,13 @@ type Executable interface {
 	Close() error
 }
 
+// Cached is an Executable that knows how large its KV cache is.
+type Cached interface {
+	Executable
+	// CacheBytes is what the pages take once all have been written.
+	CacheBytes() int64
+}
+
 // Sizer is a Backend with memory of its own.
 type Sizer interface {
 	Backend

@@ -75,15 +75,13 @@ var sets = append([]*isa{&generic}, archSets()...)
 
 // best is the table in use, chosen once at start-up.
 var (
-	best       = fastest()
-	selectNote string
+	best    = fastest()
+	ignored error // why SANDWARP_CPU is not obeyed
 )
 
 func init() {
 	if name := os.Getenv("SANDWARP_CPU"); name != "" {
-		if err := Select(name); err != nil {
-			selectNote = fmt.Sprintf(" (SANDWARP_CPU ignored: %v)", err)
-		}
+		ignored = Select(name)
 	}
 }
 
@@ -99,8 +97,19 @@ func fastest() *isa {
 
 // Features describes the instruction set in use and what else there is, for logs.
 func Features() string {
-	return best.name + " of " + strings.Join(Supported(), ", ") + selectNote
+	s := best.name + " of " + strings.Join(Supported(), ", ")
+	if ignored != nil {
+		s += fmt.Sprintf(" (SANDWARP_CPU ignored: %v)", ignored)
+	}
+	return s
 }
+
+// Selected names the instruction set in use.
+func Selected() string { return best.name }
+
+// Ignored says why the instruction set SANDWARP_CPU names is not used; nil if it is,
+// or names none.
+func Ignored() error { return ignored }
 
 // Supported names the instruction sets this machine runs, best last.
 func Supported() (names []string) {
