@@ -36,18 +36,29 @@ generate-go:
 	for p in sdk/go/examples/*/; do \
 		GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -ldflags='-s -w' -o bin/plugins/$$(basename $$p).wasm ./$$p || exit 1; done
 
-# Prefill and decode of random weights in a real shape, as shares of the machine's
-# own limits measured in the same run. SHAPE=llama-3.2-1b TYPES="Q8_0 Q4_K_M" THREADS=1,2
+# Speed, time to the first token and memory of random weights in a real shape, beside the
+# machine's own limits measured in the same run. SHAPE=llama-3.2-1b TYPES="Q8_0 Q4_K_M"
+# THREADS=1,2. PEER_LLAMA=path/llama-bench, and PEER_IK of ik_llama.cpp, which also runs
+# with its repacking (-rtr 1), compare in turn with those instead: PEER_THREADS=2 ROUNDS=5.
 SHAPE   ?= qwen2.5-0.5b
 TYPES   ?= Q8_0 Q4_K_M
 THREADS ?= 1,2
+PEER_LLAMA ?=
+PEER_IK ?=
+PEER_THREADS ?= 2
+ROUNDS  ?= 5
+PEERS = $(if $(PEER_LLAMA),-peer 'llama.cpp=$(PEER_LLAMA)') \
+	$(if $(PEER_IK),-peer 'ik_llama.cpp=$(PEER_IK) -rtr 0' -peer 'ik_llama.cpp repacked=$(PEER_IK) -rtr 1')
 bench:
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
-	CGO_ENABLED=0 $(GO) build -o $$dir/sandwarp ./cmd/sandwarp && \
-	$(GO) run ./tools/randommodel $(SHAPE) $$dir/f16.gguf && \
-	for t in $(TYPES); do \
-		$$dir/sandwarp quantize $$dir/f16.gguf $$dir/$$t.gguf $$t >/dev/null && \
-		$$dir/sandwarp bench -m $$dir/$$t.gguf -p 512 -n 128 -t $(THREADS) -r 3 || exit 1; done
+	CGO_ENABLED=0 $(GO) build -o $$dir/ ./cmd/sandwarp ./tools/randommodel ./tools/benchpeers && \
+	$$dir/randommodel $(SHAPE) $$dir/f16.gguf && \
+	for t in $(TYPES); do $$dir/sandwarp quantize $$dir/f16.gguf $$dir/$(SHAPE)-$$t.gguf $$t >/dev/null || exit 1; done && \
+	if [ -n "$(strip $(PEERS))" ]; then \
+		$$dir/benchpeers -sandwarp "$$dir/sandwarp --backend cpu" $(PEERS) -t $(PEER_THREADS) -r $(ROUNDS) $$dir/$(SHAPE)-*.gguf; \
+	else for t in $(TYPES); do \
+		$$dir/sandwarp bench -m $$dir/$(SHAPE)-$$t.gguf -p 512 -n 64 -t $(THREADS) -r $(ROUNDS) --batch 1,2,4,8,16 --load --memory || exit 1; done; \
+	fi
 
 # For a machine with an NVIDIA GPU: what runs there, which needs no Go; then every
 # kernel checked, and measured, on the device.

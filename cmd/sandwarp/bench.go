@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,26 +14,67 @@ import (
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
 )
 
+const benchHelp = `bench runs a model's prompt processing (prefill) and token generation (decode) and
+measures in the same run how fast this machine reads memory and multiplies, so
+that each result is also a share of what is possible. The limits are measured
+before and after every test, and the larger counts; the rounds take all tests in
+turn. Medians are printed, with the lowest and the highest.
+
+The tests:
+  ppN      a prompt of N tokens (-p)
+  tgN      N tokens, one after the other (-n)
+  tgNxM    M sequences decoded together, N tokens each: tokens a second in all,
+           and the gain over one sequence (--batch)
+  load     from the beginning of opening the file to the first token, with the
+           file in the page cache (--load)
+  memory   what the process holds after a prompt and an answer, beyond the
+           resident part of the mapped weights, the KV cache in use and
+           repacked weights; on Linux (--memory)
+
+The fields of -o json, an array with an object a test; those that do not apply
+are left out:
+  model, format, model_bytes, backend, cpu, instructions, threads, test
+  sequences                          decoded together
+  tokens_per_second                  median of the samples
+  samples                            of each round: tokens a second; seconds of load
+  gain                               median ratio to one sequence in the same round
+  seconds                            median of load
+  read_bandwidth_bytes_per_second    limit of memory, the median of the rounds
+  read_bandwidth_min, _max           its lowest and highest measurement
+  int8_peak_ops_per_second           limit of int8 multiply-adds, two operations each
+  int8_peak_min, _max
+  fp32_peak_ops_per_second           the same of float32
+  read_bandwidth_share               median share of the rounds; decoding reads all
+                                     weights for each step
+  vnni_share                         share of the int8 peak
+  gpu_copy_bytes_per_second, gpu_f16_peak_flops, gpu_copy_share, gpu_f16_share
+  rss_bytes                          resident memory of the process
+  rss_weights_bytes                  of it, pages of the mapped model file
+  rss_cache_bytes                    of it, the KV cache in use
+  rss_repacked_bytes                 of it, weights in another order than the file's
+  rss_beyond_bytes                   the rest`
+
 func benchCommand(io streams) *cobra.Command {
 	b := &bencher{io: io}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure prefill and decode speed, beside the machine's own limits",
-		Long: `bench runs a model's prompt processing (prefill) and token generation (decode) and
-measures in the same run how fast this machine reads memory and multiplies, so
-that each result is also a share of what is possible. Rounds are interleaved;
-medians are printed.`,
+		Long:  benchHelp,
 		Example: `  sandwarp bench -m model.gguf
-  sandwarp bench -m model.gguf -p 512 -n 128 -t 1,2 -o json`,
+  sandwarp bench -m model.gguf -p 512 -n 128 -t 1,2 -o json
+  sandwarp bench -m model.gguf --batch 1,2,4,8,16 --load --memory`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd.Context()) },
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&b.model.path, "model", "m", "", "GGUF `file`; the demo model by default")
 	fl.IntVarP(&b.prompt, "prompt", "p", 512, "prompt `tokens` of the prefill test; 0 leaves it out")
-	fl.IntVarP(&b.tokens, "tokens", "n", 128, "`tokens` of the decode test; 0 leaves it out")
+	fl.IntVarP(&b.tokens, "tokens", "n", 128, "`tokens` of the decode tests; 0 leaves them out")
 	fl.IntVarP(&b.rounds, "rounds", "r", 5, "rounds; the median is printed")
-	fl.StringVarP(&b.threads, "threads", "t", "", "numbers of CPU workers, as in 1,2; one per core by default")
+	fl.StringVarP(&b.threads, "threads", "t", "", "`numbers` of CPU workers, as in 1,2; one per core by default")
+	fl.StringVar(&b.batch, "batch", "", "`numbers` of sequences to decode together, as in 1,2,4,8,16")
+	fl.BoolVar(&b.load, "load", false, "measure the time to the first token as well")
+	fl.BoolVar(&b.memory, "memory", false, "measure resident memory as well (Linux)")
 	fl.StringVarP(&b.output, "output", "o", "table", "table or json")
 	fl.StringVar(&b.model.backend, "backend", "", "backend to run on")
 	return cmd
@@ -45,11 +85,13 @@ type bencher struct {
 	model          modelFlags
 	prompt, tokens int
 	rounds         int
-	threads        string
+	threads, batch string
+	load, memory   bool
 	output         string
 }
 
-// benchResult is one test with one number of threads. Rates are medians.
+// benchResult is one test with one number of threads; benchHelp says what the
+// fields are.
 type benchResult struct {
 	Model        string    `json:"model"`
 	Format       string    `json:"format"`
@@ -59,33 +101,42 @@ type benchResult struct {
 	Instructions string    `json:"instructions"`
 	Threads      int       `json:"threads"`
 	Test         string    `json:"test"`
-	Rate         float64   `json:"tokens_per_second"`
-	Samples      []float64 `json:"samples"`
-	// The limits of the CPU, measured between the rounds.
+	Sequences    int       `json:"sequences,omitempty"`
+	Rate         float64   `json:"tokens_per_second,omitempty"`
+	Samples      []float64 `json:"samples,omitempty"`
+	Gain         float64   `json:"gain,omitempty"`
+	Seconds      float64   `json:"seconds,omitempty"`
+
 	ReadBandwidth float64 `json:"read_bandwidth_bytes_per_second,omitempty"`
+	ReadMin       float64 `json:"read_bandwidth_min,omitempty"`
+	ReadMax       float64 `json:"read_bandwidth_max,omitempty"`
 	IntPeak       float64 `json:"int8_peak_ops_per_second,omitempty"`
+	IntMin        float64 `json:"int8_peak_min,omitempty"`
+	IntMax        float64 `json:"int8_peak_max,omitempty"`
 	FloatPeak     float64 `json:"fp32_peak_ops_per_second,omitempty"`
-	// What the test reached of them; decoding reads all weights for each token.
-	ReadShare float64 `json:"read_bandwidth_share,omitempty"`
-	VNNIShare float64 `json:"vnni_share,omitempty"`
-	// The same of a GPU: bytes a copy reads and writes, products of halves.
+	ReadShare     float64 `json:"read_bandwidth_share,omitempty"`
+	VNNIShare     float64 `json:"vnni_share,omitempty"`
 	CopyBandwidth float64 `json:"gpu_copy_bytes_per_second,omitempty"`
 	MatrixPeak    float64 `json:"gpu_f16_peak_flops,omitempty"`
 	CopyShare     float64 `json:"gpu_copy_share,omitempty"`
 	MatrixShare   float64 `json:"gpu_f16_share,omitempty"`
+
+	RSS         int64  `json:"rss_bytes,omitempty"`
+	RSSWeights  int64  `json:"rss_weights_bytes,omitempty"`
+	RSSCache    int64  `json:"rss_cache_bytes,omitempty"`
+	RSSRepacked int64  `json:"rss_repacked_bytes,omitempty"`
+	RSSBeyond   int64  `json:"rss_beyond_bytes,omitempty"`
+	unknown     string // why there is no result, for people
 }
 
 func (b *bencher) run(ctx context.Context) error {
-	threads, err := b.threadList()
+	threads, batches, err := b.check()
 	if err != nil {
 		return err
 	}
-	if b.output != "table" && b.output != "json" || b.rounds < 1 || b.prompt < 0 || b.tokens < 0 || b.prompt+b.tokens == 0 {
-		return usageError{fmt.Errorf("bench: want -o table or json, at least one round, and -p or -n above 0")}
-	}
 	var all []benchResult
 	for _, t := range threads {
-		r, err := b.measure(ctx, t)
+		r, err := b.measure(ctx, t, batches)
 		if err != nil {
 			return err
 		}
@@ -99,185 +150,133 @@ func (b *bencher) run(ctx context.Context) error {
 	return b.table(all)
 }
 
-func (b *bencher) threadList() ([]int, error) {
-	if b.threads == "" {
-		return []int{cpubackend.DefaultThreads()}, nil
+// check names the first flag that is wrong, and reads the lists.
+func (b *bencher) check() (threads, batches []int, err error) {
+	wrong := func(format string, a ...any) ([]int, []int, error) {
+		return nil, nil, usageError{fmt.Errorf("bench: "+format, a...)}
 	}
-	var list []int
-	for _, f := range strings.Split(b.threads, ",") {
+	switch {
+	case b.output != "table" && b.output != "json":
+		return wrong("-o is %q, want table or json", b.output)
+	case b.rounds < 1:
+		return wrong("-r is %d, want at least one round", b.rounds)
+	case b.prompt < 0:
+		return wrong("-p is %d, want 0 or more", b.prompt)
+	case b.tokens < 0:
+		return wrong("-n is %d, want 0 or more", b.tokens)
+	case b.batch != "" && b.tokens == 0:
+		return wrong("--batch needs -n above 0")
+	case b.prompt+b.tokens == 0 && !b.load && !b.memory:
+		return wrong("nothing to measure: -p and -n are both 0")
+	}
+	if threads, err = numbers(b.threads, 1024); err != nil {
+		return wrong("-t: %w", err)
+	}
+	if len(threads) == 0 {
+		threads = []int{cpubackend.DefaultThreads()}
+	}
+	if batches, err = numbers(b.batch, 512); err != nil {
+		return wrong("--batch: %w", err)
+	}
+	if len(batches) > 0 && batches[0] != 1 { // what the gain is over
+		batches = append([]int{1}, slices.DeleteFunc(batches, func(n int) bool { return n == 1 })...)
+	}
+	return threads, batches, nil
+}
+
+// numbers reads a list as in 1,2,4.
+func numbers(list string, most int) (all []int, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for _, f := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(f))
-		if err != nil || n < 1 || n > 1024 {
-			return nil, usageError{fmt.Errorf("bench: %q is no number of threads", f)}
+		if err != nil || n < 1 || n > most {
+			return nil, fmt.Errorf("%q is no number from 1 to %d", f, most)
 		}
-		list = append(list, n)
+		all = append(all, n)
 	}
-	return list, nil
+	return all, nil
+}
+
+// open opens the model once more, as the tests want it.
+func (b *bencher) open(ctx context.Context, threads int, batches []int) (*sandwarp.Model, error) {
+	f := b.model
+	f.threads = threads
+	f.context = b.prompt + b.tokens + 1
+	if len(batches) > 0 {
+		f.sequences = slices.Max(batches)
+	}
+	return f.openAtMost(ctx, b.io)
 }
 
 // measure runs all rounds with one number of threads.
-func (b *bencher) measure(ctx context.Context, threads int) ([]benchResult, error) {
-	b.model.threads = threads
-	b.model.context = b.prompt + b.tokens + 1
-	m, err := b.model.openAtMost(ctx, b.io)
+func (b *bencher) measure(ctx context.Context, threads int, batches []int) ([]benchResult, error) {
+	tests := b.tests(batches, threads)
+	var memory *benchResult
+	if b.memory { // first, while nothing else is there
+		r, err := b.resident(ctx, threads)
+		if err != nil {
+			return nil, err
+		}
+		memory = &r
+	}
+	m, err := b.open(ctx, threads, batches)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	tests := []struct {
-		name string
-		on   bool
-		run  func() (float64, error)
-	}{
-		{fmt.Sprintf("pp%d", b.prompt), b.prompt > 0, func() (float64, error) { return prefillRate(ctx, m, b.prompt) }},
-		{fmt.Sprintf("tg%d", b.tokens), b.tokens > 0, func() (float64, error) { return decodeRate(ctx, m, b.tokens) }},
+	meter, err := newMeter(m.Info().Backend, threads)
+	if err != nil {
+		return nil, err
 	}
-	report, end := b.io.progress(fmt.Sprintf("bench -t %d", threads))
-	defer end()
-	samples := make([][]float64, len(tests))
-	var limits []limits
-	for round := -1; round < b.rounds; round++ { // one round to warm up
-		l, err := measureLimits(m.Info().Backend, threads)
-		if err != nil {
-			return nil, err
-		}
-		limits = append(limits, l)
-		for i, t := range tests {
-			if !t.on {
-				continue
-			}
-			rate, err := t.run()
-			if err != nil {
-				return nil, err
-			}
-			if round >= 0 {
-				samples[i] = append(samples[i], rate)
-			}
-		}
-		report(int64(round+2), int64(b.rounds+1))
+	defer meter.close()
+	if err := b.rounded(ctx, m, meter, tests, threads); err != nil {
+		return nil, err
 	}
-	var results []benchResult
-	for i, t := range tests {
-		if t.on {
-			results = append(results, b.result(m, threads, t.name, samples[i], limits[1:]))
-		}
+	results := make([]benchResult, 0, len(tests)+1)
+	for i := range tests {
+		results = append(results, tests[i].result(b.about(m, threads), m.Info(), tests))
+	}
+	if memory != nil {
+		results = append(results, *memory)
 	}
 	return results, nil
 }
 
-// limits are what the machine a model runs on can do.
-type limits struct {
-	cpu        cpubackend.Limits
-	copy, flop float64 // of the GPU, if the whole model runs there
-}
-
-// measureLimits measures the machine of a backend. A model that is split between two
-// has no limit of its own.
-func measureLimits(backend string, threads int) (l limits, err error) {
-	switch backend {
-	case "cpu":
-		l.cpu = cpubackend.MeasureLimits(threads)
-	case "ptx":
-		l.copy, l.flop, err = gpuLimits()
-	}
-	return l, err
-}
-
-func (b *bencher) result(m *sandwarp.Model, threads int, test string, samples []float64, all []limits) benchResult {
-	info := m.Info()
-	pick := func(f func(limits) float64) float64 {
-		v := make([]float64, len(all))
-		for i, l := range all {
-			v[i] = f(l)
+// rounded runs all tests in turn, once to warm up, and files their samples.
+func (b *bencher) rounded(ctx context.Context, m *sandwarp.Model, meter *meter, tests []benchTest, threads int) error {
+	report, end := b.io.progress(fmt.Sprintf("bench -t %d", threads))
+	defer end()
+	for round := -1; round < b.rounds; round++ {
+		before, err := meter.measure()
+		if err != nil {
+			return err
 		}
-		return median(v)
+		for i := range tests {
+			sample, err := tests[i].run(ctx, m)
+			if err != nil {
+				return err
+			}
+			after, err := meter.measure()
+			if err != nil {
+				return err
+			}
+			if round >= 0 {
+				tests[i].add(sample, before, after)
+			}
+			before = after
+		}
+		report(int64(round+2), int64(b.rounds+1))
 	}
-	r := benchResult{
+	return nil
+}
+
+// about is what all results of a model have in common.
+func (b *bencher) about(m *sandwarp.Model, threads int) benchResult {
+	info := m.Info()
+	return benchResult{
 		Model: info.Name, Format: info.Format, Bytes: info.Bytes, Backend: info.Backend,
 		CPU: cpubackend.CPUName(), Instructions: cpubackend.Features(), Threads: threads,
-		Test: test, Rate: median(samples), Samples: samples,
-		ReadBandwidth: pick(func(l limits) float64 { return l.cpu.ReadBandwidth }),
-		IntPeak:       pick(func(l limits) float64 { return l.cpu.IntPeak }),
-		FloatPeak:     pick(func(l limits) float64 { return l.cpu.FloatPeak }),
-		CopyBandwidth: pick(func(l limits) float64 { return l.copy }),
-		MatrixPeak:    pick(func(l limits) float64 { return l.flop }),
 	}
-	bytes, ops := r.Rate*float64(info.StepBytes), r.Rate*2*float64(info.StepWeights)
-	decoding := strings.HasPrefix(test, "tg")
-	switch {
-	case r.CopyBandwidth > 0:
-		if r.MatrixShare = ops / r.MatrixPeak; decoding {
-			r.CopyShare = bytes / r.CopyBandwidth
-		}
-	case r.IntPeak > 0:
-		if r.VNNIShare = ops / r.IntPeak; decoding {
-			r.ReadShare = bytes / r.ReadBandwidth
-		}
-	}
-	return r
-}
-
-// prefillRate runs a prompt of n tokens and returns tokens a second.
-func prefillRate(ctx context.Context, m *sandwarp.Model, n int) (float64, error) {
-	s, err := benchAnswer(ctx, m, n, 1)
-	return s.PrefillRate(), err
-}
-
-// decodeRate generates n tokens after a short prompt and returns tokens a second.
-func decodeRate(ctx context.Context, m *sandwarp.Model, n int) (float64, error) {
-	s, err := benchAnswer(ctx, m, 1, n+1)
-	return s.DecodeRate(), err
-}
-
-func benchAnswer(ctx context.Context, m *sandwarp.Model, prompt, answer int) (sandwarp.Stats, error) {
-	s := m.NewSession()
-	defer s.Close()
-	ids := make([]int32, prompt)
-	for i := range ids {
-		ids[i] = int32((i*7919 + 11) % m.Info().Vocabulary)
-	}
-	for _, err := range s.GenerateTokens(ctx, ids, sandwarp.GenerateOptions{MaxTokens: answer, IgnoreEOS: true}) {
-		if err != nil {
-			return sandwarp.Stats{}, err
-		}
-	}
-	return s.Stats(), nil
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	if len(s) == 0 {
-		return 0
-	}
-	return (s[len(s)/2] + s[(len(s)-1)/2]) / 2
-}
-
-func (b *bencher) table(all []benchResult) error {
-	w := tabwriter.NewWriter(b.io.out, 0, 4, 2, ' ', 0)
-	if len(all) > 0 {
-		r := all[0]
-		fmt.Fprintf(w, "%s, %s, %s; %s, %s\n", r.Model, r.Format, bytesText(r.Bytes), r.CPU, r.Instructions)
-	}
-	fmt.Fprintln(w, "test\tthreads\ttokens/s\tmin-max\tof bandwidth\tof peak\tlimits")
-	for _, r := range all {
-		bandwidth, peak := r.ReadShare, r.VNNIShare
-		measured := fmt.Sprintf("read %.1f GB/s, int8 %.0f GOP/s", r.ReadBandwidth/1e9, r.IntPeak/1e9)
-		switch {
-		case r.CopyBandwidth > 0:
-			bandwidth, peak = r.CopyShare, r.MatrixShare
-			measured = fmt.Sprintf("GPU copy %.0f GB/s, f16 %.0f TFLOP/s", r.CopyBandwidth/1e9, r.MatrixPeak/1e12)
-		case r.IntPeak == 0:
-			measured = "none measured on " + r.Backend
-		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f-%.1f\t%s\t%s\t%s\n", r.Test, r.Threads, r.Rate,
-			slices.Min(r.Samples), slices.Max(r.Samples), shareText(bandwidth, 0), shareText(peak, 1), measured)
-	}
-	return w.Flush()
-}
-
-// shareText is a share in percent, "-" for none.
-func shareText(share float64, digits int) string {
-	if share == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.*f%%", digits, 100*share)
 }

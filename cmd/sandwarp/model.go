@@ -13,13 +13,14 @@ import (
 
 // modelFlags say which model to open and how.
 type modelFlags struct {
-	path     string
-	threads  int
-	context  int
-	backend  string
-	cacheF32 bool
-	verbose  bool
-	template string // path of a Jinja template
+	path      string
+	threads   int
+	context   int
+	sequences int
+	backend   string
+	cacheF32  bool
+	verbose   bool
+	template  string // path of a Jinja template
 	// emptyPath reports a --model "", from an unset variable say.
 	emptyPath func() bool
 }
@@ -44,7 +45,7 @@ func (f *modelFlags) open(ctx context.Context, io streams, tok sandwarp.Tokenize
 	report, end := io.progress("loading")
 	defer end()
 	o := sandwarp.Options{
-		Backend: f.backend, Threads: f.threads, Context: f.context, CacheF32: f.cacheF32, Tokenizer: tok, Progress: report,
+		Backend: f.backend, Threads: f.threads, Context: f.context, MaxSequences: f.sequences, CacheF32: f.cacheF32, Tokenizer: tok, Progress: report,
 	}
 	if f.template != "" {
 		b, err := readFile(f.template, 1<<20)
