@@ -126,7 +126,9 @@ func (m *wazeroModule) NewInstance(ctx context.Context, host any) (_ Instance, e
 	if err != nil {
 		return nil, err
 	}
-	in.memory = in.mod.Memory()
+	if in.mem != nil { // else Memory is an interface with a nil pointer in it
+		in.memory = in.mod.Memory()
+	}
 	return in, nil
 }
 

@@ -1,0 +1,56 @@
+//go:build cgo && ((linux && (amd64 || arm64)) || (darwin && (amd64 || arm64)) || (windows && amd64))
+
+package wasmtime_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/internal/testdata"
+	"github.com/sandwarp/sandwarp/wasm"
+	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
+	"github.com/sandwarp/sandwarp/wasm/wasmtime"
+)
+
+func engine(t testing.TB) wasm.Engine {
+	t.Helper()
+	e, err := wasmtime.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestRules(t *testing.T) { enginetest.Rules(t, engine(t)) }
+
+// Real plugins do the same as on wazero, for the same fuel.
+func TestSameAsWazero(t *testing.T) {
+	for _, g := range enginetest.Guests(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			t.Logf("%d calls", enginetest.Same(t, g, wasm.Wazero(), engine(t)))
+		})
+	}
+}
+
+// Guests written in Go are the largest there are.
+func TestSameForGoGuests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds Go guests")
+	}
+	for _, name := range []string{"bias", "redact"} {
+		out := filepath.Join(t.TempDir(), name+".wasm")
+		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./sdk/go/examples/"+name)
+		cmd.Dir = testdata.Root()
+		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, text)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d calls", name, enginetest.Same(t, enginetest.NewGuest(name, b), wasm.Wazero(), engine(t)))
+	}
+}
