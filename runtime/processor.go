@@ -51,6 +51,62 @@ type TopProcessor interface {
 	ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error)
 }
 
+// BatchProcessor is a LogitProcessor that takes the rows of several sequences at
+// once. The runtime samples the sequences of a step together: rows that wait for the
+// same BatchProcessor, whichever place it has in their chains, go into one call.
+// Processors are the same if they compare equal (==); one that cannot be compared
+// gets a row at a time.
+type BatchProcessor interface {
+	LogitProcessor
+	// ProcessRows is Process for each of several sequences, all different, in no
+	// order that means anything: histories[i] and logits[i] (vocab) are those of
+	// seqs[i]. It sets picks[i] and errs[i] for every i; an error fails the request
+	// of its own sequence alone. Each row must come out as Process would have left
+	// it. The slices are valid during the call.
+	ProcessRows(seqs []uint64, histories [][]int32, logits [][]float32, picks []int32, errs []error)
+}
+
+// Planner is a LogitProcessor that can prepare the next choice before the logits are
+// there.
+type Planner interface {
+	LogitProcessor
+	// Plan is called, from another goroutine, while the model computes the logits
+	// of the sequences seqs, which have the given histories: what Process will be
+	// given next, if nothing comes in between. It returns before any other call for
+	// these sequences is made, but calls for other sequences may come meanwhile.
+	// Nobody sees what it does: a plan may be dropped, and Process must do the same
+	// without one. It is not called where there is no core to spare for it. The
+	// slices are valid during the call.
+	Plan(seqs []uint64, histories [][]int32)
+}
+
+// Rollbacker is a LogitProcessor that can take back what it accepted.
+type Rollbacker interface {
+	LogitProcessor
+	// Rollback takes back the last n tokens accepted for seq, 1 <= n <= their
+	// number: the state is then as it was before them. The runtime does so with
+	// tokens it was ahead of a reader who ended the answer, so that what CloseSeq
+	// finds is the answer as it was read.
+	Rollback(seq uint64, n int) error
+}
+
+// Forker is a LogitProcessor or a Filter that can double a sequence.
+type Forker interface {
+	// ForkSeq opens the sequence dst in the state of src, with the same
+	// configuration; from then on they are independent. Both are closed.
+	ForkSeq(src, dst uint64) error
+}
+
+// Tracer is a LogitProcessor that says what it did, for Token.Changes.
+type Tracer interface {
+	LogitProcessor
+	// LastAction is what the last Process or ProcessRows (or ProcessTop) did for
+	// seq: 0 nothing, 1 picked the token, 2 edited logits, 3 excluded tokens by a
+	// mask, 4 edited some and left the others, 5 added to some. Of a processor that
+	// is no Tracer only its picks are known.
+	LastAction(seq uint64) uint8
+}
+
 // Tokenizer turns text into token ids and back. It is safe for concurrent use.
 type Tokenizer interface {
 	// Encode appends the ids of text to dst. With special, the text forms of

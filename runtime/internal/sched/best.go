@@ -110,6 +110,7 @@ func (s *Scheduler) pickBest(r *Request, i int) (int32, error) {
 	top := r.chain.AdjustTop(best.IDs, best.Logits, vocab, r.ids)
 	if r.top != nil {
 		n, pick, err := r.top.ProcessTop(r.id, r.ids, vocab, top.IDs, top.Logits, r.all)
+		r.noteAct(pick)
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("processor %s: %w", r.top.Name(), err)

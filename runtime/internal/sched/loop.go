@@ -13,6 +13,7 @@ import (
 // loop is the one goroutine that owns the schedule.
 func (s *Scheduler) loop() {
 	defer close(s.ended)
+	defer s.plans.close()
 	for {
 		s.sweep()
 		s.admit()
@@ -33,7 +34,9 @@ func (s *Scheduler) loop() {
 			}
 			continue
 		}
+		s.plans.begin(s.owners)
 		err := s.run()
+		s.plans.end()
 		if err != nil {
 			s.fail(err)
 			continue
@@ -246,6 +249,7 @@ func (s *Scheduler) deliver() {
 		r.done += s.counts[i]
 		r.Cache.table.Len = r.done
 	}
+	s.process()
 	for i, r := range s.owners {
 		if r.err != nil {
 			continue
@@ -284,54 +288,10 @@ func (s *Scheduler) deliverToken(r *Request, i int) {
 		return
 	}
 	lp, top := r.chain.Logprob(id)
-	r.out <- Event{ID: id, Logprob: lp, Top: top}
+	r.out <- Event{ID: id, Logprob: lp, Top: top, Acts: r.report()}
 	if len(r.ids)-len(r.Prompt) == r.MaxTokens {
 		s.retire(s.index(r), ReasonLength, nil)
 	}
-}
-
-// choose picks r's next token from row i and tells the processors.
-func (s *Scheduler) choose(r *Request, i int) (id int32, err error) {
-	if s.rows[i] == nil {
-		id, err = s.chooseBest(r, i)
-	} else {
-		id, err = r.chooseFrom(s.rows[i])
-	}
-	if err != nil {
-		return 0, err
-	}
-	r.chosen[0] = id
-	for _, p := range r.Processors {
-		if err := p.Accept(r.id, r.chosen[:]); err != nil {
-			return 0, fmt.Errorf("processor %s: %w", p.Name(), err)
-		}
-	}
-	return id, nil
-}
-
-// chooseFrom runs the sampling chain: log-probabilities of the model's own
-// distribution, penalties and bias, processors in order, then the draw.
-func (r *Request) chooseFrom(logits []float32) (int32, error) {
-	r.chain.Begin(logits)
-	r.chain.Adjust(logits, r.ids)
-	for _, p := range r.Processors {
-		id, err := p.Process(r.id, r.ids, logits)
-		if err != nil {
-			return 0, fmt.Errorf("processor %s: %w", p.Name(), err)
-		}
-		if id >= 0 {
-			return id, picked(p, id, len(logits))
-		}
-	}
-	return r.chain.Pick(logits, r.step())
-}
-
-// picked checks a token a processor chose.
-func picked(p Processor, id int32, vocab int) error {
-	if int(id) >= vocab {
-		return fmt.Errorf("processor %s picked token %d, the vocabulary has %d", p.Name(), id, vocab)
-	}
-	return nil
 }
 
 // step numbers the choices of a request.

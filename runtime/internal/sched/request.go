@@ -32,6 +32,31 @@ type Chooser interface {
 	ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error)
 }
 
+// BatchProcessor is a Processor that takes several rows at once; see
+// sandwarp.BatchProcessor, which it mirrors, as do those that follow.
+type BatchProcessor interface {
+	Processor
+	ProcessRows(seqs []uint64, histories [][]int32, logits [][]float32, picks []int32, errs []error)
+}
+
+// Planner is a Processor that prepares the next choice during the forward pass.
+type Planner interface {
+	Processor
+	Plan(seqs []uint64, histories [][]int32)
+}
+
+// Rollbacker is a Processor that can take back what it accepted.
+type Rollbacker interface {
+	Processor
+	Rollback(seq uint64, n int) error
+}
+
+// Tracer is a Processor that says what it did.
+type Tracer interface {
+	Processor
+	LastAction(seq uint64) uint8
+}
+
 // Cache is what is kept of a sequence between requests: its ids and the KV pages
 // that hold their keys and values. An idle cache may lose its pages when others
 // need them; the ids are then run again. The zero value is empty.
@@ -70,7 +95,7 @@ type Request struct {
 	// Owned by the scheduler's goroutine until out is closed.
 	ids    []int32 // prompt and answer
 	done   int     // ids already run
-	opened int     // processors whose OpenSeq succeeded
+	stages []stage // the processors whose OpenSeq succeeded
 	open   bool    // chain and processors are ready
 	chain  *sample.Chain
 	frame  Framer
@@ -81,6 +106,10 @@ type Request struct {
 	at     int       // the row all fetches
 	wide   []float32 // what it fetched
 	chosen [1]int32  // what Accept is shown
+	next   int       // the stage that comes next, while a token is being chosen
+	pick   int32     // what a stage picked, -1 for nothing
+	acts   []uint8   // by stage: what it did about the token being chosen
+	told   []uint8   // the acts last sent to the consumer
 	reason Reason
 	err    error
 	cached int // ids found in Cache
@@ -94,6 +123,9 @@ type Event struct {
 	ID      int32
 	Logprob float64 // NaN unless asked for
 	Top     []sample.Logprob
+	// Acts says by processor what it did about the token, as Tracer.LastAction
+	// does; nil if none did anything. It must not be changed.
+	Acts []uint8
 }
 
 // Reason says why a request ended.

@@ -41,6 +41,8 @@ type Config struct {
 	// MaxQueue is the number of requests that may wait, beyond those for which
 	// there is a place; 0 for 1,024.
 	MaxQueue int
+	// Plan has processors plan ahead while Exec runs, on a goroutine of their own.
+	Plan bool
 	// Replace, if set, is called when the device of Exec was lost and returns
 	// what takes its place, with the same Limits and vocabulary. It runs on the
 	// scheduler's goroutine, which uses the old executable no more; ctx ends with
@@ -77,6 +79,8 @@ type Scheduler struct {
 	counts []int       // their rows
 	score  [][]float32 // lazily made buffers for scoring requests
 	held   []bool      // scratch of fitsLocked, by page
+	group  group       // scratch of processors that take several rows
+	plans  *planner    // nil if nothing is planned
 }
 
 // lastID is shared by all schedulers: a processor may serve several models.
@@ -105,6 +109,10 @@ func New(cfg Config) *Scheduler {
 		},
 		rows: make([][]float32, 0, lim.MaxLogit), owners: make([]*Request, 0, lim.MaxLogit),
 		picked: make([]*Request, 0, lim.MaxSeqs), counts: make([]int, 0, lim.MaxSeqs),
+	}
+	s.group.reserve(lim.MaxLogit)
+	if cfg.Plan {
+		s.plans = newPlanner()
 	}
 	s.use(cfg.Exec)
 	go s.loop()
@@ -326,20 +334,19 @@ func (s *Scheduler) open(r *Request) error {
 		if err := p.OpenSeq(r.id, config); err != nil {
 			return fmt.Errorf("processor %s: %w", p.Name(), err)
 		}
-		r.opened++
+		r.stages = append(r.stages, newStage(p))
 		if f, ok := p.(Framer); ok && r.frame == nil {
 			r.frame = f
 		}
 	}
+	r.acts = make([]uint8, len(r.stages))
 	s.narrow(r)
 	return nil
 }
 
 // finish takes a request off the schedule and tells its consumer.
 func (s *Scheduler) finish(r *Request, reason Reason, err error) {
-	for _, p := range r.Processors[:r.opened] {
-		p.CloseSeq(r.id)
-	}
+	r.closeStages()
 	if r.err == nil {
 		r.err = err
 	}

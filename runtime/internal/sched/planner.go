@@ -1,0 +1,97 @@
+package sched
+
+// planner has processors plan while the executable runs, on a goroutine that lives
+// as long as the scheduler's. Between begin and end it owns what it was given.
+type planner struct {
+	work  chan int // how many of calls there are to make
+	done  chan struct{}
+	calls []planCall
+	busy  bool
+}
+
+// planCall is one call of Plan.
+type planCall struct {
+	Planner
+	group
+}
+
+// newPlanner starts the goroutine; close ends it.
+func newPlanner() *planner {
+	p := &planner{work: make(chan int), done: make(chan struct{})}
+	go p.serve()
+	return p
+}
+
+func (p *planner) serve() {
+	for n := range p.work {
+		for i := range p.calls[:n] {
+			c := &p.calls[i]
+			c.Plan(c.seqs, c.histories)
+		}
+		p.done <- struct{}{}
+	}
+	close(p.done)
+}
+
+// begin starts planning for the owners of the rows of logits of a step, if any of
+// their processors plans. Each Planner gets one call with all its sequences.
+func (p *planner) begin(owners []*Request) {
+	if p == nil {
+		return
+	}
+	n := 0
+	for i, r := range owners {
+		if r.Score != nil || r.err != nil {
+			continue
+		}
+		for j := range r.stages {
+			if pl := r.stages[j].plan; pl != nil {
+				if c := p.call(&n, pl); len(c.seqs) == 0 || c.seqs[len(c.seqs)-1] != r.id {
+					c.add(i, r, nil)
+				}
+			}
+		}
+	}
+	if n > 0 {
+		p.busy = true
+		p.work <- n
+	}
+}
+
+// call finds, among the first n calls, the one of pl, or makes it.
+func (p *planner) call(n *int, pl Planner) *planCall {
+	for i := range p.calls[:*n] {
+		if p.calls[i].Planner == pl {
+			return &p.calls[i]
+		}
+	}
+	if *n == len(p.calls) {
+		p.calls = append(p.calls, planCall{})
+	}
+	c := &p.calls[*n]
+	c.Planner = pl
+	*n++
+	return c
+}
+
+// end waits until the plans are made.
+func (p *planner) end() {
+	if p == nil || !p.busy {
+		return
+	}
+	<-p.done
+	p.busy = false
+	for i := range p.calls {
+		p.calls[i].Planner = nil
+		p.calls[i].drop()
+	}
+}
+
+// close ends the goroutine and waits for it.
+func (p *planner) close() {
+	if p == nil {
+		return
+	}
+	close(p.work)
+	<-p.done
+}
