@@ -75,8 +75,7 @@ type Planner interface {
 	// given next, if nothing comes in between. It returns before any other call for
 	// these sequences is made, but calls for other sequences may come meanwhile.
 	// Nobody sees what it does: a plan may be dropped, and Process must do the same
-	// without one. It is not called where there is no core to spare for it. The
-	// slices are valid during the call.
+	// without one. The slices are valid during the call.
 	Plan(seqs []uint64, histories [][]int32)
 }
 

@@ -167,7 +167,7 @@ func TestRowsTogetherAsAlone(t *testing.T) {
 			lim.MaxSeqs = 6
 			lim.Pages = 24
 			e := newToy(lim)
-			s := New(Config{Exec: e, Limits: lim, Vocab: toyVocab, Plan: batch})
+			s := New(Config{Exec: e, Limits: lim, Vocab: toyVocab})
 			defer s.Close()
 			var requests []*Request
 			for _, i := range list {
@@ -219,7 +219,7 @@ func TestRowsTogetherAsAlone(t *testing.T) {
 func TestRowsGoTogether(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		shared, first := &batchNudger{}, &batchNudger{nudger: nudger{salt: 1}}
-		s, _ := start(t, toyLimits(), func(_ *toy, c *Config) { c.Plan = true })
+		s, _ := start(t, toyLimits(), nil)
 		var all []*Request
 		for i := range 4 {
 			r := &Request{Cache: &Cache{}, Prompt: prompt(5, i), MaxTokens: 40, Processors: []Processor{shared}}
@@ -296,7 +296,7 @@ type loose struct {
 // TestProcessorsThatCannotBeCompared get a row at a time.
 func TestProcessorsThatCannotBeCompared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, _ := start(t, toyLimits(), func(_ *toy, c *Config) { c.Plan = true })
+		s, _ := start(t, toyLimits(), nil)
 		p := &batchNudger{}
 		var all []*Request
 		for i := range 3 {
@@ -351,7 +351,7 @@ func (instant) Run(_ context.Context, _ *backend.Batch, logits [][]float32) erro
 // TestRowsTogetherAllocateNothing counts over a thousand steps of three sequences.
 func TestRowsTogetherAllocateNothing(t *testing.T) {
 	lim := backend.Limits{MaxRows: 64, MaxSeqs: 4, MaxLogit: 8, Pages: 128}
-	s, _ := start(t, lim, func(base *toy, c *Config) { c.Exec, c.Plan = instant{base}, true })
+	s, _ := start(t, lim, func(base *toy, c *Config) { c.Exec = instant{base} })
 	one, two := &still{}, &still{}
 	var all []*Request
 	for i := range 3 {

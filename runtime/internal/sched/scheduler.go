@@ -41,8 +41,6 @@ type Config struct {
 	// MaxQueue is the number of requests that may wait, beyond those for which
 	// there is a place; 0 for 1,024.
 	MaxQueue int
-	// Plan has processors plan ahead while Exec runs, on a goroutine of their own.
-	Plan bool
 	// Replace, if set, is called when the device of Exec was lost and returns
 	// what takes its place, with the same Limits and vocabulary. It runs on the
 	// scheduler's goroutine, which uses the old executable no more; ctx ends with
@@ -80,7 +78,7 @@ type Scheduler struct {
 	score  [][]float32 // lazily made buffers for scoring requests
 	held   []bool      // scratch of fitsLocked, by page
 	group  group       // scratch of processors that take several rows
-	plans  *planner    // nil if nothing is planned
+	plans  planner
 }
 
 // lastID is shared by all schedulers: a processor may serve several models.
@@ -111,9 +109,6 @@ func New(cfg Config) *Scheduler {
 		picked: make([]*Request, 0, lim.MaxSeqs), counts: make([]int, 0, lim.MaxSeqs),
 	}
 	s.group.reserve(lim.MaxLogit)
-	if cfg.Plan {
-		s.plans = newPlanner()
-	}
 	s.use(cfg.Exec)
 	go s.loop()
 	return s
