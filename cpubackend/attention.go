@@ -50,6 +50,8 @@ type attnScratch struct {
 	scores []float32 // (tileQueries, attnRun)
 	acc    []float32 // (tileQueries, ValueDim)
 	state  []softmax // (tileQueries)
+	// q8 rounds rows for a cache in Q8_0; nil otherwise.
+	q8 *kernels.RowsQ8
 }
 
 // softmax is how far an online softmax has come: the largest score, and the sum of
@@ -89,13 +91,14 @@ func (s *attention) run(w *worker) {
 // tile does the queries of one tile and KV head over one split of the positions.
 func (s *attention) tile(w *worker, t *attnTile, head, split int) {
 	p, b := w.e.attn, w.e.batch
-	n, k, v := t.rows*s.group, s.layer.k.dim, s.layer.v.dim
+	n, k, v := t.rows*s.group, s.layer.k.dim, s.layer.v.width()
 	x := &w.attn
 	q := x.q[:n*k]
 	for r := range t.rows {
 		at := ((t.first+r)*s.heads + head*s.group) * k
 		copy(q[r*s.group*k:(r+1)*s.group*k], s.q[at:])
 	}
+	s.layer.setQueries(x, q, n)
 	acc, state := x.acc[:n*v], x.state[:n]
 	if p.splits > 1 {
 		acc, state = p.partial(t, head, split, n, v)
@@ -107,7 +110,7 @@ func (s *attention) tile(w *worker, t *attnTile, head, split int) {
 	from, to := t.positions(split, p.splits)
 	table := b.Tables[b.Seq[t.first]]
 	for ; from < to; from += attnRun {
-		s.advance(x.scores, q, acc, state, t, table, head, from, min(from+attnRun, to))
+		s.advance(x, q, acc, state, t, table, head, from, min(from+attnRun, to))
 	}
 	if p.splits > 1 {
 		return
@@ -119,22 +122,22 @@ func (s *attention) tile(w *worker, t *attnTile, head, split int) {
 
 // advance takes a tile's softmax over positions [from, to), at most attnRun of
 // them beginning with a page.
-func (s *attention) advance(scores, q, acc []float32, state []softmax, t *attnTile, table []int32, head, from, to int) {
+func (s *attention) advance(x *attnScratch, q, acc []float32, state []softmax, t *attnTile, table []int32, head, from, to int) {
 	const page = backend.PageTokens
-	n := len(state)
+	n, scores := len(state), x.scores
 	for at := from; at < to; at += page {
-		s.layer.scores(scores[at-from:], attnRun, q, n, table[at/page], head, min(page, to-at), s.scale)
+		s.layer.scores(x, scores[at-from:], attnRun, q, n, table[at/page], head, min(page, to-at), s.scale)
 	}
-	v := s.layer.v.dim
+	v, pages := s.layer.v.width(), roundUp(to-from, page)
 	for i := range state {
-		row := scores[i*attnRun : i*attnRun+to-from]
+		row := scores[i*attnRun : i*attnRun+pages]
 		// The causal mask: query row r sees positions up to its own.
-		seen := min(max(t.pos+i/s.group+1-from, 0), len(row))
+		seen := min(max(t.pos+i/s.group+1-from, 0), to-from)
 		state[i].take(row[:seen], acc[i*v:(i+1)*v])
 		clear(row[seen:])
 	}
 	for at := from; at < to; at += page {
-		s.layer.weighted(acc, scores[at-from:], attnRun, n, table[at/page], head, min(page, to-at))
+		s.layer.weighted(x, acc, scores[at-from:], attnRun, n, table[at/page], head, min(page, to-at))
 	}
 }
 
@@ -164,6 +167,7 @@ func exp(x float32) float32 { return float32(math.Exp(float64(x))) }
 // finish writes one head of one output row.
 func (s *attention) finish(row, head int, acc []float32, scale float32) {
 	v := s.layer.v.dim
+	acc = acc[:v]
 	out := s.out[(row*s.heads+head)*v : (row*s.heads+head+1)*v]
 	for i, x := range acc {
 		out[i] = x * scale
@@ -172,7 +176,7 @@ func (s *attention) finish(row, head int, acc []float32, scale float32) {
 
 // merge puts the splits of each query together.
 func (s *attention) merge(w *worker) {
-	p, v := w.e.attn, s.layer.v.dim
+	p, v := w.e.attn, s.layer.v.width()
 	from, to := w.share(len(p.tiles)*s.layer.heads, 1)
 	for u := from; u < to; u++ {
 		t, head := &p.tiles[u/s.layer.heads], u%s.layer.heads

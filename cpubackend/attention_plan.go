@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/plan"
 )
@@ -55,7 +56,7 @@ func newAttnPlan(p *plan.Plan, lim backend.Limits) *attnPlan {
 	}
 	for _, l := range p.KV {
 		a.heads = append(a.heads, l.Heads)
-		a.maxHeads, a.maxValue = max(a.maxHeads, l.Heads), max(a.maxValue, l.ValueDim)
+		a.maxHeads, a.maxValue = max(a.maxHeads, l.Heads), max(a.maxValue, l.ValueDim, kernels.WidthQ8(l.ValueDim))
 	}
 	a.tiles = make([]attnTile, 0, lim.MaxRows)
 	n := a.maxUnits() * a.queries()

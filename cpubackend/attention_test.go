@@ -15,7 +15,7 @@ import (
 type attentionCase struct {
 	heads, kv, keyDim, valueDim int
 	threads                     int
-	f32                         bool
+	cache                       backend.KVType
 	seqs                        []span // rows of the batch, by sequence
 }
 
@@ -23,7 +23,7 @@ type attentionCase struct {
 type span struct{ pos, n int }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("heads=%d/%d,dims=%d/%d,threads=%d,f32=%v,rows=%v", c.heads, c.kv, c.keyDim, c.valueDim, c.threads, c.f32, c.seqs)
+	return fmt.Sprintf("heads=%d/%d,dims=%d/%d,threads=%d,cache=%v,rows=%v", c.heads, c.kv, c.keyDim, c.valueDim, c.threads, c.cache, c.seqs)
 }
 
 // build makes an executable whose only step is the attention.
@@ -49,9 +49,9 @@ func (c attentionCase) build(t *testing.T, r *rand.Rand) (*executable, *attentio
 	}
 	kv := plan.KVLayer{Heads: c.kv, KeyDim: c.keyDim, ValueDim: c.valueDim}
 	p := &plan.Plan{KV: []plan.KVLayer{kv}, Steps: []plan.Step{{Kind: plan.Attention, Attr: plan.Attr{Heads: c.heads, KVHeads: c.kv}}}}
-	e := &executable{plan: p, lim: backend.Limits{MaxRows: len(b.Tokens), Threads: c.threads, Pages: pages}, batch: b, rows: len(b.Tokens), ctx: context.Background()}
+	e := &executable{plan: p, lim: backend.Limits{MaxRows: len(b.Tokens), Threads: c.threads, Pages: pages, KV: c.cache}, batch: b, rows: len(b.Tokens), ctx: context.Background()}
 	var err error
-	if e.cache, err = newCache(p.KV, pages, c.f32); err != nil {
+	if e.cache, err = newCache(p.KV, pages, c.cache); err != nil {
 		t.Fatal(err)
 	}
 	e.attn = newAttnPlan(p, e.lim)
@@ -87,7 +87,7 @@ func fill(e *executable, a *attention, r *rand.Rand) (keys, values map[[3]int][]
 					for i := range row {
 						row[i] = float32(math.Round(r.NormFloat64()*64) / 64) // exact in half precision
 					}
-					l.put(x.h, table[pos/backend.PageTokens], h, pos%backend.PageTokens, row)
+					l.put(&e.crew.workers[0].attn, x.h, table[pos/backend.PageTokens], h, pos%backend.PageTokens, row)
 					wide := make([]float64, len(row))
 					for i, v := range row {
 						wide[i] = float64(v)
@@ -123,20 +123,26 @@ func expect(a *attention, q []float32, keys, values map[[3]int][]float64, seq, p
 }
 
 func TestAttention(t *testing.T) {
+	const f16, f32, q8 = backend.KVF16, backend.KVF32, backend.KVQ8_0
 	long, prompt := []span{{700, 1}}, []span{{0, 130}}
 	cases := []attentionCase{
-		{2, 2, 16, 16, 1, true, []span{{0, 1}}},
-		{14, 2, 64, 64, 2, false, []span{{63, 1}}},         // local
-		{14, 2, 64, 64, 2, false, []span{{63, 3}}},         // local, a tile over two pages
-		{14, 2, 64, 64, 4, true, long},                     // splits
-		{6, 3, 32, 32, 2, true, long},                      // splits, uneven heads
-		{8, 8, 16, 24, 3, false, []span{{300, 1}, {4, 1}}}, // a short sequence beside a long one
-		{4, 1, 48, 16, 5, true, long},
-		{7, 1, 8, 8, 1, true, prompt},
-		{4, 2, 16, 16, 2, false, prompt},
-		{40, 1, 16, 16, 2, true, []span{{250, 20}}}, // a group larger than a tile
-		{4, 4, 16, 16, 3, true, []span{{0, 70}, {255, 2}, {256, 1}, {500, 40}, {64, 1}}},
-		{2, 1, 16, 16, 8, true, []span{{511, 2}}},
+		{2, 2, 16, 16, 1, f32, []span{{0, 1}}},
+		{14, 2, 64, 64, 2, f16, []span{{63, 1}}},         // local
+		{14, 2, 64, 64, 2, f16, []span{{63, 3}}},         // local, a tile over two pages
+		{14, 2, 64, 64, 4, f32, long},                    // splits
+		{6, 3, 32, 32, 2, f32, long},                     // splits, uneven heads
+		{8, 8, 16, 24, 3, f16, []span{{300, 1}, {4, 1}}}, // a short sequence beside a long one
+		{4, 1, 48, 16, 5, f32, long},
+		{7, 1, 8, 8, 1, f32, prompt},
+		{4, 2, 16, 16, 2, f16, prompt},
+		{40, 1, 16, 16, 2, f32, []span{{250, 20}}}, // a group larger than a tile
+		{4, 4, 16, 16, 3, f32, []span{{0, 70}, {255, 2}, {256, 1}, {500, 40}, {64, 1}}},
+		{2, 1, 16, 16, 8, f32, []span{{511, 2}}},
+		{14, 2, 64, 64, 2, q8, []span{{63, 1}}}, // local
+		{7, 1, 64, 64, 4, q8, long},             // splits
+		{4, 2, 32, 40, 3, q8, []span{{300, 1}, {4, 1}}},
+		{8, 4, 16, 48, 2, q8, prompt},
+		{40, 1, 80, 24, 2, q8, []span{{250, 20}}},
 	}
 	for i, c := range cases {
 		t.Run(c.String(), func(t *testing.T) {
@@ -147,15 +153,19 @@ func TestAttention(t *testing.T) {
 			e.crew.barrier.wait(0, false, patience{})
 			e.crew.workers[0].walk()
 			_ = e.crew.failure(&weights{})
-			worst := 0.0
+			worst, sum, count := 0.0, 0.0, 0
 			for row := range e.rows {
 				for h := range c.heads {
 					at := row*c.heads + h
 					want := expect(a, a.q[at*c.keyDim:(at+1)*c.keyDim], keys, values, int(e.batch.Seq[row]), int(e.batch.Pos[row]), h/a.group)
 					for i, v := range want {
-						worst = max(worst, math.Abs(float64(a.out[at*c.valueDim+i])-v))
+						d := float64(a.out[at*c.valueDim+i]) - v
+						worst, sum, count = max(worst, math.Abs(d)), sum+d*d, count+1
 					}
 				}
+			}
+			if rms := math.Sqrt(sum / float64(count)); c.cache == q8 && rms < 1.5e-2 {
+				return // numbers around 1 are off by 0.01, scores by 0.02
 			}
 			if !(worst < 2e-5) {
 				t.Errorf("off by %g (splits %d, local %v)", worst, e.attn.splits, e.attn.local)

@@ -122,7 +122,7 @@ func (e *executable) takeMemory() (err error) {
 	e.side = e.arena.take(r * sideWidth)
 	e.normed = e.arena.take(r * normedWidth)
 	e.heads = e.arena.take(heads * e.plan.Vocab)
-	e.cache, err = newCache(e.plan.KV, e.lim.Pages, e.lim.KVF32)
+	e.cache, err = newCache(e.plan.KV, e.lim.Pages, e.lim.KV)
 	return err
 }
 

@@ -175,7 +175,7 @@ func goldenModels(t *testing.T) (models []goldenModel) {
 // decoding.
 func (e *goldenModel) run(t *testing.T) [][]float32 {
 	t.Helper()
-	g := openEngine(t, testdata.Path(t, "golden", e.File), backend.Limits{MaxLogit: 24, KVF32: true})
+	g := openEngine(t, testdata.Path(t, "golden", e.File), backend.Limits{MaxLogit: 24, KV: backend.KVF32})
 	got := matrix(e.Rows, e.Vocab)
 	g.feed(e.Tokens[:24], got[:24])
 	for i := 24; i < e.Rows; i++ {
@@ -243,7 +243,7 @@ func TestGoldenGreedy(t *testing.T) {
 			cases = 3
 		}
 		t.Run(file, func(t *testing.T) {
-			g := openEngine(t, testdata.File(t, "models", file), backend.Limits{KVF32: true})
+			g := openEngine(t, testdata.File(t, "models", file), backend.Limits{KV: backend.KVF32})
 			for _, c := range golden.Cases[:cases] {
 				g.tell(c)
 			}

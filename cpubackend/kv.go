@@ -13,10 +13,11 @@ import (
 // cache holds the keys and values of every layer in pages of PageTokens
 // positions. Layer l keeps its keys as [page][KV head][slot][KeyDim] and its
 // values as [page][KV head][slot][ValueDim], so that attention over one head
-// reads a page as one contiguous matrix. Memory is reserved for all pages and
-// taken from the system as they are first written.
+// reads a page as one contiguous matrix. In Q8_0 the page of a head is laid out for
+// the kernels, its scales after its numbers (kernels/attention_q8.go). Memory is
+// reserved for all pages and taken from the system as they are first written.
 type cache struct {
-	f32    bool // elements are float32; otherwise IEEE half precision
+	kind   backend.KVType
 	layers []layerCache
 	memory reservation
 }
@@ -27,22 +28,30 @@ type layerCache struct {
 }
 
 // half is the keys, or the values, of a layer: (pages, heads, PageTokens, dim) in
-// exactly one of the two element types.
+// exactly one of the types.
 type half struct {
 	dim int
 	f16 []uint16
 	f32 []float32
+	q8  []byte
 }
 
-func newCache(layers []plan.KVLayer, pages int, f32 bool) (*cache, error) {
-	c := &cache{f32: f32}
-	size := 2
-	if c.f32 {
-		size = 4
+// width is the columns of a sum of values: dim filled up to whole blocks.
+func (h *half) width() int {
+	if h.q8 != nil {
+		return kernels.WidthQ8(h.dim)
+	}
+	return h.dim
+}
+
+func newCache(layers []plan.KVLayer, pages int, kind backend.KVType) (*cache, error) {
+	c := &cache{kind: kind}
+	if !kind.Valid() {
+		return nil, fmt.Errorf("cpubackend: unknown KV cache type %v", kind)
 	}
 	total := 0
 	for _, l := range layers {
-		per := l.Heads * backend.PageTokens * (l.KeyDim + l.ValueDim) * size
+		per := l.Heads * backend.PageTokens * (kind.RowBytes(l.KeyDim) + kind.RowBytes(l.ValueDim))
 		if per > 0 && pages > (math.MaxInt-total)/per {
 			return nil, fmt.Errorf("cpubackend: a KV cache of %d pages does not fit the address space", pages)
 		}
@@ -50,13 +59,13 @@ func newCache(layers []plan.KVLayer, pages int, f32 bool) (*cache, error) {
 	}
 	var err error
 	if c.memory, err = reserve(total); err != nil {
-		return nil, fmt.Errorf("cpubackend: KV cache of %d pages, %d MiB: %w; use fewer pages or F16", pages, total>>20, err)
+		return nil, fmt.Errorf("cpubackend: KV cache of %d pages in %v, %d MiB: %w; use fewer pages or %v", pages, kind, total>>20, err, backend.KVQ8_0)
 	}
 	rest := c.memory.bytes
 	take := func(dim, heads int) half {
-		n := pages * heads * backend.PageTokens * dim
-		h := c.view(rest[:n*size], dim)
-		rest = rest[n*size:]
+		n := pages * heads * backend.PageTokens * kind.RowBytes(dim)
+		h := c.view(rest[:n], dim)
+		rest = rest[n:]
 		return h
 	}
 	for _, l := range layers {
@@ -67,9 +76,12 @@ func newCache(layers []plan.KVLayer, pages int, f32 bool) (*cache, error) {
 
 func (c *cache) view(b []byte, dim int) half {
 	h := half{dim: dim}
-	if p := unsafe.Pointer(unsafe.SliceData(b)); c.f32 {
+	switch p := unsafe.Pointer(unsafe.SliceData(b)); c.kind {
+	case backend.KVF32:
 		h.f32 = unsafe.Slice((*float32)(p), len(b)/4)
-	} else {
+	case backend.KVQ8_0:
+		h.q8 = b
+	default:
 		h.f16 = unsafe.Slice((*uint16)(p), len(b)/2)
 	}
 	return h
@@ -80,8 +92,23 @@ func (l *layerCache) at(h *half, page int32, head int) int {
 	return (int(page)*l.heads + head) * backend.PageTokens * h.dim
 }
 
+// pageQ8 is the page of a head in Q8_0.
+func (l *layerCache) pageQ8(h *half, page int32, head int) []byte {
+	n := kernels.PageBytesQ8(h.dim)
+	i := (int(page)*l.heads + head) * n
+	return h.q8[i : i+n]
+}
+
 // put stores one head's row x (dim) in a slot.
-func (l *layerCache) put(h *half, page int32, head, slot int, x []float32) {
+func (l *layerCache) put(w *attnScratch, h *half, page int32, head, slot int, x []float32) {
+	if h.q8 != nil {
+		if h == &l.k {
+			w.q8.PutKeyQ8(l.pageQ8(h, page, head), slot, x[:h.dim])
+		} else {
+			w.q8.PutValueQ8(l.pageQ8(h, page, head), slot, x[:h.dim])
+		}
+		return
+	}
 	i := l.at(h, page, head) + slot*h.dim
 	if h.f32 != nil {
 		copy(h.f32[i:i+h.dim], x)
@@ -90,9 +117,21 @@ func (l *layerCache) put(h *half, page int32, head, slot int, x []float32) {
 	kernels.F32ToF16(h.f16[i:i+h.dim], x[:h.dim])
 }
 
-// scores sets dst[r*stride+i] = scale * q[r] . key[i] for the g rows of q (g, dim)
-// and the first n slots of a page.
-func (l *layerCache) scores(dst []float32, stride int, q []float32, g int, page int32, head, n int, scale float32) {
+// setQueries prepares the g rows of q (g, dim) for scores.
+func (l *layerCache) setQueries(w *attnScratch, q []float32, g int) {
+	if l.k.q8 != nil {
+		w.q8.Set(q, g, l.k.dim)
+	}
+}
+
+// scores sets dst[r*stride+i] = scale * q[r] . key[i] for the g rows of q (g, dim),
+// which were given to setQueries, and the first n slots of a page. It may write
+// whatever it likes for the slots after them.
+func (l *layerCache) scores(w *attnScratch, dst []float32, stride int, q []float32, g int, page int32, head, n int, scale float32) {
+	if l.k.q8 != nil {
+		w.q8.ScoresQ8(dst, stride, l.pageQ8(&l.k, page, head), n, l.k.dim, scale)
+		return
+	}
 	i := l.at(&l.k, page, head)
 	end := i + n*l.k.dim
 	if l.k.f32 != nil {
@@ -102,9 +141,13 @@ func (l *layerCache) scores(dst []float32, stride int, q []float32, g int, page 
 	kernels.ScoresF16(dst, stride, q, g, l.k.f16[i:end], n, l.k.dim, scale)
 }
 
-// weighted adds to acc (g, dim) the sums of the first n value rows of a page, row r
-// weighted by p[r*stride+i].
-func (l *layerCache) weighted(acc, p []float32, stride, g int, page int32, head, n int) {
+// weighted adds to acc (g, width) the sums of the first n value rows of a page, row
+// r weighted by p[r*stride+i], which is 0 for the other slots.
+func (l *layerCache) weighted(w *attnScratch, acc, p []float32, stride, g int, page int32, head, n int) {
+	if l.v.q8 != nil {
+		w.q8.WeightedSumQ8(acc, p, stride, g, l.pageQ8(&l.v, page, head), l.v.dim)
+		return
+	}
 	i := l.at(&l.v, page, head)
 	end := i + n*l.v.dim
 	if l.v.f32 != nil {
@@ -125,12 +168,20 @@ func (c *cache) copyPage(dst, src int32) {
 
 func (h *half) copyPage(dst, src int32, heads int) {
 	n := heads * backend.PageTokens * h.dim
-	d, s := int(dst)*n, int(src)*n
-	if h.f32 != nil {
-		copy(h.f32[d:d+n], h.f32[s:s+n])
-		return
+	switch {
+	case h.q8 != nil:
+		copyPage(h.q8, dst, src, heads*kernels.PageBytesQ8(h.dim))
+	case h.f32 != nil:
+		copyPage(h.f32, dst, src, n)
+	default:
+		copyPage(h.f16, dst, src, n)
 	}
-	copy(h.f16[d:d+n], h.f16[s:s+n])
+}
+
+// copyPage copies page src of n elements.
+func copyPage[T any](all []T, dst, src int32, n int) {
+	d, s := int(dst)*n, int(src)*n
+	copy(all[d:d+n], all[s:s+n])
 }
 
 // close gives the memory back; the cache must not be used after.

@@ -138,7 +138,7 @@ func (s *qkv) store(w *worker, part, row, first int, y []float32) {
 	}
 	page, slot := w.e.place(row)
 	for i := 0; i*h.dim < len(y); i++ {
-		s.layer.put(h, page, first+i, slot, y[i*h.dim:])
+		s.layer.put(&w.attn, h, page, first+i, slot, y[i*h.dim:])
 	}
 }
 

@@ -143,8 +143,8 @@ func (s *appendKV) run(w *worker) {
 	from, to := w.share(w.e.rows*l.heads, 1)
 	for i := from; i < to; i++ {
 		page, slot := w.e.place(i / l.heads)
-		l.put(&l.k, page, i%l.heads, slot, s.k[i*l.k.dim:])
-		l.put(&l.v, page, i%l.heads, slot, s.v[i*l.v.dim:])
+		l.put(&w.attn, &l.k, page, i%l.heads, slot, s.k[i*l.k.dim:])
+		l.put(&w.attn, &l.v, page, i%l.heads, slot, s.v[i*l.v.dim:])
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/sandwarp/sandwarp/cpubackend/internal/kernels"
+	"github.com/sandwarp/sandwarp/internal/backend"
 )
 
 // crew is the workers of an Executable. Worker 0 is whoever calls Run; the others
@@ -65,14 +66,18 @@ func (e *executable) newWorker(id, n int, b *barrier) *worker {
 			maxNormed = max(maxNormed, in.k)
 		}
 	}
+	maxRow := 0
 	for _, l := range e.plan.KV {
-		maxKey = max(maxKey, l.KeyDim)
+		maxKey, maxRow = max(maxKey, l.KeyDim), max(maxRow, l.KeyDim, l.ValueDim)
 	}
 	q := e.attn.queries()
 	w.act = kernels.NewAct(soloRows, maxK)
 	w.normed = make([]float32, soloRows*maxNormed)
 	w.attn = attnScratch{q: make([]float32, q*maxKey), scores: make([]float32, q*attnRun),
 		acc: make([]float32, q*e.attn.maxValue), state: make([]softmax, q)}
+	if e.lim.KV == backend.KVQ8_0 {
+		w.attn.q8 = kernels.NewRowsQ8(q, maxRow)
+	}
 	return w
 }
 

@@ -112,7 +112,7 @@ func (g *gpu) Load(ctx context.Context, p *plan.Plan, w [][]byte, o backend.Load
 }
 
 // Compile makes an Executable with its own stream, arena and KV pages. The cache is
-// half precision whatever Limits.KVF32 says; Limits.Threads means nothing here.
+// half precision whatever Limits.KV says; Limits.Threads means nothing here.
 func (g *gpu) Compile(p *plan.Plan, w backend.Weights, lim backend.Limits) (backend.Executable, error) {
 	l, ok := w.(*weights)
 	if !ok || l.gpu != g {

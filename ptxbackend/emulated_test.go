@@ -50,7 +50,7 @@ func on(t testing.TB, target ptx.Target) func() backend.Backend {
 }
 
 // What is multiplied is rounded to halves, and so is the cache.
-func tolerance(_, _ tensor.DType) float64 { return 5e-3 }
+func tolerance(tensor.DType, backend.KVType) float64 { return 5e-3 }
 
 func TestConformance(t *testing.T) {
 	for i, target := range targets {

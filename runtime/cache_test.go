@@ -30,26 +30,28 @@ func ids(n, salt int) []int32 {
 	return list
 }
 
-// TestCacheF32 tells the two kinds of cache apart by what rounding keys and values
-// to half precision does to the logits.
-func TestCacheF32(t *testing.T) {
-	half := rows(t, tiny(t, sandwarp.Options{}), ids(100, 1))
-	full := rows(t, tiny(t, sandwarp.Options{CacheF32: true}), ids(100, 1))
-	most := 0.0
-	for p := range half {
-		for i := range half[p] {
-			most = max(most, math.Abs(float64(half[p][i]-full[p][i])))
+// TestCacheTypes tells the kinds of cache apart by what rounding keys and values
+// does to the logits.
+func TestCacheTypes(t *testing.T) {
+	full := rows(t, tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32}), ids(100, 1))
+	var off [2]float64
+	for k, kind := range []sandwarp.CacheType{sandwarp.CacheF16, sandwarp.CacheQ8} {
+		got := rows(t, tiny(t, sandwarp.Options{CacheType: kind}), ids(100, 1))
+		for p := range got {
+			for i := range got[p] {
+				off[k] = max(off[k], math.Abs(float64(got[p][i]-full[p][i])))
+			}
 		}
 	}
-	if most == 0 || most > 0.05 {
-		t.Errorf("logits over caches in 16 and 32 bits differ by at most %g", most)
+	if off[0] == 0 || off[0] > 0.05 || off[1] <= off[0] || off[1] > 0.5 {
+		t.Errorf("logits over caches in 16 and 8 bits are off by at most %g", off)
 	}
 }
 
 // TestLogitsOfLongSequences wants every row, in order, of more rows than a batch
 // has room for logits; the prefix of a sequence has the same rows.
 func TestLogitsOfLongSequences(t *testing.T) {
-	m := tiny(t, sandwarp.Options{CacheF32: true})
+	m := tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32})
 	long := rows(t, m, ids(200, 2))
 	for _, n := range []int{1, 31, 32, 33, 65} {
 		for p, row := range rows(t, m, ids(n, 2)) {

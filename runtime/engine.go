@@ -142,8 +142,8 @@ func (p *program) start(ctx context.Context, name string) (_ *engine, err error)
 
 // openBackend begins a part of e.
 func (p *program) openBackend(e *engine, name string) (backend.Backend, error) {
-	if p.options.CacheF32 && name != "cpu" {
-		return nil, option("Options.CacheF32", "is set, which only the cpu backend can do, not %s", name)
+	if t := p.options.CacheType; t.kv() != backend.KVF16 && name != "cpu" {
+		return nil, option("Options.CacheType", "is %s, which only the cpu backend can do; %s keeps its cache in %s", t, name, CacheF16)
 	}
 	b, err := backend.Open(name)
 	if err != nil {

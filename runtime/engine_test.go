@@ -150,7 +150,7 @@ func TestBackendChoice(t *testing.T) {
 		{name: "split as wanted", device: &device{pages: 99, layers: 1}, edit: func(o *sandwarp.Options) { o.Backend = "ptx"; o.CacheTokens = 512 }, want: "cpu+ptx", pages: 8},
 		{name: "cache given", device: &device{pages: 7}, edit: func(o *sandwarp.Options) { o.CacheTokens = 640 }, want: "cpu", because: "10 pages wanted", pages: 10},
 		{name: "load fails", device: &device{pages: 99, load: errors.New("odd format")}, want: "cpu", because: "odd format", pages: 16},
-		{name: "wide cache", device: &device{pages: 99}, edit: func(o *sandwarp.Options) { o.CacheF32 = true }, want: "cpu", because: "CacheF32", pages: 16},
+		{name: "wide cache", device: &device{pages: 99}, edit: func(o *sandwarp.Options) { o.CacheType = sandwarp.CacheF32 }, want: "cpu", because: "CacheType", pages: 16},
 		{name: "cpu wanted", device: &device{pages: 99}, edit: func(o *sandwarp.Options) { o.Backend = "cpu" }, want: "cpu", pages: 16},
 		{name: "ptx wanted", edit: func(o *sandwarp.Options) { o.Backend = "ptx" }, want: "no device"},
 		{name: "too small, wanted", device: &device{pages: 3}, edit: func(o *sandwarp.Options) { o.Backend = "ptx" }, want: "room for 3"},

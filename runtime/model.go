@@ -201,7 +201,7 @@ func limits(o Options, context int) backend.Limits {
 	}
 	return backend.Limits{
 		MaxRows: maxRows, MaxSeqs: seqs, MaxLogit: max(seqs, minLogit),
-		Pages: pages, KVF32: o.CacheF32, Threads: o.Threads,
+		Pages: pages, KV: o.CacheType.kv(), Threads: o.Threads,
 	}
 }
 

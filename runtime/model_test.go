@@ -88,7 +88,7 @@ func TestGenerateRepeats(t *testing.T) {
 // TestSessionReusesCache compares a conversation in turns with one long prompt,
 // and checks that only what is new was run.
 func TestSessionReusesCache(t *testing.T) {
-	m := tiny(t, sandwarp.Options{CacheF32: true})
+	m := tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32})
 	o := sandwarp.GenerateOptions{MaxTokens: 8, IgnoreEOS: true}
 	s := m.NewSession()
 	defer s.Close()
@@ -161,7 +161,7 @@ func TestStop(t *testing.T) {
 }
 
 func TestLogprobs(t *testing.T) {
-	m := tiny(t, sandwarp.Options{CacheF32: true})
+	m := tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32})
 	o := sandwarp.GenerateOptions{MaxTokens: 5, IgnoreEOS: true}
 	o.TopLogprobs = 3
 	prompt, _ := m.Encode("the fox", false)
@@ -304,8 +304,8 @@ func TestCloseEndsEverything(t *testing.T) {
 func TestManySessions(t *testing.T) {
 	prompts := []string{"a", "the quick brown fox", "zz zz", "1234567890", "lazy dog and the rain", "Q", "forest river", "again"}
 	o := sandwarp.GenerateOptions{MaxTokens: 24, IgnoreEOS: true}
-	alone := tiny(t, sandwarp.Options{CacheF32: true})
-	m := tiny(t, sandwarp.Options{MaxSequences: 3, CacheTokens: 4 * 128, Context: 128, CacheF32: true})
+	alone := tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32})
+	m := tiny(t, sandwarp.Options{MaxSequences: 3, CacheTokens: 4 * 128, Context: 128, CacheType: sandwarp.CacheF32})
 	var wg sync.WaitGroup
 	for _, p := range prompts {
 		want, _ := collect(t, alone.NewSession(), p, o)

@@ -28,8 +28,9 @@ type Options struct {
 	// sequences and rounded up to pages of 64; memory is taken when first used.
 	// 0 means MaxSequences full contexts, or as much of that as a GPU has room for.
 	CacheTokens int
-	// CacheF32 keeps keys and values in 32 instead of 16 bits; on the CPU only.
-	CacheF32 bool
+	// CacheType is how the KV cache keeps keys and values; "" means CacheF16, the
+	// only one of a GPU.
+	CacheType CacheType
 	// Tokenizer replaces the model's own.
 	Tokenizer Tokenizer
 	// ChatTemplate replaces the model's own Jinja template.
@@ -62,7 +63,7 @@ func (o *Options) validate() error {
 			return option(b.name, "is %d, want 0 (the default) to %d", b.v, b.hi)
 		}
 	}
-	return nil
+	return o.CacheType.validate()
 }
 
 // SamplingParams choose the next token. The zero value is greedy decoding: the

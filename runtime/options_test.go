@@ -18,6 +18,7 @@ func TestOptionsRefused(t *testing.T) {
 		"MaxSequences": {MaxSequences: 513}, // more than a batch has rows
 		"MaxQueue":     {MaxQueue: -1},
 		"CacheTokens":  {Context: 257, CacheTokens: 256},
+		"CacheType":    {CacheType: "q4_0"},
 	} {
 		m, err := sandwarp.OpenBytes(t.Context(), "tiny", data, o)
 		if err == nil {

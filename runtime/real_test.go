@@ -82,7 +82,7 @@ func TestStories(t *testing.T) {
 		}
 	}
 	testdata.JSON(t, &golden, "models", "golden_greedy.json")
-	m, err := sandwarp.Open(t.Context(), testdata.Path(t, "models", "stories260K-f32.gguf"), sandwarp.Options{CacheF32: true})
+	m, err := sandwarp.Open(t.Context(), testdata.Path(t, "models", "stories260K-f32.gguf"), sandwarp.Options{CacheType: sandwarp.CacheF32})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func TestLeavingTheLoop(t *testing.T) {
 		"goexit": func() { new(testing.T).SkipNow() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := tiny(t, sandwarp.Options{CacheF32: true})
+			m := tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32})
 			s := m.NewSession()
 			defer s.Close()
 			var wg sync.WaitGroup
@@ -329,8 +329,8 @@ func TestChatDropsTurns(t *testing.T) {
 // TestForksOutliveEviction forks a conversation, lets others take its pages, and
 // goes on with both.
 func TestForksOutliveEviction(t *testing.T) {
-	m := tiny(t, sandwarp.Options{Context: 256, CacheTokens: 320, MaxSequences: 2, CacheF32: true})
-	alone := tiny(t, sandwarp.Options{CacheF32: true})
+	m := tiny(t, sandwarp.Options{Context: 256, CacheTokens: 320, MaxSequences: 2, CacheType: sandwarp.CacheF32})
+	alone := tiny(t, sandwarp.Options{CacheType: sandwarp.CacheF32})
 	s := m.NewSession()
 	defer s.Close()
 	collect(t, s, strings.Repeat("zq", 35), short(9))

@@ -21,8 +21,8 @@ func TestManyConversations(t *testing.T) {
 	if testing.Short() {
 		turns = 10
 	}
-	m := tiny(t, sandwarp.Options{MaxSequences: 3, Context: 192, CacheTokens: 1024, CacheF32: true})
-	oracle := tiny(t, sandwarp.Options{Context: 192, CacheF32: true})
+	m := tiny(t, sandwarp.Options{MaxSequences: 3, Context: 192, CacheTokens: 1024, CacheType: sandwarp.CacheF32})
+	oracle := tiny(t, sandwarp.Options{Context: 192, CacheType: sandwarp.CacheF32})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {

@@ -23,6 +23,7 @@ turn. Medians are printed, with the lowest and the highest.
 The tests:
   ppN      a prompt of N tokens (-p)
   tgN      N tokens, one after the other (-n)
+  ...@dD   the same after a prompt of D tokens (-d)
   tgNxM    M sequences decoded together, N tokens each: tokens a second in all,
            and the gain over one sequence (--batch)
   load     from the beginning of opening the file to the first token, with the
@@ -35,6 +36,7 @@ The fields of -o json, an array with an object a test; those that do not apply
 are left out:
   model, format, model_bytes, backend, cpu, instructions, threads, test
   sequences                          decoded together
+  depth                              tokens in the cache before the test
   tokens_per_second                  median of the samples
   samples                            of each round: tokens a second; seconds of load
   gain                               median ratio to one sequence in the same round
@@ -72,11 +74,13 @@ func benchCommand(io streams) *cobra.Command {
 	fl.IntVarP(&b.tokens, "tokens", "n", 128, "`tokens` of the decode tests; 0 leaves them out")
 	fl.IntVarP(&b.rounds, "rounds", "r", 5, "rounds; the median is printed")
 	fl.StringVarP(&b.threads, "threads", "t", "", "`numbers` of CPU workers, as in 1,2; one per core by default")
+	fl.IntVarP(&b.depth, "depth", "d", 0, "`tokens` in the cache before the prefill and the decode test")
 	fl.StringVar(&b.batch, "batch", "", "`numbers` of sequences to decode together, as in 1,2,4,8,16")
 	fl.BoolVar(&b.load, "load", false, "measure the time to the first token as well")
 	fl.BoolVar(&b.memory, "memory", false, "measure resident memory as well (Linux)")
 	fl.StringVarP(&b.output, "output", "o", "table", "table or json")
 	fl.StringVar(&b.model.backend, "backend", "", "backend to run on")
+	b.model.addCacheType(fl)
 	return cmd
 }
 
@@ -84,7 +88,7 @@ type bencher struct {
 	io             streams
 	model          modelFlags
 	prompt, tokens int
-	rounds         int
+	depth, rounds  int
 	threads, batch string
 	load, memory   bool
 	output         string
@@ -102,6 +106,7 @@ type benchResult struct {
 	Threads      int       `json:"threads"`
 	Test         string    `json:"test"`
 	Sequences    int       `json:"sequences,omitempty"`
+	Depth        int       `json:"depth,omitempty"`
 	Rate         float64   `json:"tokens_per_second,omitempty"`
 	Samples      []float64 `json:"samples,omitempty"`
 	Gain         float64   `json:"gain,omitempty"`
@@ -164,6 +169,8 @@ func (b *bencher) check() (threads, batches []int, err error) {
 		return wrong("-p is %d, want 0 or more", b.prompt)
 	case b.tokens < 0:
 		return wrong("-n is %d, want 0 or more", b.tokens)
+	case b.depth < 0:
+		return wrong("-d is %d, want 0 or more", b.depth)
 	case b.batch != "" && b.tokens == 0:
 		return wrong("--batch needs -n above 0")
 	case b.prompt+b.tokens == 0 && !b.load && !b.memory:
@@ -203,7 +210,7 @@ func numbers(list string, most int) (all []int, err error) {
 func (b *bencher) open(ctx context.Context, threads int, batches []int) (*sandwarp.Model, error) {
 	f := b.model
 	f.threads = threads
-	f.context = b.prompt + b.tokens + 1
+	f.context = b.depth + b.prompt + b.tokens + 2
 	if len(batches) > 0 {
 		f.sequences = slices.Max(batches)
 	}

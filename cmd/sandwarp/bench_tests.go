@@ -15,6 +15,7 @@ import (
 type benchTest struct {
 	name      string
 	sequences int // decoded together; 0 of a test that is no decoding
+	depth     int // tokens in the cache before it begins
 	batch     bool
 	run       func(ctx context.Context, m *sandwarp.Model) (sample float64, err error) // tokens a second; seconds of load
 	samples   []float64
@@ -24,20 +25,24 @@ type benchTest struct {
 
 // tests are what the flags ask for.
 func (b *bencher) tests(batches []int, threads int) (tests []benchTest) {
+	deep := ""
+	if b.depth > 0 {
+		deep = fmt.Sprintf("@d%d", b.depth)
+	}
 	if b.load {
 		tests = append(tests, benchTest{name: "load", run: func(ctx context.Context, _ *sandwarp.Model) (float64, error) {
 			return b.loadTime(ctx, threads)
 		}})
 	}
 	if b.prompt > 0 {
-		tests = append(tests, benchTest{name: fmt.Sprintf("pp%d", b.prompt), run: func(ctx context.Context, m *sandwarp.Model) (float64, error) {
-			s, err := benchAnswer(ctx, m, b.prompt, 1)
+		tests = append(tests, benchTest{name: fmt.Sprintf("pp%d", b.prompt) + deep, depth: b.depth, run: func(ctx context.Context, m *sandwarp.Model) (float64, error) {
+			s, err := benchAnswer(ctx, m, b.depth, b.prompt, 1)
 			return s.PrefillRate(), err
 		}})
 	}
 	if b.tokens > 0 {
-		tests = append(tests, benchTest{name: fmt.Sprintf("tg%d", b.tokens), sequences: 1, run: func(ctx context.Context, m *sandwarp.Model) (float64, error) {
-			s, err := benchAnswer(ctx, m, 1, b.tokens+1)
+		tests = append(tests, benchTest{name: fmt.Sprintf("tg%d", b.tokens) + deep, depth: b.depth, sequences: 1, run: func(ctx context.Context, m *sandwarp.Model) (float64, error) {
+			s, err := benchAnswer(ctx, m, b.depth, 1, b.tokens+1)
 			return s.DecodeRate(), err
 		}})
 	}
@@ -58,7 +63,7 @@ func (t *benchTest) add(sample float64, before, after limits) {
 
 // result fills in what the samples come to. all are the tests of the same run.
 func (t *benchTest) result(r benchResult, info sandwarp.Info, all []benchTest) benchResult {
-	r.Test, r.Sequences, r.Samples = t.name, t.sequences, t.samples
+	r.Test, r.Sequences, r.Depth, r.Samples = t.name, t.sequences, t.depth, t.samples
 	if t.name == "load" {
 		r.Seconds = median(t.samples)
 		return r
@@ -123,19 +128,25 @@ func (b *bencher) loadTime(ctx context.Context, threads int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = benchAnswer(ctx, m, 1, 1)
+	_, err = benchAnswer(ctx, m, 0, 1, 1)
 	took := time.Since(began)
 	return took.Seconds(), errors.Join(err, m.Close())
 }
 
-// benchAnswer runs a prompt and generates an answer.
-func benchAnswer(ctx context.Context, m *sandwarp.Model, prompt, answer int) (sandwarp.Stats, error) {
+// benchAnswer runs a prompt and generates an answer, in a conversation that has
+// depth tokens already; the statistics are those of the last turn.
+func benchAnswer(ctx context.Context, m *sandwarp.Model, depth, prompt, answer int) (sandwarp.Stats, error) {
 	s := m.NewSession()
 	defer s.Close()
-	o := sandwarp.GenerateOptions{MaxTokens: answer, IgnoreEOS: true}
-	for _, err := range s.GenerateTokens(ctx, benchPrompt(m, 11, prompt), o) {
-		if err != nil {
-			return sandwarp.Stats{}, err
+	for _, turn := range [][2]int{{depth, 1}, {prompt, answer}} {
+		if turn[0] == 0 {
+			continue
+		}
+		o := sandwarp.GenerateOptions{MaxTokens: turn[1], IgnoreEOS: true}
+		for _, err := range s.GenerateTokens(ctx, benchPrompt(m, 11, turn[0]), o) {
+			if err != nil {
+				return sandwarp.Stats{}, err
+			}
 		}
 	}
 	return s.Stats(), nil

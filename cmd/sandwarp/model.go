@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
@@ -18,7 +19,7 @@ type modelFlags struct {
 	context   int
 	sequences int
 	backend   string
-	cacheF32  bool
+	cache     string // "f16", "f32", "q8_0"; "" for the default
 	verbose   bool
 	template  string // path of a Jinja template
 	// emptyPath reports a --model "", from an unset variable say.
@@ -32,9 +33,13 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.IntVarP(&f.threads, "threads", "t", 0, "CPU workers; 0 means one per core")
 	fl.IntVarP(&f.context, "context", "c", 0, "longest sequence in `tokens`; 0 means the model's own, at most 8192")
 	fl.StringVar(&f.backend, "backend", "", "backend to run on; the best one by default")
-	fl.BoolVar(&f.cacheF32, "cache-f32", false, "keep the KV cache in 32 instead of 16 bits")
+	f.addCacheType(fl)
 	fl.StringVar(&f.template, "chat-template", "", "`file` with a Jinja chat template to use instead of the model's")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error what happens")
+}
+
+func (f *modelFlags) addCacheType(fl *pflag.FlagSet) {
+	fl.StringVar(&f.cache, "cache-type", "", "keep the KV cache as f16, f32 or q8_0, half the memory of f16; f16 by default")
 }
 
 // open opens the model the flags name, with a progress bar on a terminal.
@@ -45,7 +50,7 @@ func (f *modelFlags) open(ctx context.Context, io streams, tok sandwarp.Tokenize
 	report, end := io.progress("loading")
 	defer end()
 	o := sandwarp.Options{
-		Backend: f.backend, Threads: f.threads, Context: f.context, MaxSequences: f.sequences, CacheF32: f.cacheF32, Tokenizer: tok, Progress: report,
+		Backend: f.backend, Threads: f.threads, Context: f.context, MaxSequences: f.sequences, CacheType: sandwarp.CacheType(f.cache), Tokenizer: tok, Progress: report,
 	}
 	if f.template != "" {
 		b, err := readFile(f.template, 1<<20)

@@ -83,7 +83,7 @@ func TestRunStory(t *testing.T) {
 	testdata.JSON(t, &golden, "models", "golden_greedy.json")
 	model := testdata.Path(t, "models", "stories260K-f32.gguf")
 	c := golden.Cases[1]
-	out := command(t, "", "run", "-m", model, "--no-plugins", "--cache-f32", "--json", "--temperature", "0",
+	out := command(t, "", "run", "-m", model, "--no-plugins", "--cache-type", "f32", "--json", "--temperature", "0",
 		"-n", fmt.Sprint(len(c.GenIDs)), c.Prompt)
 	var ids []int32
 	text := ""

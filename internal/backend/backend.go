@@ -76,8 +76,8 @@ type Limits struct {
 	MaxSeqs  int // sequences in a batch
 	MaxLogit int // rows of logits in a batch
 	Pages    int // KV pages of PageTokens positions each; memory is taken when first written
-	// KVF32 keeps the KV pages in float32; otherwise they are half precision.
-	KVF32 bool
+	// KV is how the KV pages keep their numbers (the CPU has a choice).
+	KV KVType
 	// Threads is the number of workers, 0 for one per usable core (CPU only).
 	Threads int
 }

@@ -73,7 +73,13 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		q, k, half := make([]float32, 4*64), make([]float32, 64*64), make([]uint16, 64*64)
 		s, cos, x := make([]float32, 4*64), make([]float32, 32), make([]float32, 64)
+		q8, page := NewRowsQ8(4, 64), make([]byte, PageBytesQ8(64))
 		if n := testing.AllocsPerRun(20, func() {
+			q8.PutKeyQ8(page, 3, x)
+			q8.Set(q, 4, 64)
+			q8.ScoresQ8(s, 64, page, 64, 64, 1)
+			q8.PutValueQ8(page, 3, x)
+			q8.WeightedSumQ8(q, s, 64, 4, page, 64)
 			ScoresF16(s, 64, q, 4, half, 64, 64, 1)
 			ScoresF32(s, 64, q, 4, k, 64, 64, 1)
 			WeightedSumF16(q, s, 64, 4, half, 64, 64)

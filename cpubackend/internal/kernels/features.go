@@ -40,6 +40,9 @@ type isa struct {
 	scoresF32            func(dst []float32, dstStride int, q []float32, g int, k []float32, n, d int, scale float32)
 	weightedSumF16       func(acc, p []float32, pStride, g int, v []uint16, n, d int)
 	weightedSumF32       func(acc, p []float32, pStride, g int, v []float32, n, d int)
+	scoresQ8             func(dst []float32, dstStride int, q []cell, rows int, page []byte, groups, cells int, scale float32)
+	splitWeights         func(digits []byte, scales, p []float32, pStride, g int, d []byte)
+	weightedDigits       func(acc []float32, stride int, digits []byte, scales []float32, g int, v []byte, vStride int)
 	max                  func(x []float32) float32
 	expSum               func(x []float32, max float32) float32
 	readSum              func(b []byte) uint64
@@ -63,6 +66,9 @@ var generic = isa{
 	scoresF32:      scoresF32Generic,
 	weightedSumF16: weightedSumF16Generic,
 	weightedSumF32: weightedSumF32Generic,
+	scoresQ8:       scoresQ8Generic,
+	splitWeights:   splitWeightsGeneric,
+	weightedDigits: weightedDigitsGeneric,
 	max:            maxGeneric,
 	expSum:         expSumGeneric,
 	readSum:        readSumGeneric,

@@ -14,6 +14,9 @@ func archSets() []*isa {
 	vectorsAVX2.into(&avx2)
 	vectorsAVX2.into(&avxvnni)
 	vectorsAVX512.into(&avx512vnni)
+	q8AVX2.into(&avx2)
+	q8AVXVNNI.into(&avxvnni)
+	q8AVX512.into(&avx512vnni)
 	return []*isa{&avx2, &avxvnni, &avx512vnni}
 }
 

@@ -90,5 +90,18 @@ func TestVectorsStayInside(t *testing.T) {
 			WeightedSumF16(q, s, p.n, p.g, half, p.n, p.d)
 			WeightedSumF32(q, s, p.n, p.g, k, p.n, p.d)
 		}
+		for _, p := range pagesQ8 {
+			s := NewRowsQ8(p.g, p.d)
+			s.cells, s.x = fencedSlice(t, s.cells), fencedSlice(t, s.x)
+			s.digits, s.scales = fencedSlice(t, s.digits), fencedSlice(t, s.scales)
+			page := fencedSlice(t, make([]byte, PageBytesQ8(p.d)))
+			x := fencedSlice(t, normals(r, p.g*p.d))
+			s.PutKeyQ8(page, PageLen-1, x[:p.d])
+			s.Set(x, p.g, p.d)
+			dst := fencedSlice(t, make([]float32, p.g*PageLen))
+			s.ScoresQ8(dst, PageLen, page, p.n, p.d, 1)
+			s.PutValueQ8(page, PageLen-1, x[:p.d])
+			s.WeightedSumQ8(fencedSlice(t, make([]float32, p.g*WidthQ8(p.d))), dst, PageLen, p.g, page, p.d)
+		}
 	})
 }

@@ -20,7 +20,7 @@ type Options struct {
 	// Tolerance is how far, in relative RMS, logits may be from float64 with
 	// weights and a KV cache of these formats; nil for what int8 activations and
 	// otherwise float32 give.
-	Tolerance func(weights, cache tensor.DType) float64
+	Tolerance func(weights tensor.DType, cache backend.KVType) float64
 	// Emulated is for hardware that is emulated: it leaves out what takes longest,
 	// and does not count allocations, which the emulator may make.
 	Emulated bool
@@ -63,14 +63,16 @@ func RunWith(t *testing.T, open func() backend.Backend, o Options) {
 }
 
 // tolerance is how far, in relative RMS, logits may be from float64: rounded
-// activations dominate, then the cache.
-func (u under) tolerance(weights, cache tensor.DType) float64 {
+// activations dominate, then the cache. Eight bits of keys and values are what
+// eight bits of activations are: a number is off by up to a 254th of the largest in
+// its block, evenly spread.
+func (u under) tolerance(weights tensor.DType, cache backend.KVType) float64 {
 	switch {
 	case u.Tolerance != nil:
 		return u.Tolerance(weights, cache)
-	case weights.BlockElems() > 1:
+	case weights.BlockElems() > 1 || cache == backend.KVQ8_0:
 		return 6e-2
-	case weights != tensor.F32 || cache != tensor.F32:
+	case weights != tensor.F32 || cache != backend.KVF32:
 		return 5e-3
 	}
 	return 1e-5

@@ -15,18 +15,19 @@ import (
 func testLogits(t *testing.T, u under) {
 	type variant struct {
 		o     modeltest.Options
-		cache tensor.DType
+		cache backend.KVType
 	}
 	var all []variant
 	for _, arch := range modeltest.Arches() {
 		for _, w := range []tensor.DType{tensor.F32, tensor.Q8_0} {
-			all = append(all, variant{modeltest.Options{Arch: arch, DType: w, Untied: true}, tensor.F32}, variant{modeltest.Options{Arch: arch, DType: w}, tensor.F16})
+			all = append(all, variant{modeltest.Options{Arch: arch, DType: w, Untied: true}, backend.KVF32},
+				variant{modeltest.Options{Arch: arch, DType: w}, backend.KVF16}, variant{modeltest.Options{Arch: arch, DType: w}, backend.KVQ8_0})
 		}
 	}
-	all = append(all, variant{modeltest.Options{Arch: "llama", DType: tensor.F32, Factors: true}, tensor.F32})
+	all = append(all, variant{modeltest.Options{Arch: "llama", DType: tensor.F32, Factors: true}, backend.KVF32})
 	for _, w := range tensor.DTypes() {
 		if !testing.Short() || w.BlockElems() == 1 {
-			all = append(all, variant{modeltest.Options{Arch: "qwen2", DType: w}, tensor.F32})
+			all = append(all, variant{modeltest.Options{Arch: "qwen2", DType: w}, backend.KVF32})
 		}
 	}
 	for i, v := range all {
@@ -39,7 +40,7 @@ func testLogits(t *testing.T, u under) {
 			s := newSubject(t, v.o)
 			r := rand.New(rand.NewPCG(uint64(i), 1))
 			lim := defaults
-			lim.KVF32 = v.cache == tensor.F32
+			lim.KV = v.cache
 			b := start(t, u, s, true, lim)
 			text := texts(r, b.vocab, 70, 21)
 			b.load(r, text)
@@ -78,11 +79,11 @@ func testSchedules(t *testing.T, u under) {
 			}
 			t.Run(fmt.Sprintf("%v-%s", w, c.name), func(t *testing.T) {
 				lim := defaults
-				lim.MaxRows, lim.MaxLogit, lim.KVF32 = 200, 200, true
+				lim.MaxRows, lim.MaxLogit, lim.KV = 200, 200, backend.KVF32
 				b := start(t, u, s, true, lim)
 				b.load(r, text)
 				c.feed(b)
-				near(t, b.all(), want, u.tolerance(w, tensor.F32))
+				near(t, b.all(), want, u.tolerance(w, backend.KVF32))
 			})
 		}
 	}
@@ -116,7 +117,7 @@ func testFused(t *testing.T, u under) {
 				s := newSubject(t, modeltest.Options{Arch: arch, DType: w, Seed: 3})
 				r := rand.New(rand.NewPCG(3, 3))
 				lim := defaults
-				lim.KVF32 = true
+				lim.KV = backend.KVF32
 				text := texts(r, s.plan.Vocab, 100, 40)
 				var got [2]*bench
 				for i, fuse := range []bool{true, false} {
@@ -126,8 +127,8 @@ func testFused(t *testing.T, u under) {
 					got[i].feed(1, 1)
 					got[i].feedAll(30)
 				}
-				near(t, got[1].all(), s.want(t, text), u.tolerance(w, tensor.F32))
-				near(t, got[0].all(), got[1].all(), u.tolerance(w, tensor.F32))
+				near(t, got[1].all(), s.want(t, text), u.tolerance(w, backend.KVF32))
+				near(t, got[0].all(), got[1].all(), u.tolerance(w, backend.KVF32))
 			})
 		}
 	}
@@ -135,12 +136,15 @@ func testFused(t *testing.T, u under) {
 
 // A text fed token by token gives what it gives fed at once.
 func testDecodeIsPrefill(t *testing.T, u under) {
-	for _, c := range []struct{ weights, cache tensor.DType }{
-		{tensor.F32, tensor.F32}, {tensor.F32, tensor.F16}, {tensor.Q8_0, tensor.F16},
+	for _, c := range []struct {
+		weights tensor.DType
+		cache   backend.KVType
+	}{
+		{tensor.F32, backend.KVF32}, {tensor.F32, backend.KVF16}, {tensor.Q8_0, backend.KVF16}, {tensor.F32, backend.KVQ8_0},
 	} {
 		s := newSubject(t, modeltest.Options{Arch: "llama", DType: c.weights, Seed: 5})
 		lim := defaults
-		lim.MaxRows, lim.MaxLogit, lim.KVF32 = 100, 100, c.cache == tensor.F32
+		lim.MaxRows, lim.MaxLogit, lim.KV = 100, 100, c.cache
 		text := texts(rand.New(rand.NewPCG(5, 5)), s.plan.Vocab, 100)
 		var got [2]*bench
 		for i, size := range []int{100, 1} {
@@ -165,7 +169,7 @@ func testThreads(t *testing.T, u under) {
 	for _, n := range counts {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			lim := defaults
-			lim.Threads, lim.KVF32, lim.MaxRows, lim.MaxLogit = n, true, 256, 256
+			lim.Threads, lim.KV, lim.MaxRows, lim.MaxLogit = n, backend.KVF32, 256, 256
 			b := start(t, u, s, true, lim)
 			b.load(nil, text)
 			b.feed(200, 20)
@@ -175,7 +179,7 @@ func testThreads(t *testing.T, u under) {
 			}
 			b.feed(1)
 			b.feedAll(60)
-			near(t, b.all(), want, u.tolerance(tensor.F32, tensor.F32))
+			near(t, b.all(), want, u.tolerance(tensor.F32, backend.KVF32))
 		})
 	}
 }
@@ -196,6 +200,6 @@ func testConcurrent(t *testing.T, u under) {
 	}
 	wg.Wait()
 	for _, b := range got {
-		near(t, b.all(), want, u.tolerance(tensor.Q8_0, tensor.F16))
+		near(t, b.all(), want, u.tolerance(tensor.Q8_0, backend.KVF16))
 	}
 }

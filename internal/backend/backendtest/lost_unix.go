@@ -70,7 +70,7 @@ func testWeightsLost(t *testing.T, u under) {
 		}
 		loadTruncated(t, u, subject{p, data})
 		other.feed(10)
-		near(t, other.all(), whole.want(t, text), u.tolerance(tensor.F32, tensor.F16))
+		near(t, other.all(), whole.want(t, text), u.tolerance(tensor.F32, backend.KVF16))
 	}
 }
 

@@ -17,10 +17,10 @@ import (
 
 // A copied page holds what the original held, and the two are independent.
 func testCopyPage(t *testing.T, u under) {
-	for _, cache := range []tensor.DType{tensor.F16, tensor.F32} {
+	for _, cache := range []backend.KVType{backend.KVF16, backend.KVF32, backend.KVQ8_0} {
 		s := newSubject(t, modeltest.Options{Arch: "llama", DType: tensor.F32, Seed: 13})
 		lim := defaults
-		lim.KVF32 = cache == tensor.F32
+		lim.KV = cache
 		b := start(t, u, s, true, lim)
 		r := rand.New(rand.NewPCG(13, 13))
 		text := texts(r, b.vocab, 90, 90)
@@ -53,7 +53,7 @@ func testCopyPage(t *testing.T, u under) {
 func testNoLogits(t *testing.T, u under) {
 	s := newSubject(t, modeltest.Options{Arch: "qwen2", DType: tensor.F32, Seed: 15})
 	lim := defaults
-	lim.KVF32 = true
+	lim.KV = backend.KVF32
 	b := start(t, u, s, true, lim)
 	text := texts(rand.New(rand.NewPCG(15, 15)), b.vocab, 24)
 	want := s.want(t, text)
@@ -69,7 +69,7 @@ func testNoLogits(t *testing.T, u under) {
 	if err := b.exec.Run(context.Background(), batch, got); err != nil {
 		t.Fatal(err)
 	}
-	near(t, got, [][]float64{want[21], want[23]}, u.tolerance(tensor.F32, tensor.F32))
+	near(t, got, [][]float64{want[21], want[23]}, u.tolerance(tensor.F32, backend.KVF32))
 }
 
 // prompt is a batch of one new sequence in pages 0, 1, ...; logits of its last row.
@@ -113,7 +113,7 @@ func testBadBatches(t *testing.T, u under) {
 	}
 	b.load(nil, [][]int32{text})
 	b.feedAll(60)
-	near(t, b.all(), s.want(t, [][]int32{text}), u.tolerance(tensor.F32, tensor.F16))
+	near(t, b.all(), s.want(t, [][]int32{text}), u.tolerance(tensor.F32, backend.KVF16))
 }
 
 func testBadLimits(t *testing.T, u under) {

@@ -25,7 +25,7 @@ func testSplit(t *testing.T, u under) {
 			b.feed(40, 7)
 			b.feed(1, 1)
 			b.feedAll(30)
-			near(t, b.all(), s.want(t, text), u.tolerance(tensor.Q8_0, tensor.F16))
+			near(t, b.all(), s.want(t, text), u.tolerance(tensor.Q8_0, backend.KVF16))
 		})
 	}
 }

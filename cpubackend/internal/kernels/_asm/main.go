@@ -48,6 +48,7 @@ var sources = []source{
 	{"rope", emitRope},
 	{"half", emitHalf},
 	{"attention", emitAttention},
+	{"attention_q8", emitAttentionQ8},
 	{"probe", emitProbe},
 }
 
