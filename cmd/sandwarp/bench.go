@@ -65,7 +65,7 @@ func benchCommand(io streams) *cobra.Command {
 		Example: `  sandwarp bench -m model.gguf
   sandwarp bench -m model.gguf -p 512 -n 128 -t 1,2 -o json
   sandwarp bench -m model.gguf --batch 1,2,4,8,16 --load --memory`,
-		Args: args(cobra.NoArgs),
+		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd.Context()) },
 	}
 	fl := cmd.Flags()

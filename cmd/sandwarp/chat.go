@@ -37,7 +37,7 @@ answer, not the program.
 		Example: `  sandwarp chat
   sandwarp chat -m model.gguf --system "You answer in one sentence."
   printf 'What is sandwarp?\n' | sandwarp chat`,
-		Args: args(cobra.NoArgs),
+		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	c.model.add(cmd)
@@ -50,6 +50,7 @@ answer, not the program.
 type chatter struct {
 	runner
 	system string
+	seed   uint64 // of the latest answer
 	lines  *bufio.Scanner
 	prompt bool // show one: a person types
 }
@@ -111,7 +112,7 @@ func (c *chatter) turn(ctx context.Context, m *sandwarp.Model, s *sandwarp.Sessi
 		fmt.Fprint(c.io.out, chatHelp)
 		return false, nil
 	case "/stats":
-		c.report(m, s, plugs, c.sampling.seed)
+		c.report(m, s, plugs, c.seed)
 		return false, nil
 	case "/new":
 		if err := s.Reset(); err != nil {
@@ -133,6 +134,7 @@ func (c *chatter) turn(ctx context.Context, m *sandwarp.Model, s *sandwarp.Sessi
 func (c *chatter) answer(ctx context.Context, m *sandwarp.Model, s *sandwarp.Session, plugs *plugins, message string) error {
 	o := c.sampling.options()
 	o.WhenFull = sandwarp.ContextSlide
+	c.seed = o.Seed
 	plugs.join(&o)
 	turn, stop := context.WithCancel(ctx)
 	defer stop()

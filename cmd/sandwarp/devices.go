@@ -15,7 +15,7 @@ func devicesCommand(io streams) *cobra.Command {
 		Use:     "devices",
 		Short:   "Show what this machine can run models on",
 		Example: "  sandwarp devices",
-		Args:    args(cobra.NoArgs),
+		Args:    args(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			if _, err := fmt.Fprintf(io.out, "cpu  %s, %d threads, kernels %s\n",
 				cpubackend.CPUName(), cpubackend.DefaultThreads(), cpubackend.Features()); err != nil {

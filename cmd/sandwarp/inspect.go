@@ -27,7 +27,7 @@ running any of it. Without FILE it looks at the built-in demo model.`,
 		Example: `  sandwarp inspect model.gguf
   sandwarp inspect --json model.gguf | jq .tensors
   sandwarp inspect filter.wasm`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return in.run(cmd.Context(), args) },
 	}
 	cmd.Flags().BoolVar(&in.json, "json", false, "print JSON")

@@ -29,7 +29,7 @@ position: little-endian 32-bit floats, one row of the vocabulary's size after th
 other, nothing else.`,
 		Example: `  sandwarp logits -m model.gguf --tokens 1,2,3 --out logits.f32
   sandwarp logits -m model.gguf --tokens-file ids.txt --out -`,
-		Args: args(cobra.NoArgs),
+		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
 				return usageError{errors.New("logits: --out is missing; - is standard output")}

@@ -139,12 +139,19 @@ tiny demo model of its own that tells little stories.`,
 	return root
 }
 
-// args wraps a positional-argument rule so that breaking it is a usage error.
-func args(rule cobra.PositionalArgs) cobra.PositionalArgs {
+// args is the rule of a command that takes least to most positional arguments.
+// Breaking it is a usage error that shows which ones.
+func args(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
-		if err := rule(cmd, a); err != nil {
-			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+		name, wanted, _ := strings.Cut(cmd.Use, " ")
+		switch {
+		case len(a) >= least && len(a) <= most:
+			return nil
+		case cmd.HasSubCommands():
+			return usageError{fmt.Errorf("%s: unknown command %q", name, a[0])}
+		case most == 0:
+			return usageError{fmt.Errorf("%s takes no argument, got %q", name, a[0])}
 		}
-		return nil
+		return usageError{fmt.Errorf("%s: %d arguments given, want %s; a text of several words needs quotes", name, len(a), wanted)}
 	}
 }

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -46,6 +49,9 @@ func (f *modelFlags) addCacheType(fl *pflag.FlagSet) {
 func (f *modelFlags) open(ctx context.Context, io streams, tok sandwarp.Tokenizer) (*sandwarp.Model, error) {
 	if f.emptyPath != nil && f.emptyPath() {
 		return nil, usageError{errors.New("--model is empty: name a file, or leave the flag out for the demo model")}
+	}
+	if known := sandwarp.Backends(); f.backend != "" && !slices.Contains(known, f.backend) {
+		return nil, usageError{fmt.Errorf("--backend is %q; known backends are %s", f.backend, strings.Join(known, ", "))}
 	}
 	report, end := io.progress("loading")
 	defer end()

@@ -194,7 +194,7 @@ func pluginCommand(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugin",
 		Short: "Work with plugins",
-		Args:  args(cobra.NoArgs),
+		Args:  args(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	asJSON := false
@@ -205,7 +205,7 @@ func pluginCommand(io streams) *cobra.Command {
 give the same answer twice, whatever the chunks its input comes in, does it bear
 odd input, does it stay within the budget it declares? The exit code is 3 if not.`,
 		Example: "  sandwarp plugin check filter.wasm",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return checkPlugin(cmd.Context(), io, args[0], asJSON)
 		},

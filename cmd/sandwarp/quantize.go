@@ -20,7 +20,7 @@ func quantizeCommand(io streams) *cobra.Command {
 OUT. Types: ` + strings.Join(quantize.Names(), " ") + `.`,
 		Example: `  sandwarp quantize model-f16.gguf model-q8.gguf Q8_0
   sandwarp quantize model-f16.gguf model-q4.gguf Q4_K_M`,
-		Args: args(cobra.ExactArgs(3)),
+		Args: args(3, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return quantizeFile(cmd.Context(), io, args[0], args[1], args[2], o)
 		},

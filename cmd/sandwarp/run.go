@@ -27,19 +27,24 @@ func runCommand(io streams) *cobra.Command {
 		Long: `run continues PROMPT and streams the text. Without PROMPT, or with "-", the prompt
 is read from standard input. The built-in redaction filter, a sandboxed plugin,
 replaces e-mail addresses, phone and card numbers in the answer; --no-plugins
-leaves it out.`,
+leaves it out.
+
+--json prints an object a line: for each token its id, the text that became safe to
+show with it (none, or that of earlier tokens too), and its logprob; then, if a
+filter or a stop text had held some back to the end, {"text"} alone; at last the
+statistics.`,
 		Example: `  sandwarp run "Once upon a time"
   sandwarp run -m model.gguf -n 64 --temperature 0 "The capital of France is"
   sandwarp run -m model.gguf --chat "What is the capital of France?"
   echo "Once upon a time" | sandwarp run --json | jq -j '.text // empty'`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd.Context(), args) },
 	}
 	r.model.add(cmd)
 	r.sampling.add(cmd, 0.7)
 	r.plugins.add(cmd)
 	fl := cmd.Flags()
-	fl.BoolVar(&r.json, "json", false, "print one JSON object a token {id, text, logprob}, then the statistics")
+	fl.BoolVar(&r.json, "json", false, "print one JSON object a token, then the statistics")
 	fl.IntVar(&r.sampling.o.TopLogprobs, "top-logprobs", 0, "with --json: the `n` most likely tokens of each step as well")
 	fl.BoolVar(&r.chat, "chat", false, "send the prompt as a message, through the model's chat template")
 	return cmd
@@ -133,9 +138,9 @@ func (r *runner) printText(prompt string, answer iter.Seq2[sandwarp.Token, error
 
 // jsonToken is a line of --json.
 type jsonToken struct {
-	ID      int32         `json:"id"`
+	ID      *int32        `json:"id,omitempty"` // none for text that was released after the last token
 	Text    string        `json:"text"`
-	Logprob *float64      `json:"logprob"` // null for text without a token
+	Logprob *float64      `json:"logprob,omitempty"`
 	Top     []jsonLogprob `json:"top_logprobs,omitempty"`
 }
 
@@ -172,7 +177,10 @@ func (r *runner) printJSON(s *sandwarp.Session, answer iter.Seq2[sandwarp.Token,
 		if err != nil {
 			return err
 		}
-		line := jsonToken{ID: tok.ID, Text: tok.Text}
+		line := jsonToken{Text: tok.Text}
+		if tok.ID >= 0 {
+			line.ID = &tok.ID
+		}
 		if !math.IsNaN(tok.Logprob) {
 			line.Logprob = &tok.Logprob
 		}

@@ -25,7 +25,7 @@ sequence token is added, and the texts of control tokens are plain text unless
 		Example: `  sandwarp tokenize "Once upon a time"
   sandwarp tokenize -m model.gguf --ids "Hello"
   printf '"Hello"\n"a b"\n' | sandwarp tokenize -m model.gguf --jsonl`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := openVocabulary(t.model.path)
 			if err != nil {

@@ -20,7 +20,7 @@ func versionCommand(io streams) *cobra.Command {
 		Use:     "version",
 		Short:   "Show the version",
 		Example: "  sandwarp version --json",
-		Args:    args(cobra.NoArgs),
+		Args:    args(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
 				Version  string `json:"version"`

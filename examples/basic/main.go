@@ -11,6 +11,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: basic MODEL.gguf")
+	}
 	m, err := sandwarp.Open(context.Background(), os.Args[1], sandwarp.Options{})
 	if err != nil {
 		log.Fatal(err)
