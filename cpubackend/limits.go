@@ -127,6 +127,10 @@ func CPUName() string {
 // Features describes the instruction set the kernels use, and what else there is.
 func Features() string { return kernels.Features() }
 
+// InstructionSets names the instruction set the kernels use, and all there are, the
+// one to prefer last.
+func InstructionSets() (selected string, all []string) { return kernels.Selected(), kernels.Supported() }
+
 // Ignored says why the instruction set that SANDWARP_CPU names is not used; nil if it
 // is, or names none.
 func Ignored() error { return kernels.Ignored() }

@@ -152,6 +152,6 @@ func args(least, most int) cobra.PositionalArgs {
 		case most == 0:
 			return usageError{fmt.Errorf("%s takes no argument, got %q", name, a[0])}
 		}
-		return usageError{fmt.Errorf("%s: %d arguments given, want %s; a text of several words needs quotes", name, len(a), wanted)}
+		return usageError{fmt.Errorf("%s wants %s, got %q; a text of several words needs quotes", name, wanted, a)}
 	}
 }
