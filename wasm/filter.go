@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 
@@ -67,7 +68,7 @@ func (s *sequence) remember(text []byte, flags uint32) {
 	for s.judgedN > maxReplay { // drop the oldest
 		first := &s.judged[0]
 		cut := min(s.judgedN-maxReplay/2, len(first.text))
-		first.text = append(first.text[:0], first.text[cut:]...)
+		first.text = bytes.Clone(first.text[cut:]) // a fork may read what was cut
 		s.judgedN -= cut
 		if len(first.text) == 0 {
 			s.judged = s.judged[1:]
@@ -88,9 +89,9 @@ func (s *sequence) filter(pending []byte, flags uint32) (out []byte, n int, stop
 	}
 	s.calls++
 	in.seed = mix(s.seed + s.calls)
-	in.stack[0], in.stack[1], in.stack[2], in.stack[3] = s.id, uint64(ptr), uint64(len(pending)), uint64(flags)
+	in.stack[0], in.stack[1], in.stack[2], in.stack[3] = s.gid, uint64(ptr), uint64(len(pending)), uint64(flags)
 	budget := p.textFuel(len(pending))
-	f = in.call(in.fn.filter, abi.ExportFilter, budget)
+	f = in.do(fnFilter, budget)
 	p.stats.fuel.Add(in.used(budget))
 	if f != nil {
 		return nil, 0, false, f
@@ -151,7 +152,7 @@ func splits(text []byte, n int) bool {
 // replacement copies what the guest releases instead to s.out.
 func (s *sequence) replacement(pending int) *Fault {
 	in := s.in
-	if f := in.call(in.fn.out, abi.ExportOut, in.p.callFuel); f != nil {
+	if f := in.do(fnOut, in.p.callFuel); f != nil {
 		return f
 	}
 	b, f := in.result(abi.ExportOut, int64(in.stack[0]), 64<<10+16*pending)

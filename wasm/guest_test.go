@@ -59,6 +59,8 @@ func (g *guestModule) bytes() []byte {
 		g.add(abi.ExportFrame, []byte{I32}, []byte{I32}, frame)
 		g.add(abi.ExportSample, []byte{I32}, []byte{I32}, zero)
 		g.maybe(abi.ExportAccept, []byte{I64, I32, I32}, []byte{I32})
+		g.maybe(abi.ExportPlan, []byte{I32}, []byte{I32})
+		g.maybe(abi.ExportSeqRollback, []byte{I64, I32}, []byte{I32})
 	case abi.KindFilter:
 		g.add(abi.ExportFilter, []byte{I64, I32, I32, I32}, []byte{I64}, Cat(LocalGet(2), ExtendU))
 		g.add(abi.ExportOut, nil, []byte{I64}, I64Const(0))
@@ -70,6 +72,7 @@ func (g *guestModule) bytes() []byte {
 		g.add(abi.ExportSeqOpen, []byte{I64, I32, I32}, []byte{I32}, zero)
 		g.add(abi.ExportSeqClose, []byte{I64}, []byte{I32}, zero)
 	}
+	g.maybe(abi.ExportSeqFork, []byte{I64, I64}, []byte{I32})
 	g.maybe(abi.ExportLastError, nil, []byte{I64})
 	g.maybe(abi.ExportInit, nil, nil)
 	if g.section == nil {

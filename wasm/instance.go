@@ -15,32 +15,32 @@ import (
 type instance struct {
 	p *Plugin
 
-	mu  sync.Mutex // guards everything but seqs
-	raw Instance
-	gen uint64 // counts resets, from 1; sequences opened earlier are gone
-	fn  struct {
-		alloc, free, configure, lastError, frame, seqOpen, seqClose Func
-		sample, accept, encode, decode, filter, out                 Func
-	}
+	mu          sync.Mutex // guards everything but seqs
+	raw         Instance
+	gen         uint64        // counts resets, from 1; sequences opened earlier are gone
+	funcs       [fnCount]Func // as far as they were needed; see fn
 	fuel, depth Global
 	stack       [8]uint64 // parameters and results of calls
 
 	scratch, scratchCap uint32 // the guest's buffer for our inputs
 
-	frame  uint32      // address of the frame, 0 before there is one
-	layout *abi.Layout // of the frame
-	vocab  uint32      // the frame's, kept over resets
-	masked []bool      // by row: its mask may not be zero
+	frame   uint32      // address of the frame, 0 before there is one
+	layout  *abi.Layout // of the frame
+	vocab   uint32      // the frame's, kept over resets
+	masked  []bool      // by row of the frame: its mask may not be zero
+	tasks   []task      // rows of the call in progress
+	refused int         // plans that failed in a row
 
 	seed, clock, step uint64
 
 	top    []candidate // of op_topk and candidates frames
 	seen   []uint64    // scratch of takeBack: a bit for each token, zero between calls
 	ids    []int32     // of op_penalty
-	backup []float32   // of a dense row, to undo a failed guest's work
+	backup [][]float32 // of dense rows, to undo a failed guest's work
 
 	seqs  int         // open sequences, guarded by Plugin.mu
-	slots []*sequence // frame rows, guarded by Plugin.mu
+	slots []*sequence // dense frame rows, guarded by Plugin.mu
+	fork  bool        // a copy of another: it serves what was copied and nothing else
 }
 
 // mem is a range of the guest's memory.
@@ -66,6 +66,7 @@ func (in *instance) charge(n uint64) bool {
 func (in *instance) start(ctx context.Context) error {
 	p := in.p
 	in.raw, in.fuel, in.depth = nil, nil, nil
+	clear(in.funcs[:])
 	in.seed, in.clock = p.opt.Seed, 1<<60
 	in.scratch, in.scratchCap, in.frame, in.layout = 0, 0, 0, nil
 	raw, err := p.module.NewInstance(ctx, in)
@@ -78,7 +79,6 @@ func (in *instance) start(ctx context.Context) error {
 		if !p.image.restore(raw) {
 			return fmt.Errorf("plugin %s: cannot restore %d pages of memory", p.name, p.image.pages)
 		}
-		in.bind()
 		return nil
 	}
 	if init := raw.Func(abi.ExportInit); init != nil {
@@ -86,22 +86,7 @@ func (in *instance) start(ctx context.Context) error {
 			return f
 		}
 	}
-	in.bind()
 	return nil
-}
-
-// bind looks up the exports.
-func (in *instance) bind() {
-	for name, f := range map[string]*Func{
-		abi.ExportAlloc: &in.fn.alloc, abi.ExportFree: &in.fn.free, abi.ExportConfigure: &in.fn.configure,
-		abi.ExportLastError: &in.fn.lastError, abi.ExportFrame: &in.fn.frame,
-		abi.ExportSeqOpen: &in.fn.seqOpen, abi.ExportSeqClose: &in.fn.seqClose,
-		abi.ExportSample: &in.fn.sample, abi.ExportAccept: &in.fn.accept,
-		abi.ExportEncode: &in.fn.encode, abi.ExportDecode: &in.fn.decode,
-		abi.ExportFilter: &in.fn.filter, abi.ExportOut: &in.fn.out,
-	} {
-		*f = in.raw.Func(name)
-	}
 }
 
 // reset puts the instance back to the state after configuration. Its sequences
@@ -129,6 +114,11 @@ func (in *instance) call(f Func, name string, fuel uint64) *Fault {
 		return nil
 	}
 	return in.classify(name, err)
+}
+
+// do calls an export.
+func (in *instance) do(e export, fuel uint64) *Fault {
+	return in.call(in.fn(e), exportNames[e], fuel)
 }
 
 // used is the fuel of the last call, which had the given budget.
@@ -159,8 +149,8 @@ func (in *instance) fault(call string, r Reason, format string, args ...any) *Fa
 // failed turns a negative result into a fault, with the guest's own words.
 func (in *instance) failed(call string, c abi.Code) *Fault {
 	detail := c.Error()
-	if in.fn.lastError != nil {
-		if f := in.call(in.fn.lastError, abi.ExportLastError, in.p.callFuel); f != nil {
+	if in.p.has[fnLastError] {
+		if f := in.do(fnLastError, in.p.callFuel); f != nil {
 			return f
 		}
 		if v := int64(in.stack[0]); v > 0 {
@@ -212,15 +202,15 @@ func (in *instance) input(b []byte) (uint32, *Fault) {
 
 // room replaces the scratch buffer by one of n bytes.
 func (in *instance) room(n uint32) *Fault {
-	if in.scratch != 0 && in.fn.free != nil {
+	if in.scratch != 0 && in.p.has[fnFree] {
 		in.stack[0], in.stack[1], in.stack[2] = uint64(in.scratch), uint64(in.scratchCap), 16
-		if f := in.call(in.fn.free, abi.ExportFree, in.p.callFuel); f != nil {
+		if f := in.do(fnFree, in.p.callFuel); f != nil {
 			return f
 		}
 	}
 	in.scratch, in.scratchCap = 0, 0
 	in.stack[0], in.stack[1] = uint64(n), 16
-	if f := in.call(in.fn.alloc, abi.ExportAlloc, in.p.callFuel+uint64(n)); f != nil {
+	if f := in.do(fnAlloc, in.p.callFuel+uint64(n)); f != nil {
 		return f
 	}
 	ptr := uint32(in.stack[0])
@@ -234,19 +224,19 @@ func (in *instance) room(n uint32) *Fault {
 	return nil
 }
 
-// message copies b to the guest and calls f(ptr, len), whose result is a code.
+// message copies b to the guest and calls e(ptr, len), whose result is a code.
 // Parameters before ptr are given by first.
-func (in *instance) message(f Func, call string, fuel uint64, b []byte, first ...uint64) *Fault {
+func (in *instance) message(e export, fuel uint64, b []byte, first ...uint64) *Fault {
 	ptr, fault := in.input(b)
 	if fault != nil {
 		return fault
 	}
 	n := copy(in.stack[:], first)
 	in.stack[n], in.stack[n+1] = uint64(ptr), uint64(len(b))
-	if fault := in.call(f, call, fuel); fault != nil {
+	if fault := in.do(e, fuel); fault != nil {
 		return fault
 	}
-	return in.code(call)
+	return in.code(exportNames[e])
 }
 
 // result is the range a packed result names, at most max bytes.

@@ -81,6 +81,9 @@ func (p *Plugin) load(ctx context.Context, module []byte) error {
 	if err := p.checkExports(scan); err != nil {
 		return err
 	}
+	for e, name := range exportNames {
+		_, p.has[e] = scan.Export(name)
+	}
 	imports, err := p.imports(scan)
 	if err != nil {
 		return err
@@ -224,7 +227,7 @@ func (p *Plugin) begin() error {
 
 // configure sends the configuration.
 func (in *instance) configure() error {
-	if f := in.message(in.fn.configure, abi.ExportConfigure, in.p.configureFuel, in.p.config); f != nil {
+	if f := in.message(fnConfigure, in.p.configureFuel, in.p.config); f != nil {
 		return f
 	}
 	// The input buffer was for a large message, once.

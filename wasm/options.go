@@ -32,6 +32,10 @@ type Options struct {
 	// Instances is the most copies of the plugin that run side by side, or hold
 	// sequences. 0 means GOMAXPROCS, but at least 8. They are made on demand.
 	Instances int
+	// Forks is the most copies made on top, each for one forked sequence of a
+	// plugin that cannot fork sequences itself. 0 means 64. Beyond, or if it is
+	// negative, such a sequence is opened and told its past.
+	Forks int
 
 	// OnFault is what a request gets when the plugin fails.
 	OnFault Policy
@@ -109,6 +113,9 @@ func (o *Options) withDefaults() Options {
 	v.Limits = v.Limits.withDefaults()
 	if v.Instances <= 0 {
 		v.Instances = max(8, runtime.GOMAXPROCS(0))
+	}
+	if v.Forks == 0 {
+		v.Forks = 64
 	}
 	if v.Engine == nil {
 		v.Engine = Wazero()

@@ -9,7 +9,8 @@ import (
 
 // Plugin is a loaded plugin. It is safe for concurrent use; the calls of one
 // sequence must come one after another. It satisfies the runtime's
-// LogitProcessor, LogitFramer, Tokenizer and Filter; the methods of another kind
+// LogitProcessor, LogitFramer, TopProcessor, BatchProcessor, Planner, Rollbacker,
+// Forker, Tracer, Tokenizer and Filter; the methods of another kind
 // than the manifest's return ErrKind.
 type Plugin struct {
 	opt      Options
@@ -24,8 +25,9 @@ type Plugin struct {
 	vocab  []byte // as vocab_map hands it over
 	linked []*imported
 
-	snapshot bool     // memory and globals are all of the guest's state
-	globals  []string // the exports of those globals
+	has      [fnCount]bool // exports
+	snapshot bool          // memory and globals are all of the guest's state
+	globals  []string      // the exports of those globals
 
 	callFuel, byteFuel, configureFuel uint64
 	slots                             int32 // of call stack
@@ -40,6 +42,7 @@ type Plugin struct {
 
 	mu        sync.RWMutex // guards what follows, and instance.seqs and slots
 	instances []*instance
+	forks     int // copies among them
 	seqs      map[uint64]*sequence
 	closed    bool
 }
@@ -60,6 +63,7 @@ func (p *Plugin) Stats() Stats {
 	defer p.mu.RUnlock()
 	return Stats{
 		Calls: s.calls.Load(), Fuel: s.fuel.Load(), Faults: s.faults.Load(), Skipped: s.skipped.Load(),
+		Rows: s.rows.Load(), Planned: s.planned.Load(), Repeats: s.repeats.Load(),
 		Resets: s.resets.Load(), Dropped: s.dropped.Load(),
 		P50: s.quantile(0.5), P99: s.quantile(0.99),
 		Instances: len(p.instances), Sequences: len(p.seqs),

@@ -245,7 +245,7 @@ func BenchmarkHop(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		in.stack[0] = 1
-		if f := in.call(in.fn.sample, "", 1000); f != nil {
+		if f := in.do(fnSample, 1000); f != nil {
 			b.Fatal(f)
 		}
 	}

@@ -40,62 +40,76 @@ func (p *Plugin) ProcessTop(seq uint64, history []int32, vocab int, ids []int32,
 	if f := p.ready(abi.ExportSample); f != nil {
 		return 0, -1, p.give(f)
 	}
+	in.tasks = append(in.tasks[:0], task{s: s, history: history})
 	start, timed := p.stats.begin()
-	n, pick, f, err := s.processTop(history, vocab, ids, logits, all)
+	n, pick, f, err := in.processTop(vocab, ids, logits, all)
 	if timed {
 		p.stats.end(start)
 	}
 	p.settle(in, f)
 	if f != nil {
+		s.action = abi.ChoiceNone
 		return 0, -1, p.give(f)
 	}
 	return n, pick, err
 }
 
 // processTop runs the guest on the best tokens of a row. err is that of all.
-func (s *sequence) processTop(history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, f *Fault, err error) {
-	in := s.in
-	row, f := s.begin(history, uint32(vocab))
-	if f != nil {
+func (in *instance) processTop(vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, f *Fault, err error) {
+	t := &in.tasks[0]
+	t.s.action, t.s.plan.valid = abi.ChoiceNone, false
+	if f = in.showTop(t, vocab, ids, logits); f != nil {
 		return 0, -1, f, nil
 	}
-	c := abi.Candidates(in.part(in.layout.CandOff(s.slot), in.layout.Candidates*abi.CandidateSize))
+	row := in.row(t)
+	t.s.action = row.Action()
+	switch t.s.action {
+	case abi.ChoiceNone:
+		return 0, -1, nil, nil
+	case abi.ChoicePick:
+		pick, f = in.picked(row, vocab)
+		return 0, pick, f, nil
+	case abi.ChoiceEdit:
+		if n, f = in.takeBack(t, vocab, ids, logits); f != nil || n > 0 {
+			return n, -1, f, nil
+		}
+	}
+	if t.logits, err = all(); err != nil {
+		return 0, -1, nil, err
+	}
+	if t.answer, f = in.check(t); f == nil {
+		in.apply(t)
+	}
+	return -1, -1, f, nil
+}
+
+// showTop calls the guest with the best tokens.
+func (in *instance) showTop(t *task, vocab int, ids []int32, logits []float32) *Fault {
+	if f := t.s.ensure(); f != nil {
+		return f
+	}
+	if f := in.window(uint32(vocab)); f != nil {
+		return f
+	}
+	in.begin(0, in.tasks)
+	c := abi.Candidates(in.part(in.layout.CandOff(t.at), in.layout.Candidates*abi.CandidateSize))
 	shown := 0
 	for shown < len(ids) && shown < int(in.layout.Candidates) && logits[shown] >= lowest {
 		c.Set(shown, ids[shown], logits[shown])
 		shown++
 	}
-	row.SetCandN(uint32(shown))
-	if f = in.sample(); f != nil {
-		return 0, -1, f, nil
-	}
-	switch choice := row.Action(); choice {
-	case abi.ChoiceNone:
-		return 0, -1, nil, nil
-	case abi.ChoicePick:
-		pick, f = s.picked(row, vocab)
-		return 0, pick, f, nil
-	case abi.ChoiceEdit:
-		if n, f = s.takeBack(row, vocab, ids, logits); f != nil || n > 0 {
-			return n, -1, f, nil
-		}
-	}
-	wide, err := all()
-	if err != nil {
-		return 0, -1, nil, err
-	}
-	_, f = s.outcome(row, wide, nil, false)
-	return -1, -1, f, nil
+	in.row(t).SetCandN(uint32(shown))
+	return in.sample(1)
 }
 
 // takeBack writes the guest's list to ids and logits and returns its length; of a
 // token that is listed twice the last counts. 0 says that there is no room.
-func (s *sequence) takeBack(row abi.Row, vocab int, ids []int32, logits []float32) (int, *Fault) {
-	c, n, f := s.candidates(row, vocab, false)
+func (in *instance) takeBack(t *task, vocab int, ids []int32, logits []float32) (int, *Fault) {
+	c, f := in.candidates(t, vocab, false)
+	n := len(c) / abi.CandidateSize
 	if f != nil || n > len(ids) {
 		return 0, f
 	}
-	in := s.in
 	if len(in.seen) < (vocab+63)/64 {
 		in.seen = make([]uint64, (vocab+63)/64)
 	}

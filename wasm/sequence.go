@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -12,8 +13,9 @@ import (
 // its instance's mu.
 type sequence struct {
 	id      uint64
+	gid     uint64 // its number in the guest: id, or that of the sequence it was copied from
 	in      *instance
-	slot    uint32 // row of the frame
+	slot    uint32 // row of a dense frame
 	message []byte // of sw_seq_open
 	seed    uint64
 	calls   uint64
@@ -22,7 +24,10 @@ type sequence struct {
 	stale bool   // the guest missed a call and must be told anew
 
 	accepted []int32 // sampler: to rebuild the guest's state
-	judged   []span  // filter: likewise, if the guest asked for it
+	action   abi.Choice
+	plan     plan
+	listed   bool   // in the step that is being put together
+	judged   []span // filter: likewise, if the guest asked for it
 	judgedN  int
 
 	own  []float32 // row of a sampler that does not see logits
@@ -69,7 +74,7 @@ func (p *Plugin) OpenSeq(seq uint64, config []byte) error {
 	if !given {
 		seed = mix(p.opt.Seed ^ mix(seq+1))
 	}
-	s := &sequence{id: seq, seed: seed, message: abi.AppendSeqOpen(nil, &abi.SeqOpen{Config: config, Seed: seed})}
+	s := &sequence{id: seq, gid: seq, seed: seed, message: abi.AppendSeqOpen(nil, &abi.SeqOpen{Config: config, Seed: seed})}
 	if err := p.place(s); err != nil {
 		return err
 	}
@@ -112,6 +117,13 @@ func (p *Plugin) place(s *sequence) error {
 	if err != nil {
 		return err
 	}
+	in.seat(s)
+	return nil
+}
+
+// seat gives s a row of the instance, which has one. The caller holds p.mu.
+func (in *instance) seat(s *sequence) {
+	p := in.p
 	if in.slots == nil {
 		in.slots = make([]*sequence, p.rows())
 	}
@@ -124,7 +136,6 @@ func (p *Plugin) place(s *sequence) error {
 	in.seqs++
 	s.in = in
 	p.seqs[s.id] = s
-	return nil
 }
 
 // pick chooses an instance: filters spread, as their sequences call side by
@@ -133,7 +144,7 @@ func (p *Plugin) place(s *sequence) error {
 func (p *Plugin) pick() (*instance, error) {
 	var best *instance
 	for _, in := range p.instances {
-		if in.seqs < p.rows() && (best == nil || in.seqs < best.seqs) {
+		if in.seqs < p.rows() && !in.fork && (best == nil || in.seqs < best.seqs) {
 			best = in
 		}
 	}
@@ -141,7 +152,7 @@ func (p *Plugin) pick() (*instance, error) {
 	if best != nil && (best.seqs == 0 || !spread) {
 		return best, nil
 	}
-	if len(p.instances) >= p.opt.Instances {
+	if len(p.instances)-p.forks >= p.opt.Instances {
 		if best != nil {
 			return best, nil
 		}
@@ -180,13 +191,33 @@ func (p *Plugin) CloseSeq(seq uint64) {
 	}
 	s.letGo()
 	s.in.mu.Unlock()
+	if p.leave(s) {
+		s.in.mu.Lock()
+		defer s.in.mu.Unlock()
+		if s.in.raw != nil {
+			s.in.raw.Close()
+			s.in.raw = nil
+		}
+	}
+}
+
+// leave takes s off its instance. It says whether that was a copy that has served.
+func (p *Plugin) leave(s *sequence) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.seqs[seq] == s {
-		delete(p.seqs, seq)
-		s.in.slots[s.slot] = nil
-		s.in.seqs--
+	if p.seqs[s.id] != s {
+		return false
 	}
+	in := s.in
+	delete(p.seqs, s.id)
+	in.slots[s.slot] = nil
+	in.seqs--
+	if !in.fork || in.seqs > 0 || p.closed {
+		return false
+	}
+	p.forks--
+	p.instances = slices.DeleteFunc(slices.Clone(p.instances), func(x *instance) bool { return x == in })
+	return true
 }
 
 // lookup finds an open sequence of a plugin of the kind.
@@ -209,8 +240,8 @@ func (p *Plugin) lookup(kind abi.Kind, seq uint64) (*sequence, error) {
 // close tells the guest that the sequence has ended.
 func (s *sequence) close() *Fault {
 	s.gen = 0
-	s.in.stack[0] = s.id
-	if f := s.in.call(s.in.fn.seqClose, abi.ExportSeqClose, s.in.p.callFuel); f != nil {
+	s.in.stack[0] = s.gid
+	if f := s.in.do(fnSeqClose, s.in.p.callFuel); f != nil {
 		return f
 	}
 	return s.in.code(abi.ExportSeqClose)
@@ -240,7 +271,7 @@ func (s *sequence) ensure() *Fault {
 		}
 	}
 	in.seed = s.seed
-	if f := in.message(in.fn.seqOpen, abi.ExportSeqOpen, in.p.callFuel, s.message, s.id); f != nil {
+	if f := in.message(fnSeqOpen, in.p.callFuel, s.message, s.gid); f != nil {
 		return f
 	}
 	s.gen, s.stale = in.gen, false
@@ -253,7 +284,7 @@ func (s *sequence) ensure() *Fault {
 
 // replay rebuilds the guest's state of a sequence that has a past.
 func (s *sequence) replay() *Fault {
-	if len(s.accepted) > 0 {
+	if len(s.accepted) > 0 && s.in.p.has[fnAccept] {
 		return s.tell(s.accepted)
 	}
 	for _, sp := range s.judged {
@@ -262,8 +293,8 @@ func (s *sequence) replay() *Fault {
 		if f != nil {
 			return f
 		}
-		in.stack[0], in.stack[1], in.stack[2], in.stack[3] = s.id, uint64(ptr), uint64(len(sp.text)), uint64(sp.flags|abi.FlagReplay)
-		if f := in.call(in.fn.filter, abi.ExportFilter, in.p.textFuel(len(sp.text))); f != nil {
+		in.stack[0], in.stack[1], in.stack[2], in.stack[3] = s.gid, uint64(ptr), uint64(len(sp.text)), uint64(sp.flags|abi.FlagReplay)
+		if f := in.do(fnFilter, in.p.textFuel(len(sp.text))); f != nil {
 			return f
 		}
 		if v := int64(in.stack[0]); v < 0 {

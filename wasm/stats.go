@@ -9,6 +9,9 @@ import (
 // Stats are a plugin's counters since it was loaded.
 type Stats struct {
 	Calls     uint64        // of the kind's own function: sample, encode, decode, filter
+	Rows      uint64        // samplers: rows shown in those calls
+	Planned   uint64        // samplers: rows that needed no call, as their plan had the answer
+	Repeats   uint64        // samplers: calls with several rows that failed and were repeated row by row
 	Fuel      uint64        // instructions used by them
 	Faults    uint64        // failed calls, calls kept away by the breaker not counted
 	Skipped   uint64        // calls kept away by the breaker
@@ -22,6 +25,7 @@ type Stats struct {
 // meter collects Stats. Times are kept in buckets of an eighth of a power of two.
 type stats struct {
 	calls, fuel, faults, skipped, resets, dropped atomic.Uint64
+	rows, planned, repeats                        atomic.Uint64
 
 	times [64 * 8]atomic.Uint64
 }

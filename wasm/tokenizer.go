@@ -81,9 +81,9 @@ func (in *instance) tokenize(call string, input []byte, n int, special bool, mos
 	if f != nil {
 		return f
 	}
-	fn, flags := in.fn.encode, uint64(0)
+	fn, flags := fnEncode, uint64(0)
 	if call == abi.ExportDecode {
-		fn = in.fn.decode
+		fn = fnDecode
 	}
 	if special {
 		flags = uint64(abi.FlagSpecial)
@@ -91,7 +91,7 @@ func (in *instance) tokenize(call string, input []byte, n int, special bool, mos
 	in.seed = in.p.opt.Seed
 	in.stack[0], in.stack[1], in.stack[2] = uint64(ptr), uint64(n), flags
 	budget := in.p.textFuel(len(input))
-	f = in.call(fn, call, budget)
+	f = in.do(fn, budget)
 	in.p.stats.fuel.Add(in.used(budget))
 	if f != nil {
 		return f
