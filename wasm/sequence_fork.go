@@ -14,6 +14,9 @@ import (
 // A plugin that can, does it itself. Of another the host copies the instance, or tells
 // it the past anew, whichever is possible.
 func (p *Plugin) ForkSeq(src, dst uint64) error {
+	if p.manifest.Kind == abi.KindTokenizer {
+		return fmt.Errorf("plugin %s: %w: a tokenizer", p.name, ErrKind)
+	}
 	s, err := p.lookup(p.manifest.Kind, src)
 	if err != nil {
 		return err
