@@ -2,6 +2,7 @@ package cpubackend
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -40,9 +41,15 @@ type workerPanic struct {
 	stack []byte
 }
 
-// defaultThreads is one worker per core this process may use. GOMAXPROCS starts as
-// the smaller of the cores and the cgroup's processor limit.
-func defaultThreads() int { return max(1, min(runtime.GOMAXPROCS(0), runtime.NumCPU())) }
+// defaultThreads is one worker per core this process may use: as its affinity says,
+// GOMAXPROCS, and the quota of its control groups, rounded up.
+func defaultThreads() int {
+	n := min(runtime.GOMAXPROCS(0), runtime.NumCPU())
+	if q := quota(); q > 0 {
+		n = min(n, int(math.Ceil(q)))
+	}
+	return max(1, n)
+}
 
 // newCrew starts n-1 workers.
 func newCrew(e *executable, n int) *crew {

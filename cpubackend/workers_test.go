@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,30 +103,60 @@ func TestCancelWithinOneStep(t *testing.T) {
 	}
 }
 
-// Workers that wait for the next run cost nothing, after a moment.
+// Workers that wait for the next run cost nothing, after a moment: under 1% of a
+// processor over a second. Other things happen in a process, so the best of a few
+// seconds counts.
 func TestIdleUsesNoProcessor(t *testing.T) {
-	g := tiny(t, backend.Limits{Threads: 2})
-	g.feed([]int32{1}, matrix(1, g.plan.Vocab))
-	time.Sleep(20 * time.Millisecond)
-	before := processTime(t)
-	time.Sleep(300 * time.Millisecond)
-	if used := processTime(t) - before; used > 60*time.Millisecond {
-		t.Errorf("an idle executable used %v of processor time in 300ms", used)
+	second := time.Second
+	if testing.Short() {
+		second /= 4
+	}
+	for _, n := range []int{2, 9} {
+		g := tiny(t, backend.Limits{Threads: n})
+		g.feed([]int32{1, 2, 3}, matrix(1, g.plan.Vocab))
+		time.Sleep(20 * time.Millisecond)
+		least := time.Hour
+		for try := 0; try < 5 && least > second/100; try++ {
+			before := processTime(t)
+			time.Sleep(second)
+			least = min(least, processTime(t)-before)
+		}
+		if t.Logf("%d workers: %v of processor time in an idle %v", n, least, second); least > second/100 {
+			t.Errorf("%d idle workers used %v of processor time in %v", n, least, second)
+		}
 	}
 }
 
-// More workers than may run at once still get through, without spinning.
+// More workers than may run at once still get through, and with the same result: a
+// row's sums are the same whoever makes them.
 func TestMoreWorkersThanProcessors(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	for _, n := range []int{2, 9} {
-		g := tiny(t, backend.Limits{Threads: n})
-		logits := matrix(1, g.plan.Vocab)
-		began := time.Now()
-		for range 20 {
-			g.feed([]int32{1}, logits)
-		}
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("20 tokens with %d workers on one processor took %v", n, took)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	text := make([]int32, 30)
+	for i := range text {
+		text[i] = int32(7*i+3) % 60
+	}
+	var want [][]float32
+	for _, procs := range []int{1, 2, 2 * runtime.NumCPU()} {
+		runtime.GOMAXPROCS(procs)
+		for _, n := range []int{1, 2, 9, 4*runtime.NumCPU() + 1} {
+			g := tiny(t, backend.Limits{Threads: n, MaxLogit: len(text)})
+			began := time.Now()
+			got := matrix(len(text), g.plan.Vocab)
+			g.feed(text[:20], got[:20])
+			for i := 20; i < len(text); i++ {
+				g.feed(text[i:i+1], got[i:i+1])
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("11 runs with %d workers on %d processors took %v", n, procs, took)
+			}
+			if want == nil {
+				want = got
+			}
+			for i := range got {
+				if !slices.Equal(got[i], want[i]) {
+					t.Fatalf("%d workers on %d processors: the logits of row %d are not those of one worker", n, procs, i)
+				}
+			}
 		}
 	}
 }
@@ -136,6 +167,9 @@ func TestDefaultThreads(t *testing.T) {
 		t.Errorf("%d workers by default with GOMAXPROCS=1", n)
 	}
 	runtime.GOMAXPROCS(4 * runtime.NumCPU())
+	if q := quota(); q > 0 && q < float64(runtime.NumCPU()) {
+		t.Skipf("this process may use the time of %v processors", q)
+	}
 	if n := defaultThreads(); n != runtime.NumCPU() {
 		t.Errorf("%d workers by default on %d cores", n, runtime.NumCPU())
 	}
