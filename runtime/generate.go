@@ -74,7 +74,7 @@ func (o *GenerateOptions) has(name string) bool {
 	return false
 }
 
-// run yields the answer. A sequence that slides takes several requests.
+// run yields the answer.
 func (g *generation) run() error {
 	if g.left = g.o.MaxTokens; g.left == 0 {
 		g.left = math.MaxInt
@@ -84,38 +84,31 @@ func (g *generation) run() error {
 			g.out.close()
 		}
 	}()
-	for {
-		r := g.request()
-		if err := g.s.m.sched.Submit(g.ctx, r); err != nil {
-			return err
-		}
-		reason, err := g.consume(r)
-		if err != nil || g.broken || g.stats.Finish != FinishNone {
-			return err
-		}
-		if reason == sched.ReasonStop {
-			return g.finish(FinishStop)
-		}
-		if g.left == 0 {
-			return g.finish(FinishLength)
-		}
-		if g.o.WhenFull != ContextSlide {
-			return g.finish(FinishContext)
-		}
-		g.slide()
+	r := g.request()
+	if err := g.s.m.sched.Submit(g.ctx, r); err != nil {
+		return err
 	}
+	reason, err := g.consume(r)
+	switch {
+	case err != nil || g.broken || g.stats.Finish != FinishNone:
+		return err
+	case reason == sched.ReasonStop:
+		return g.finish(FinishStop)
+	case g.left == 0:
+		return g.finish(FinishLength)
+	}
+	return g.finish(FinishContext)
 }
 
-// request asks for as many tokens as fit.
+// request asks for as many tokens as fit, or for all where the sequence may slide.
 func (g *generation) request() *sched.Request {
 	m := g.s.m
 	r := &sched.Request{
 		Cache: g.s.cache, Prompt: g.ids, MaxTokens: min(g.left, m.context-len(g.ids)), Sample: sample.Params(g.o.SamplingParams),
 	}
-	// After a slide the answer goes on: with a full queue, too, and without
-	// repeating the random numbers.
-	r.Continues = g.slid
-	r.Sample.Seed += uint64(g.stats.Generated) << 32
+	if g.o.WhenFull == ContextSlide {
+		r.MaxTokens, r.Room = g.left, m.context
+	}
 	if !g.o.IgnoreEOS {
 		r.Stop = m.text.isEOG
 	}
@@ -136,7 +129,7 @@ func (g *generation) consume(r *sched.Request) (sched.Reason, error) {
 		}
 		g.out.dummy = g.s.m.text.startsText(g.ids)
 	}
-	g.reserve(r.MaxTokens)
+	g.reserve(min(r.MaxTokens, g.s.m.context-len(g.ids)))
 	for {
 		e, ok := r.Next()
 		if !ok {
@@ -161,6 +154,9 @@ func (g *generation) reserve(n int) {
 
 // token yields one token.
 func (g *generation) token(e sched.Event) error {
+	if e.Slid {
+		g.ids, g.slid = sched.Slid(g.ids), true
+	}
 	g.ids = append(g.ids, e.ID)
 	g.left--
 	g.stats.Generated++
@@ -197,23 +193,12 @@ func (g *generation) finish(reason FinishReason) error {
 	return err
 }
 
-// slide keeps the first id and the newer half of the rest.
-func (g *generation) slide() {
-	g.ids = dropOldest(g.ids, len(g.ids)/2)
-	g.slid = true
-}
-
 // dropOldest is ids without the n that follow the first.
 func dropOldest(ids []int32, n int) []int32 { return append(ids[:1:1], ids[1+n:]...) }
 
-// count adds a request's measurements to the answer's.
+// count takes over the request's measurements.
 func (g *generation) count(r *sched.Request) {
 	_, st, _ := r.Ended()
-	if g.stats.Prompt == 0 {
-		g.stats.Prompt, g.stats.Cached = st.Prompt, st.Cached
-		g.stats.Queued, g.stats.Prefill = st.Queued, st.Prefill
-		g.stats.Decode = st.Decode
-		return
-	}
-	g.stats.Decode += st.Queued + st.Prefill + st.Decode
+	g.stats.Prompt, g.stats.Cached = st.Prompt, st.Cached
+	g.stats.Queued, g.stats.Prefill, g.stats.Decode = st.Queued, st.Prefill, st.Decode
 }

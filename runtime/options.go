@@ -116,7 +116,8 @@ const (
 	// token), runs the rest again and goes on. It does so, too, with a
 	// conversation that leaves no room for a prompt. Chat drops its oldest turns
 	// instead, before an answer that may not have the room it needs.
-	// Processors are closed and opened anew for what remains.
+	// Processors stay open: they have seen the answer's tokens, whatever the model
+	// forgets of them.
 	ContextSlide
 )
 

@@ -70,19 +70,24 @@ func (s *Scheduler) sweep() {
 		}
 		i++
 	}
+	s.endWaiting(s.unqueue(), nil)
+}
+
+// unqueue takes the requests whose context has ended from the queue.
+func (s *Scheduler) unqueue() (gone []*Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keep := s.queue[:0]
 	for _, r := range s.queue {
 		if r.ctx.Err() == nil {
 			keep = append(keep, r)
-			continue
+		} else {
+			gone = append(gone, r)
 		}
-		r.err, r.reason = context.Cause(r.ctx), ReasonError
-		s.endLocked(r)
 	}
 	clear(s.queue[len(keep):])
 	s.queue = keep
+	return gone
 }
 
 // retire finishes active[i] and closes the gap, keeping the order.
@@ -100,17 +105,10 @@ func (s *Scheduler) shutdown() {
 		s.retire(0, ReasonError, ErrClosed)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endQueueLocked(ErrClosed)
-}
-
-// endQueueLocked ends every request that waits.
-func (s *Scheduler) endQueueLocked(err error) {
-	for _, r := range s.queue {
-		r.err, r.reason = err, ReasonError
-		s.endLocked(r)
-	}
+	waiting := s.queue
 	s.queue = nil
+	s.mu.Unlock()
+	s.endWaiting(waiting, ErrClosed)
 }
 
 // fill builds the next batch: a row of every decoding sequence, then chunks of
@@ -283,19 +281,24 @@ func (s *Scheduler) deliverToken(r *Request, i int) {
 		return
 	}
 	r.ids = append(r.ids, id)
+	r.made++
 	if r.Stop != nil && r.Stop(id) {
 		s.retire(s.index(r), ReasonStop, nil)
 		return
 	}
 	lp, top := r.chain.Logprob(id)
-	r.out <- Event{ID: id, Logprob: lp, Top: top, Acts: r.report()}
-	if len(r.ids)-len(r.Prompt) == r.MaxTokens {
+	r.out <- Event{ID: id, Logprob: lp, Top: top, Acts: r.report(), Slid: r.slid}
+	r.slid = false
+	switch {
+	case r.made == r.MaxTokens:
 		s.retire(s.index(r), ReasonLength, nil)
+	case len(r.ids) == r.Room:
+		s.slide(r)
 	}
 }
 
 // step numbers the choices of a request.
-func (r *Request) step() uint64 { return uint64(len(r.ids) - len(r.Prompt)) }
+func (r *Request) step() uint64 { return uint64(r.made) }
 
 func (s *Scheduler) index(r *Request) int {
 	for i, a := range s.active {

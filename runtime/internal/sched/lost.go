@@ -30,9 +30,10 @@ func (s *Scheduler) lose(err error) {
 		err = errors.Join(err, failed)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost = err
-	s.endQueueLocked(err)
+	waiting := s.queue
+	s.lost, s.queue = err, nil
+	s.mu.Unlock()
+	s.endWaiting(waiting, err)
 }
 
 // forget drops what idle caches held on the device.

@@ -122,13 +122,16 @@ func (w *world) submit(t *rapid.T) {
 	if stop := rapid.Int32Range(0, 3*toyVocab).Draw(t, "stop"); stop < toyVocab {
 		r.Stop = func(id int32) bool { return id == stop }
 	}
-	c.want, c.fails = alone(c.ids, r.MaxTokens, r.Sample, r.Stop), false
+	if rapid.IntRange(0, 2).Draw(t, "slides") == 0 {
+		r.Room = len(c.ids) + rapid.IntRange(1, 40).Draw(t, "room")
+	}
+	c.want, c.fails = aloneIn(r.Room, c.ids, r.MaxTokens, r.Sample, r.Stop), false
 	switch rapid.IntRange(0, 9).Draw(t, "processor") {
 	case 0:
 		at := rapid.SampledFrom([]string{"OpenSeq", "Frame", "Process", "Accept"}).Draw(t, "fails")
 		r.Processors, c.want, c.fails = []Processor{faulty{at}}, nil, true
 	case 1:
-		r.Processors = []Processor{&witness{t: t, ids: c.ids}}
+		r.Processors = []Processor{&witness{t: t, ids: c.ids, room: r.Room}}
 	}
 	w.start(t, c, r)
 }
@@ -320,6 +323,7 @@ func (w *world) check(t *rapid.T) {
 type witness struct {
 	t    *rapid.T
 	ids  []int32 // of the sequence so far
+	room int     // as Request.Room
 	open bool
 	due  bool // Accept comes next
 }
@@ -332,6 +336,9 @@ func (p *witness) OpenSeq(uint64, []byte) error {
 }
 
 func (p *witness) Process(_ uint64, history []int32, logits []float32) (int32, error) {
+	if len(p.ids) == p.room {
+		p.ids = append(p.ids[:1:1], p.ids[1+p.room/2:]...)
+	}
 	if !p.open || p.due || !slices.Equal(history, p.ids) || len(logits) != toyVocab {
 		return -1, fmt.Errorf("open %v, due %v, history %v after %v", p.open, p.due, history, p.ids)
 	}

@@ -2,6 +2,8 @@ package sched
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sandwarp/sandwarp/runtime/internal/kv"
@@ -74,9 +76,12 @@ type Request struct {
 	Cache     *Cache
 	Prompt    []int32 // every id of the sequence so far; a prefix of it may be in Cache
 	MaxTokens int     // at most this many new ids; at least 1
-	Continues bool    // an answer that was begun before: a full queue does not refuse it
-	Stop      func(id int32) bool
-	Sample    sample.Params
+	// Room, if not 0, is how many ids the sequence may have before it slides: it then
+	// goes on, at the end of the queue, with what Slid leaves of it. Its processors
+	// stay open.
+	Room   int
+	Stop   func(id int32) bool
+	Sample sample.Params
 	// Processors edit the logits in this order; Configs[i] belongs to Processors[i].
 	Processors []Processor
 	Configs    [][]byte
@@ -95,6 +100,9 @@ type Request struct {
 	// Owned by the scheduler's goroutine until out is closed.
 	ids    []int32 // prompt and answer
 	done   int     // ids already run
+	waited bool    // it was admitted before
+	made   int     // ids generated
+	slid   bool    // since the last Event
 	stages []stage // the processors whose OpenSeq succeeded
 	open   bool    // chain and processors are ready
 	chain  *sample.Chain
@@ -112,7 +120,9 @@ type Request struct {
 	told   []uint8   // the acts last sent to the consumer
 	reason Reason
 	err    error
-	cached int // ids found in Cache
+	cached int          // ids found in Cache
+	read   int          // events the consumer took; its own
+	shown  atomic.Int64 // read + 1 when it cancelled, 0 before
 	// When the request was submitted, admitted, had its first token, and ended;
 	// zero if it never came to that.
 	submitted, admitted, first, ended time.Time
@@ -126,6 +136,8 @@ type Event struct {
 	// Acts says by processor what it did about the token, as Tracer.LastAction
 	// does; nil if none did anything. It must not be changed.
 	Acts []uint8
+	// Slid says that the sequence slid before this token.
+	Slid bool
 }
 
 // Reason says why a request ended.
@@ -148,14 +160,18 @@ type Stats struct {
 func (r *Request) Next() (Event, bool) {
 	e, ok := <-r.out
 	if ok {
+		r.read++
 		r.wake()
 	}
 	return e, ok
 }
 
-// Cancel ends the request within one step. Next still has to be called until it
-// returns false.
-func (r *Request) Cancel() { r.cancel(nil) }
+// Cancel ends the request within one step, and takes back what the consumer has not
+// read. Next still has to be called until it returns false.
+func (r *Request) Cancel() {
+	r.shown.Store(int64(r.read) + 1)
+	r.cancel(nil)
+}
 
 // fail makes err the outcome; the request takes part no more and is swept out.
 func (r *Request) fail(err error) {
@@ -175,16 +191,19 @@ func (r *Request) Ended() (Reason, Stats, error) {
 		return to.Sub(from)
 	}
 	return r.reason, Stats{
-		Prompt: len(r.Prompt), Cached: r.cached, Generated: max(len(r.ids)-len(r.Prompt), 0),
+		Prompt: len(r.Prompt), Cached: r.cached, Generated: r.made,
 		Queued: span(r.submitted, r.admitted), Prefill: span(r.admitted, r.first), Decode: span(r.first, r.ended),
 	}, r.err
 }
 
-// IDs are prompt and answer; only valid after Next returned false.
+// Slid is what remains of ids, which it changes: the first and the newer half.
+func Slid(ids []int32) []int32 { return slices.Delete(ids, 1, 1+len(ids)/2) }
+
+// IDs are prompt and answer, but what slid out; only valid after Next returned false.
 func (r *Request) IDs() []int32 { return r.ids }
 
 func (r *Request) prefilling() bool {
-	return r.done < len(r.ids)-1 || r.Score != nil || len(r.ids) == len(r.Prompt)
+	return r.done < len(r.ids)-1 || r.Score != nil || r.made == 0
 }
 
 // ready reports whether the request can be part of a batch: it has not failed, and

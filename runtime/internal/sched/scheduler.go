@@ -152,7 +152,7 @@ func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
 		return s.lost
 	case r.Cache.busy:
 		return ErrBusy
-	case !r.Continues && len(s.queue) >= s.cfg.MaxQueue+s.cfg.Limits.MaxSeqs-s.running:
+	case len(s.queue) >= s.cfg.MaxQueue+s.cfg.Limits.MaxSeqs-s.running:
 		return ErrQueueFull
 	case s.pool.PagesFor(r.positions()) > s.pool.Pages():
 		return fmt.Errorf("%w: %d positions wanted, it holds %d", ErrCacheFull, r.positions(), s.pool.Pages()*backend.PageTokens)
@@ -174,11 +174,17 @@ func (s *Scheduler) Submit(ctx context.Context, r *Request) error {
 // positions is how many KV positions the request can come to need. The last
 // generated id is never run.
 func (r *Request) positions() int {
-	if r.Score != nil {
+	switch {
+	case r.Score != nil:
 		return len(r.Prompt)
+	case r.slides():
+		return r.Room - 1
 	}
 	return len(r.Prompt) + r.MaxTokens - 1
 }
+
+// slides reports whether the answer may become longer than there is room.
+func (r *Request) slides() bool { return r.Room > 0 && r.MaxTokens > r.Room-len(r.Prompt) }
 
 // Release forgets what a cache holds. It must not be part of a request.
 func (s *Scheduler) Release(c *Cache) {
@@ -228,7 +234,9 @@ func (s *Scheduler) admit() {
 			return // wait until a running request gives pages back
 		}
 		s.queue = slices.Delete(s.queue, 0, 1)
-		r.admitted = time.Now()
+		if !r.waited {
+			r.waited, r.admitted = true, time.Now()
+		}
 		s.active = append(s.active, r)
 		s.running = len(s.active)
 	}
@@ -237,13 +245,16 @@ func (s *Scheduler) admit() {
 // claimLocked reserves every page the request can come to need, taking them from
 // idle caches if it must, so that an admitted request always finishes.
 func (s *Scheduler) claimLocked(r *Request) bool {
-	c := r.Cache
+	c, ids := r.Cache, r.ids
+	if !r.waited {
+		ids = r.Prompt
+	}
 	delete(s.idle, c)
 	keep := 0
-	for keep < c.table.Len && keep < len(r.Prompt) && c.ids[keep] == r.Prompt[keep] {
+	for keep < c.table.Len && keep < len(ids) && c.ids[keep] == ids[keep] {
 		keep++
 	}
-	if keep == len(r.Prompt) {
+	if keep == len(ids) {
 		keep-- // the last id is run again for its logits
 	}
 	if r.Score != nil {
@@ -278,8 +289,10 @@ func (s *Scheduler) claimLocked(r *Request) bool {
 	}
 	c.ids = c.ids[:keep]
 	r.done = keep
-	r.cached = keep
-	r.ids = append(make([]int32, 0, len(r.Prompt)+max(r.MaxTokens, 0)), r.Prompt...)
+	if !r.waited {
+		r.cached = keep
+		r.ids = append(make([]int32, 0, r.positions()+1), r.Prompt...)
+	}
 	return true
 }
 
@@ -350,10 +363,43 @@ func (s *Scheduler) finish(r *Request, reason Reason, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.keepLocked(r)
+	s.endLocked(r)
+}
+
+// keepLocked leaves in the cache what was run.
+func (s *Scheduler) keepLocked(r *Request) {
 	c := r.Cache
 	c.ids = append(c.ids[:0], r.ids[:r.done]...)
 	s.pool.Truncate(&c.table, r.done)
-	s.endLocked(r)
+}
+
+// slide makes a sequence that fills its room shorter and has it wait its turn.
+func (s *Scheduler) slide(r *Request) {
+	i := s.index(r)
+	s.active = slices.Delete(s.active, i, i+1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = len(s.active)
+	s.keepLocked(r)
+	s.clock++
+	r.Cache.used = s.clock
+	s.restLocked(r.Cache)
+	r.ids, r.done, r.slid = Slid(r.ids), 0, true
+	s.queue = append(s.queue, r)
+}
+
+// endWaiting ends requests that were taken from the queue.
+func (s *Scheduler) endWaiting(list []*Request, err error) {
+	for _, r := range list {
+		r.closeStages()
+		if r.err, r.reason = err, ReasonError; err == nil {
+			r.err = context.Cause(r.ctx)
+		}
+		s.mu.Lock()
+		s.endLocked(r)
+		s.mu.Unlock()
+	}
 }
 
 // endLocked gives the cache back to its session and closes the request.

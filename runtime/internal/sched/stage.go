@@ -11,12 +11,14 @@ type stage struct {
 	batch BatchProcessor // nil if it gets a row at a time
 	plan  Planner        // nil if it does not plan
 	trace Tracer         // nil if it does not say what it does
+	back  Rollbacker     // nil if it takes nothing back
 }
 
 // newStage looks at a processor once, so that a token needs no reflection.
 func newStage(p Processor) stage {
 	st := stage{Processor: p}
 	st.trace, _ = p.(Tracer)
+	st.back, _ = p.(Rollbacker)
 	// Processors are told apart by ==, which panics on what cannot be compared.
 	if reflect.ValueOf(p).Comparable() {
 		st.batch, _ = p.(BatchProcessor)
@@ -25,8 +27,16 @@ func newStage(p Processor) stage {
 	return st
 }
 
-// closeStages ends the sequence for every processor that opened it.
+// closeStages ends the sequence for every processor that opened it. If the consumer
+// left in good order, it ends with the token he read last.
 func (r *Request) closeStages() {
+	if shown := int(r.shown.Load()); shown > 0 && r.made > shown-1 && r.err == nil {
+		for i := range r.stages {
+			if b := r.stages[i].back; b != nil {
+				_ = b.Rollback(r.id, r.made-(shown-1)) // whatever comes of it, this is the end
+			}
+		}
+	}
 	for i := range r.stages {
 		r.stages[i].CloseSeq(r.id)
 	}

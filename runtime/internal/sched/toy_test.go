@@ -110,6 +110,11 @@ func toyLogits(h uint64, logits []float32) {
 // alone is the answer of a run that shares nothing with anybody: n ids that
 // follow prompt, fewer if stop says so.
 func alone(prompt []int32, n int, p sample.Params, stop func(int32) bool) (answer []int32) {
+	return aloneIn(0, prompt, n, p, stop)
+}
+
+// aloneIn is alone for a sequence that slides when it has room ids.
+func aloneIn(room int, prompt []int32, n int, p sample.Params, stop func(int32) bool) (answer []int32) {
 	chain := sample.NewChain(p, toyVocab)
 	ids := append([]int32(nil), prompt...)
 	logits := make([]float32, toyVocab)
@@ -125,9 +130,12 @@ func alone(prompt []int32, n int, p sample.Params, stop func(int32) bool) (answe
 		if err != nil || stop != nil && stop(id) {
 			break
 		}
-		ids = append(ids, id)
+		ids, answer = append(ids, id), append(answer, id)
+		if len(ids) == room {
+			ids = append(ids[:1:1], ids[1+room/2:]...)
+		}
 	}
-	return ids[len(prompt):]
+	return answer
 }
 
 // start begins a scheduler over a toy; the test ends it.
