@@ -126,7 +126,7 @@ func (s *attention) advance(x *attnScratch, q, acc []float32, state []softmax, t
 	const page = backend.PageTokens
 	n, scores := len(state), x.scores
 	for at := from; at < to; at += page {
-		s.layer.scores(x, scores[at-from:], attnRun, q, n, table[at/page], head, min(page, to-at), s.scale)
+		s.layer.scores(x, scores[at-from:], attnRun, q, n, table[at/page], nextPage(table, at), head, min(page, to-at), s.scale)
 	}
 	v, pages := s.layer.v.width(), roundUp(to-from, page)
 	for i := range state {
@@ -137,8 +137,13 @@ func (s *attention) advance(x *attnScratch, q, acc []float32, state []softmax, t
 		clear(row[seen:])
 	}
 	for at := from; at < to; at += page {
-		s.layer.weighted(x, acc, scores[at-from:], attnRun, n, table[at/page], head, min(page, to-at))
+		s.layer.weighted(x, acc, scores[at-from:], attnRun, n, table[at/page], nextPage(table, at), head, min(page, to-at))
 	}
+}
+
+// nextPage is the page after that of a position, or the same if there is none.
+func nextPage(table []int32, at int) int32 {
+	return table[min(at/backend.PageTokens+1, len(table)-1)]
 }
 
 // take adds scores, which become their weights, and scales acc to them.

@@ -117,6 +117,18 @@ func (l *layerCache) put(w *attnScratch, h *half, page int32, head, slot int, x 
 	kernels.F32ToF16(h.f16[i:i+h.dim], x[:h.dim])
 }
 
+// ahead is how many bytes after a page's rows of some head those of next lie.
+func (l *layerCache) ahead(h *half, page, next int32) int {
+	switch n := int(next-page) * l.heads; {
+	case h.q8 != nil:
+		return n * kernels.PageBytesQ8(h.dim)
+	case h.f32 != nil:
+		return n * 4 * backend.PageTokens * h.dim
+	default:
+		return n * 2 * backend.PageTokens * h.dim
+	}
+}
+
 // setQueries prepares the g rows of q (g, dim) for scores.
 func (l *layerCache) setQueries(w *attnScratch, q []float32, g int) {
 	if l.k.q8 != nil {
@@ -126,35 +138,37 @@ func (l *layerCache) setQueries(w *attnScratch, q []float32, g int) {
 
 // scores sets dst[r*stride+i] = scale * q[r] . key[i] for the g rows of q (g, dim),
 // which were given to setQueries, and the first n slots of a page. It may write
-// whatever it likes for the slots after them.
-func (l *layerCache) scores(w *attnScratch, dst []float32, stride int, q []float32, g int, page int32, head, n int, scale float32) {
+// whatever it likes for the slots after them. Page next is wanted after this one.
+func (l *layerCache) scores(w *attnScratch, dst []float32, stride int, q []float32, g int, page, next int32, head, n int, scale float32) {
+	ahead := l.ahead(&l.k, page, next)
 	if l.k.q8 != nil {
-		w.q8.ScoresQ8(dst, stride, l.pageQ8(&l.k, page, head), n, l.k.dim, scale)
+		w.q8.ScoresQ8(dst, stride, l.pageQ8(&l.k, page, head), n, l.k.dim, ahead, scale)
 		return
 	}
 	i := l.at(&l.k, page, head)
 	end := i + n*l.k.dim
 	if l.k.f32 != nil {
-		kernels.ScoresF32(dst, stride, q, g, l.k.f32[i:end], n, l.k.dim, scale)
+		kernels.ScoresF32(dst, stride, q, g, l.k.f32[i:end], n, l.k.dim, ahead, scale)
 		return
 	}
-	kernels.ScoresF16(dst, stride, q, g, l.k.f16[i:end], n, l.k.dim, scale)
+	kernels.ScoresF16(dst, stride, q, g, l.k.f16[i:end], n, l.k.dim, ahead, scale)
 }
 
 // weighted adds to acc (g, width) the sums of the first n value rows of a page, row
 // r weighted by p[r*stride+i], which is 0 for the other slots.
-func (l *layerCache) weighted(w *attnScratch, acc, p []float32, stride, g int, page int32, head, n int) {
+func (l *layerCache) weighted(w *attnScratch, acc, p []float32, stride, g int, page, next int32, head, n int) {
+	ahead := l.ahead(&l.v, page, next)
 	if l.v.q8 != nil {
-		w.q8.WeightedSumQ8(acc, p, stride, g, l.pageQ8(&l.v, page, head), l.v.dim)
+		w.q8.WeightedSumQ8(acc, p, stride, g, l.pageQ8(&l.v, page, head), l.v.dim, ahead)
 		return
 	}
 	i := l.at(&l.v, page, head)
 	end := i + n*l.v.dim
 	if l.v.f32 != nil {
-		kernels.WeightedSumF32(acc, p, stride, g, l.v.f32[i:end], n, l.v.dim)
+		kernels.WeightedSumF32(acc, p, stride, g, l.v.f32[i:end], n, l.v.dim, ahead)
 		return
 	}
-	kernels.WeightedSumF16(acc, p, stride, g, l.v.f16[i:end], n, l.v.dim)
+	kernels.WeightedSumF16(acc, p, stride, g, l.v.f16[i:end], n, l.v.dim, ahead)
 }
 
 // copyPage copies a page in every layer.

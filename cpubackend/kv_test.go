@@ -89,7 +89,7 @@ func TestCachePlaces(t *testing.T) {
 					scores, q := make([]float32, 64), make([]float32, 8)
 					q[1] = 1
 					c.layers[l].setQueries(w, q, 1)
-					c.layers[l].scores(w, scores, 64, q, 1, int32(page), head, 64, 1)
+					c.layers[l].scores(w, scores, 64, q, 1, int32(page), 0, head, 64, 1)
 					for slot, got := range scores {
 						if want := number(l, from, head, slot); !near(got, want) {
 							t.Fatalf("%v layer %d page %d head %d slot %d: key %v, want %v", kind, l, page, head, slot, got, want)
@@ -98,7 +98,7 @@ func TestCachePlaces(t *testing.T) {
 					acc := make([]float32, 32)
 					scores = make([]float32, 64)
 					scores[5] = 1
-					c.layers[l].weighted(w, acc, scores, 64, 1, int32(page), head, 64)
+					c.layers[l].weighted(w, acc, scores, 64, 1, int32(page), 0, head, 64)
 					if want := number(l, from, head, 5); off == 0 && acc[0] != 1 || !near(acc[1], want) {
 						t.Fatalf("%v layer %d page %d head %d: value %v, want 1 %v", kind, l, page, head, acc[:2], want)
 					}

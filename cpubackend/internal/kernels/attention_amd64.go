@@ -7,219 +7,219 @@ package kernels
 // scoresF16x4AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 4 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF16x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF16x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF16x4x2AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x4x1AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF16x2AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF16x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF16x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF16x2x4AVX512 adds p[i*pstride+j] * v[j] to 2 rows of acc, 64 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x2x2AVX512 adds p[i*pstride+j] * v[j] to 2 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x2x1AVX512 adds p[i*pstride+j] * v[j] to 2 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF16x1AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 1 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF16x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF16x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF16x1x4AVX512 adds p[i*pstride+j] * v[j] to 1 rows of acc, 64 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x1x2AVX512 adds p[i*pstride+j] * v[j] to 1 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x1x1AVX512 adds p[i*pstride+j] * v[j] to 1 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x4AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 4 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF32x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF32x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF32x4x2AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x4x1AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x2AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF32x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF32x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF32x2x4AVX512 adds p[i*pstride+j] * v[j] to 2 rows of acc, 64 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x2x2AVX512 adds p[i*pstride+j] * v[j] to 2 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x2x1AVX512 adds p[i*pstride+j] * v[j] to 2 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x1AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 1 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF32x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF32x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF32x1x4AVX512 adds p[i*pstride+j] * v[j] to 1 rows of acc, 64 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x1x2AVX512 adds p[i*pstride+j] * v[j] to 1 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x1x1AVX512 adds p[i*pstride+j] * v[j] to 1 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF16x4AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 4 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF16x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF16x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF16x4x2AVX2 adds p[i*pstride+j] * v[j] to 4 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x4x1AVX2 adds p[i*pstride+j] * v[j] to 4 rows of acc, 8 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF16x2AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF16x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF16x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF16x2x4AVX2 adds p[i*pstride+j] * v[j] to 2 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x2x2AVX2 adds p[i*pstride+j] * v[j] to 2 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x2x1AVX2 adds p[i*pstride+j] * v[j] to 2 rows of acc, 8 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF16x1AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 1 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF16x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF16x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF16x1x4AVX2 adds p[i*pstride+j] * v[j] to 1 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x1x2AVX2 adds p[i*pstride+j] * v[j] to 1 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF16x1x1AVX2 adds p[i*pstride+j] * v[j] to 1 rows of acc, 8 columns, over n positions.
 //
 //go:noescape
-func weightedSumF16x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF16x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x4AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 4 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF32x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF32x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF32x4x2AVX2 adds p[i*pstride+j] * v[j] to 4 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x4x1AVX2 adds p[i*pstride+j] * v[j] to 4 rows of acc, 8 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x2AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF32x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF32x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF32x2x4AVX2 adds p[i*pstride+j] * v[j] to 2 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x2x2AVX2 adds p[i*pstride+j] * v[j] to 2 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x2x1AVX2 adds p[i*pstride+j] * v[j] to 2 rows of acc, 8 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x1AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 1 heads and groups of 4 keys of d columns.
 //
 //go:noescape
-func scoresF32x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
+func scoresF32x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
 // weightedSumF32x1x4AVX2 adds p[i*pstride+j] * v[j] to 1 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x1x2AVX2 adds p[i*pstride+j] * v[j] to 1 rows of acc, 16 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // weightedSumF32x1x1AVX2 adds p[i*pstride+j] * v[j] to 1 rows of acc, 8 columns, over n positions.
 //
 //go:noescape
-func weightedSumF32x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
+func weightedSumF32x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)

@@ -4,15 +4,15 @@
 
 #include "textflag.h"
 
-// func scoresF16x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, AVX512F, SSE
-TEXT ·scoresF16x4AVX512(SB), $0-52
+// func scoresF16x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF16x4AVX512(SB), $8-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -25,9 +25,11 @@ TEXT ·scoresF16x4AVX512(SB), $0-52
 loop1:
 	MOVQ   AX, R11
 	MOVQ   q+16(FP), R12
-	MOVQ   R12, R13
-	MOVQ   DX, R14
-	MOVQ   BX, R15
+	MOVQ   R12, R14
+	MOVQ   DX, R15
+	MOVQ   BX, BP
+	MOVQ   ahead+48(FP), R13
+	ADDQ   DX, R13
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
@@ -44,36 +46,39 @@ loop1:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
-	SHRQ   $0x04, R15
+	SHRQ   $0x04, BP
 
 loop2:
-	VMOVUPS     (R13), Z17
-	VMOVUPS     (R13)(DI*1), Z18
-	VMOVUPS     (R13)(DI*2), Z19
-	VMOVUPS     (R13)(R10*1), Z20
-	VCVTPH2PS   (R14), Z21
+	VMOVUPS     (R14), Z17
+	VMOVUPS     (R14)(DI*1), Z18
+	VMOVUPS     (R14)(DI*2), Z19
+	VMOVUPS     (R14)(R10*1), Z20
+	VCVTPH2PS   (R15), Z21
 	VFMADD231PS Z21, Z17, Z1
 	VFMADD231PS Z21, Z18, Z5
 	VFMADD231PS Z21, Z19, Z9
 	VFMADD231PS Z21, Z20, Z13
-	VCVTPH2PS   (R14)(R8*1), Z21
+	VCVTPH2PS   (R15)(R8*1), Z21
 	VFMADD231PS Z21, Z17, Z2
 	VFMADD231PS Z21, Z18, Z6
 	VFMADD231PS Z21, Z19, Z10
 	VFMADD231PS Z21, Z20, Z14
-	VCVTPH2PS   (R14)(R8*2), Z21
+	VCVTPH2PS   (R15)(R8*2), Z21
 	VFMADD231PS Z21, Z17, Z3
 	VFMADD231PS Z21, Z18, Z7
 	VFMADD231PS Z21, Z19, Z11
 	VFMADD231PS Z21, Z20, Z15
-	VCVTPH2PS   (R14)(R9*1), Z21
+	VCVTPH2PS   (R15)(R9*1), Z21
 	VFMADD231PS Z21, Z17, Z4
 	VFMADD231PS Z21, Z18, Z8
 	VFMADD231PS Z21, Z19, Z12
 	VFMADD231PS Z21, Z20, Z16
-	ADDQ        $0x40, R13
-	ADDQ        $0x20, R14
-	DECQ        R15
+	PREFETCHT0  (R13)
+	PREFETCHT0  64(R13)
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x40, R14
+	ADDQ        $0x20, R15
+	DECQ        BP
 	JNZ         loop2
 	VSHUFF32X4  $0x88, Z2, Z1, Z17
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
@@ -165,9 +170,9 @@ DATA data0<>+48(SB)/8, $0x0000000400000000
 DATA data0<>+56(SB)/8, $0x0000000c00000008
 GLOBL data0<>(SB), RODATA|NOPTR, $64
 
-// func weightedSumF16x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x4x2AVX512(SB), $0-56
+// func weightedSumF16x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x4x2AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -175,21 +180,22 @@ TEXT ·weightedSumF16x4x2AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
 
 loop3:
 	VCVTPH2PS    (SI), Z8
@@ -203,9 +209,10 @@ loop3:
 	VBROADCASTSS (DX)(BX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -224,9 +231,9 @@ loop3:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x4x1AVX512(SB), $0-56
+// func weightedSumF16x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x4x1AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -234,17 +241,18 @@ TEXT ·weightedSumF16x4x1AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
 
 loop4:
 	VCVTPH2PS    (SI), Z4
@@ -254,8 +262,9 @@ loop4:
 	VFMADD231PS  Z4, Z5, Z1
 	VBROADCASTSS (DX)(BX*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z5
+	VBROADCASTSS (DX)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -270,15 +279,15 @@ loop4:
 	VZEROUPPER
 	RET
 
-// func scoresF16x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, AVX512F, SSE
-TEXT ·scoresF16x2AVX512(SB), $0-52
+// func scoresF16x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF16x2AVX512(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -291,9 +300,11 @@ TEXT ·scoresF16x2AVX512(SB), $0-52
 loop5:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
-	MOVQ   R11, R12
-	MOVQ   DX, R13
-	MOVQ   BX, R14
+	MOVQ   R11, R13
+	MOVQ   DX, R14
+	MOVQ   BX, R15
+	MOVQ   ahead+48(FP), R12
+	ADDQ   DX, R12
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
@@ -302,26 +313,29 @@ loop5:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	SHRQ   $0x04, R14
+	SHRQ   $0x04, R15
 
 loop6:
-	VMOVUPS     (R12), Z9
-	VMOVUPS     (R12)(DI*1), Z10
-	VCVTPH2PS   (R13), Z11
+	VMOVUPS     (R13), Z9
+	VMOVUPS     (R13)(DI*1), Z10
+	VCVTPH2PS   (R14), Z11
 	VFMADD231PS Z11, Z9, Z1
 	VFMADD231PS Z11, Z10, Z5
-	VCVTPH2PS   (R13)(R8*1), Z11
+	VCVTPH2PS   (R14)(R8*1), Z11
 	VFMADD231PS Z11, Z9, Z2
 	VFMADD231PS Z11, Z10, Z6
-	VCVTPH2PS   (R13)(R8*2), Z11
+	VCVTPH2PS   (R14)(R8*2), Z11
 	VFMADD231PS Z11, Z9, Z3
 	VFMADD231PS Z11, Z10, Z7
-	VCVTPH2PS   (R13)(R9*1), Z11
+	VCVTPH2PS   (R14)(R9*1), Z11
 	VFMADD231PS Z11, Z9, Z4
 	VFMADD231PS Z11, Z10, Z8
-	ADDQ        $0x40, R12
-	ADDQ        $0x20, R13
-	DECQ        R14
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x40, R13
+	ADDQ        $0x20, R14
+	DECQ        R15
 	JNZ         loop6
 	VSHUFF32X4  $0x88, Z2, Z1, Z9
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
@@ -367,9 +381,9 @@ loop6:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x2x4AVX512(SB), $0-56
+// func weightedSumF16x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x2x4AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -377,18 +391,19 @@ TEXT ·weightedSumF16x2x4AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	VMOVUPS 128(R9), Z2
-	VMOVUPS 192(R9), Z3
-	ADDQ    CX, R9
-	VMOVUPS (R9), Z4
-	VMOVUPS 64(R9), Z5
-	VMOVUPS 128(R9), Z6
-	VMOVUPS 192(R9), Z7
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 192(R10), Z3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	VMOVUPS 128(R10), Z6
+	VMOVUPS 192(R10), Z7
 
 loop7:
 	VCVTPH2PS    (SI), Z8
@@ -405,6 +420,8 @@ loop7:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -421,9 +438,9 @@ loop7:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x2x2AVX512(SB), $0-56
+// func weightedSumF16x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x2x2AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -431,14 +448,15 @@ TEXT ·weightedSumF16x2x2AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	ADDQ    CX, R9
-	VMOVUPS (R9), Z2
-	VMOVUPS 64(R9), Z3
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
 
 loop8:
 	VCVTPH2PS    (SI), Z4
@@ -449,6 +467,7 @@ loop8:
 	VBROADCASTSS (DX)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -461,9 +480,9 @@ loop8:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x2x1AVX512(SB), $0-56
+// func weightedSumF16x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x2x1AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -471,12 +490,13 @@ TEXT ·weightedSumF16x2x1AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Z0
-	ADDQ    CX, R9
-	VMOVUPS (R9), Z1
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z1
 
 loop9:
 	VCVTPH2PS    (SI), Z2
@@ -484,6 +504,7 @@ loop9:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (DX)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -494,15 +515,15 @@ loop9:
 	VZEROUPPER
 	RET
 
-// func scoresF16x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, AVX512F, SSE
-TEXT ·scoresF16x1AVX512(SB), $0-52
+// func scoresF16x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF16x1AVX512(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -515,28 +536,33 @@ TEXT ·scoresF16x1AVX512(SB), $0-52
 loop10:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
-	MOVQ   R11, R12
-	MOVQ   DX, R13
-	MOVQ   BX, R14
+	MOVQ   R11, R13
+	MOVQ   DX, R14
+	MOVQ   BX, R15
+	MOVQ   ahead+48(FP), R12
+	ADDQ   DX, R12
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	SHRQ   $0x04, R14
+	SHRQ   $0x04, R15
 
 loop11:
-	VMOVUPS     (R12), Z5
-	VCVTPH2PS   (R13), Z6
+	VMOVUPS     (R13), Z5
+	VCVTPH2PS   (R14), Z6
 	VFMADD231PS Z6, Z5, Z1
-	VCVTPH2PS   (R13)(R8*1), Z6
+	VCVTPH2PS   (R14)(R8*1), Z6
 	VFMADD231PS Z6, Z5, Z2
-	VCVTPH2PS   (R13)(R8*2), Z6
+	VCVTPH2PS   (R14)(R8*2), Z6
 	VFMADD231PS Z6, Z5, Z3
-	VCVTPH2PS   (R13)(R9*1), Z6
+	VCVTPH2PS   (R14)(R9*1), Z6
 	VFMADD231PS Z6, Z5, Z4
-	ADDQ        $0x40, R12
-	ADDQ        $0x20, R13
-	DECQ        R14
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x40, R13
+	ADDQ        $0x20, R14
+	DECQ        R15
 	JNZ         loop11
 	VSHUFF32X4  $0x88, Z2, Z1, Z5
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
@@ -564,9 +590,9 @@ loop11:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x1x4AVX512(SB), $0-56
+// func weightedSumF16x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x1x4AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -574,6 +600,7 @@ TEXT ·weightedSumF16x1x4AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -592,6 +619,8 @@ loop12:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -603,9 +632,9 @@ loop12:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x1x2AVX512(SB), $0-56
+// func weightedSumF16x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x1x2AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -613,6 +642,7 @@ TEXT ·weightedSumF16x1x2AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -625,6 +655,7 @@ loop13:
 	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -634,9 +665,9 @@ loop13:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF16x1x1AVX512(SB), $0-56
+// func weightedSumF16x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x1x1AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -644,6 +675,7 @@ TEXT ·weightedSumF16x1x1AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -653,6 +685,7 @@ loop14:
 	VCVTPH2PS    (SI), Z1
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -661,15 +694,15 @@ loop14:
 	VZEROUPPER
 	RET
 
-// func scoresF32x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, AVX512F, SSE
-TEXT ·scoresF32x4AVX512(SB), $0-52
+// func scoresF32x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF32x4AVX512(SB), $8-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -682,9 +715,11 @@ TEXT ·scoresF32x4AVX512(SB), $0-52
 loop15:
 	MOVQ   AX, R11
 	MOVQ   q+16(FP), R12
-	MOVQ   R12, R13
-	MOVQ   DX, R14
-	MOVQ   BX, R15
+	MOVQ   R12, R14
+	MOVQ   DX, R15
+	MOVQ   BX, BP
+	MOVQ   ahead+48(FP), R13
+	ADDQ   DX, R13
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
@@ -701,36 +736,41 @@ loop15:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
-	SHRQ   $0x04, R15
+	SHRQ   $0x04, BP
 
 loop16:
-	VMOVUPS     (R13), Z17
-	VMOVUPS     (R13)(DI*1), Z18
-	VMOVUPS     (R13)(DI*2), Z19
-	VMOVUPS     (R13)(R10*1), Z20
-	VMOVUPS     (R14), Z21
+	VMOVUPS     (R14), Z17
+	VMOVUPS     (R14)(DI*1), Z18
+	VMOVUPS     (R14)(DI*2), Z19
+	VMOVUPS     (R14)(R10*1), Z20
+	VMOVUPS     (R15), Z21
 	VFMADD231PS Z21, Z17, Z1
 	VFMADD231PS Z21, Z18, Z5
 	VFMADD231PS Z21, Z19, Z9
 	VFMADD231PS Z21, Z20, Z13
-	VMOVUPS     (R14)(R8*1), Z21
+	VMOVUPS     (R15)(R8*1), Z21
 	VFMADD231PS Z21, Z17, Z2
 	VFMADD231PS Z21, Z18, Z6
 	VFMADD231PS Z21, Z19, Z10
 	VFMADD231PS Z21, Z20, Z14
-	VMOVUPS     (R14)(R8*2), Z21
+	VMOVUPS     (R15)(R8*2), Z21
 	VFMADD231PS Z21, Z17, Z3
 	VFMADD231PS Z21, Z18, Z7
 	VFMADD231PS Z21, Z19, Z11
 	VFMADD231PS Z21, Z20, Z15
-	VMOVUPS     (R14)(R9*1), Z21
+	VMOVUPS     (R15)(R9*1), Z21
 	VFMADD231PS Z21, Z17, Z4
 	VFMADD231PS Z21, Z18, Z8
 	VFMADD231PS Z21, Z19, Z12
 	VFMADD231PS Z21, Z20, Z16
-	ADDQ        $0x40, R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  64(R13)
+	PREFETCHT0  128(R13)
+	PREFETCHT0  192(R13)
+	ADDQ        $0x00000100, R13
 	ADDQ        $0x40, R14
-	DECQ        R15
+	ADDQ        $0x40, R15
+	DECQ        BP
 	JNZ         loop16
 	VSHUFF32X4  $0x88, Z2, Z1, Z17
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
@@ -812,9 +852,9 @@ loop16:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x4x2AVX512(SB), $0-56
+// func weightedSumF32x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x4x2AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -822,21 +862,22 @@ TEXT ·weightedSumF32x4x2AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
 
 loop17:
 	VMOVUPS      (SI), Z8
@@ -850,9 +891,11 @@ loop17:
 	VBROADCASTSS (DX)(BX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -871,9 +914,9 @@ loop17:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x4x1AVX512(SB), $0-56
+// func weightedSumF32x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x4x1AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -881,17 +924,18 @@ TEXT ·weightedSumF32x4x1AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
 
 loop18:
 	VMOVUPS      (SI), Z4
@@ -901,8 +945,9 @@ loop18:
 	VFMADD231PS  Z4, Z5, Z1
 	VBROADCASTSS (DX)(BX*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z5
+	VBROADCASTSS (DX)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -917,15 +962,15 @@ loop18:
 	VZEROUPPER
 	RET
 
-// func scoresF32x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, AVX512F, SSE
-TEXT ·scoresF32x2AVX512(SB), $0-52
+// func scoresF32x2AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF32x2AVX512(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -938,9 +983,11 @@ TEXT ·scoresF32x2AVX512(SB), $0-52
 loop19:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
-	MOVQ   R11, R12
-	MOVQ   DX, R13
-	MOVQ   BX, R14
+	MOVQ   R11, R13
+	MOVQ   DX, R14
+	MOVQ   BX, R15
+	MOVQ   ahead+48(FP), R12
+	ADDQ   DX, R12
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
@@ -949,26 +996,31 @@ loop19:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	SHRQ   $0x04, R14
+	SHRQ   $0x04, R15
 
 loop20:
-	VMOVUPS     (R12), Z9
-	VMOVUPS     (R12)(DI*1), Z10
-	VMOVUPS     (R13), Z11
+	VMOVUPS     (R13), Z9
+	VMOVUPS     (R13)(DI*1), Z10
+	VMOVUPS     (R14), Z11
 	VFMADD231PS Z11, Z9, Z1
 	VFMADD231PS Z11, Z10, Z5
-	VMOVUPS     (R13)(R8*1), Z11
+	VMOVUPS     (R14)(R8*1), Z11
 	VFMADD231PS Z11, Z9, Z2
 	VFMADD231PS Z11, Z10, Z6
-	VMOVUPS     (R13)(R8*2), Z11
+	VMOVUPS     (R14)(R8*2), Z11
 	VFMADD231PS Z11, Z9, Z3
 	VFMADD231PS Z11, Z10, Z7
-	VMOVUPS     (R13)(R9*1), Z11
+	VMOVUPS     (R14)(R9*1), Z11
 	VFMADD231PS Z11, Z9, Z4
 	VFMADD231PS Z11, Z10, Z8
-	ADDQ        $0x40, R12
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  192(R12)
+	ADDQ        $0x00000100, R12
 	ADDQ        $0x40, R13
-	DECQ        R14
+	ADDQ        $0x40, R14
+	DECQ        R15
 	JNZ         loop20
 	VSHUFF32X4  $0x88, Z2, Z1, Z9
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
@@ -1014,9 +1066,9 @@ loop20:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x2x4AVX512(SB), $0-56
+// func weightedSumF32x2x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x2x4AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1024,18 +1076,19 @@ TEXT ·weightedSumF32x2x4AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	VMOVUPS 128(R9), Z2
-	VMOVUPS 192(R9), Z3
-	ADDQ    CX, R9
-	VMOVUPS (R9), Z4
-	VMOVUPS 64(R9), Z5
-	VMOVUPS 128(R9), Z6
-	VMOVUPS 192(R9), Z7
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 192(R10), Z3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	VMOVUPS 128(R10), Z6
+	VMOVUPS 192(R10), Z7
 
 loop21:
 	VMOVUPS      (SI), Z8
@@ -1052,6 +1105,10 @@ loop21:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	PREFETCHT0   128(SI)(R9*1)
+	PREFETCHT0   192(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1068,9 +1125,9 @@ loop21:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x2x2AVX512(SB), $0-56
+// func weightedSumF32x2x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x2x2AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1078,14 +1135,15 @@ TEXT ·weightedSumF32x2x2AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	ADDQ    CX, R9
-	VMOVUPS (R9), Z2
-	VMOVUPS 64(R9), Z3
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
 
 loop22:
 	VMOVUPS      (SI), Z4
@@ -1096,6 +1154,8 @@ loop22:
 	VBROADCASTSS (DX)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1108,9 +1168,9 @@ loop22:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x2x1AVX512(SB), $0-56
+// func weightedSumF32x2x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x2x1AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1118,12 +1178,13 @@ TEXT ·weightedSumF32x2x1AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Z0
-	ADDQ    CX, R9
-	VMOVUPS (R9), Z1
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z1
 
 loop23:
 	VMOVUPS      (SI), Z2
@@ -1131,6 +1192,7 @@ loop23:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (DX)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1141,15 +1203,15 @@ loop23:
 	VZEROUPPER
 	RET
 
-// func scoresF32x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, AVX512F, SSE
-TEXT ·scoresF32x1AVX512(SB), $0-52
+// func scoresF32x1AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF32x1AVX512(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -1162,28 +1224,35 @@ TEXT ·scoresF32x1AVX512(SB), $0-52
 loop24:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
-	MOVQ   R11, R12
-	MOVQ   DX, R13
-	MOVQ   BX, R14
+	MOVQ   R11, R13
+	MOVQ   DX, R14
+	MOVQ   BX, R15
+	MOVQ   ahead+48(FP), R12
+	ADDQ   DX, R12
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	SHRQ   $0x04, R14
+	SHRQ   $0x04, R15
 
 loop25:
-	VMOVUPS     (R12), Z5
-	VMOVUPS     (R13), Z6
+	VMOVUPS     (R13), Z5
+	VMOVUPS     (R14), Z6
 	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS     (R13)(R8*1), Z6
+	VMOVUPS     (R14)(R8*1), Z6
 	VFMADD231PS Z6, Z5, Z2
-	VMOVUPS     (R13)(R8*2), Z6
+	VMOVUPS     (R14)(R8*2), Z6
 	VFMADD231PS Z6, Z5, Z3
-	VMOVUPS     (R13)(R9*1), Z6
+	VMOVUPS     (R14)(R9*1), Z6
 	VFMADD231PS Z6, Z5, Z4
-	ADDQ        $0x40, R12
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  192(R12)
+	ADDQ        $0x00000100, R12
 	ADDQ        $0x40, R13
-	DECQ        R14
+	ADDQ        $0x40, R14
+	DECQ        R15
 	JNZ         loop25
 	VSHUFF32X4  $0x88, Z2, Z1, Z5
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
@@ -1211,9 +1280,9 @@ loop25:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x1x4AVX512(SB), $0-56
+// func weightedSumF32x1x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x1x4AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1221,6 +1290,7 @@ TEXT ·weightedSumF32x1x4AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -1239,6 +1309,10 @@ loop26:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	PREFETCHT0   128(SI)(R9*1)
+	PREFETCHT0   192(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1250,9 +1324,9 @@ loop26:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x1x2AVX512(SB), $0-56
+// func weightedSumF32x1x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x1x2AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1260,6 +1334,7 @@ TEXT ·weightedSumF32x1x2AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -1272,6 +1347,8 @@ loop27:
 	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1281,9 +1358,9 @@ loop27:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, AVX512F
-TEXT ·weightedSumF32x1x1AVX512(SB), $0-56
+// func weightedSumF32x1x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x1x1AVX512(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1291,6 +1368,7 @@ TEXT ·weightedSumF32x1x1AVX512(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -1300,6 +1378,7 @@ loop28:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1308,15 +1387,15 @@ loop28:
 	VZEROUPPER
 	RET
 
-// func scoresF16x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresF16x4AVX2(SB), $0-52
+// func scoresF16x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresF16x4AVX2(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -1329,9 +1408,11 @@ TEXT ·scoresF16x4AVX2(SB), $0-52
 loop29:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
-	MOVQ  R11, R12
-	MOVQ  DX, R13
-	MOVQ  BX, R14
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
@@ -1340,26 +1421,28 @@ loop29:
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
-	SHRQ  $0x03, R14
+	SHRQ  $0x03, R15
 
 loop30:
-	VMOVUPS      (R12), Y9
-	VMOVUPS      (R12)(DI*1), Y10
-	VCVTPH2PS    (R13), Y11
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13)(DI*1), Y10
+	VCVTPH2PS    (R14), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VFMADD231PS  Y11, Y10, Y5
-	VCVTPH2PS    (R13)(R8*1), Y11
+	VCVTPH2PS    (R14)(R8*1), Y11
 	VFMADD231PS  Y11, Y9, Y2
 	VFMADD231PS  Y11, Y10, Y6
-	VCVTPH2PS    (R13)(R8*2), Y11
+	VCVTPH2PS    (R14)(R8*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	VFMADD231PS  Y11, Y10, Y7
-	VCVTPH2PS    (R13)(R9*1), Y11
+	VCVTPH2PS    (R14)(R9*1), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VFMADD231PS  Y11, Y10, Y8
-	ADDQ         $0x20, R12
-	ADDQ         $0x10, R13
-	DECQ         R14
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         $0x20, R13
+	ADDQ         $0x10, R14
+	DECQ         R15
 	JNZ          loop30
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
@@ -1434,9 +1517,9 @@ loop31:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x4x2AVX2(SB), $0-56
+// func weightedSumF16x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x4x2AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1444,21 +1527,22 @@ TEXT ·weightedSumF16x4x2AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
 
 loop32:
 	VCVTPH2PS    (SI), Y8
@@ -1472,9 +1556,10 @@ loop32:
 	VBROADCASTSS (DX)(BX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y10
+	VBROADCASTSS (DX)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1493,9 +1578,9 @@ loop32:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x4x1AVX2(SB), $0-56
+// func weightedSumF16x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x4x1AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1503,17 +1588,18 @@ TEXT ·weightedSumF16x4x1AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y3
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y3
 
 loop33:
 	VCVTPH2PS    (SI), Y4
@@ -1523,8 +1609,9 @@ loop33:
 	VFMADD231PS  Y4, Y5, Y1
 	VBROADCASTSS (DX)(BX*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y5
+	VBROADCASTSS (DX)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1539,15 +1626,15 @@ loop33:
 	VZEROUPPER
 	RET
 
-// func scoresF16x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresF16x2AVX2(SB), $0-52
+// func scoresF16x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresF16x2AVX2(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -1560,9 +1647,11 @@ TEXT ·scoresF16x2AVX2(SB), $0-52
 loop34:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
-	MOVQ  R11, R12
-	MOVQ  DX, R13
-	MOVQ  BX, R14
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
@@ -1571,26 +1660,28 @@ loop34:
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
-	SHRQ  $0x03, R14
+	SHRQ  $0x03, R15
 
 loop35:
-	VMOVUPS      (R12), Y9
-	VMOVUPS      (R12)(DI*1), Y10
-	VCVTPH2PS    (R13), Y11
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13)(DI*1), Y10
+	VCVTPH2PS    (R14), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VFMADD231PS  Y11, Y10, Y5
-	VCVTPH2PS    (R13)(R8*1), Y11
+	VCVTPH2PS    (R14)(R8*1), Y11
 	VFMADD231PS  Y11, Y9, Y2
 	VFMADD231PS  Y11, Y10, Y6
-	VCVTPH2PS    (R13)(R8*2), Y11
+	VCVTPH2PS    (R14)(R8*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	VFMADD231PS  Y11, Y10, Y7
-	VCVTPH2PS    (R13)(R9*1), Y11
+	VCVTPH2PS    (R14)(R9*1), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VFMADD231PS  Y11, Y10, Y8
-	ADDQ         $0x20, R12
-	ADDQ         $0x10, R13
-	DECQ         R14
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         $0x20, R13
+	ADDQ         $0x10, R14
+	DECQ         R15
 	JNZ          loop35
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
@@ -1616,9 +1707,9 @@ loop35:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x2x4AVX2(SB), $0-56
+// func weightedSumF16x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x2x4AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1626,18 +1717,19 @@ TEXT ·weightedSumF16x2x4AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	VMOVUPS 64(R9), Y2
-	VMOVUPS 96(R9), Y3
-	ADDQ    CX, R9
-	VMOVUPS (R9), Y4
-	VMOVUPS 32(R9), Y5
-	VMOVUPS 64(R9), Y6
-	VMOVUPS 96(R9), Y7
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVUPS 64(R10), Y2
+	VMOVUPS 96(R10), Y3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y4
+	VMOVUPS 32(R10), Y5
+	VMOVUPS 64(R10), Y6
+	VMOVUPS 96(R10), Y7
 
 loop36:
 	VCVTPH2PS    (SI), Y8
@@ -1654,6 +1746,7 @@ loop36:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1670,9 +1763,9 @@ loop36:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x2x2AVX2(SB), $0-56
+// func weightedSumF16x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x2x2AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1680,14 +1773,15 @@ TEXT ·weightedSumF16x2x2AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    CX, R9
-	VMOVUPS (R9), Y2
-	VMOVUPS 32(R9), Y3
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y2
+	VMOVUPS 32(R10), Y3
 
 loop37:
 	VCVTPH2PS    (SI), Y4
@@ -1698,6 +1792,7 @@ loop37:
 	VBROADCASTSS (DX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1710,9 +1805,9 @@ loop37:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x2x1AVX2(SB), $0-56
+// func weightedSumF16x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x2x1AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1720,12 +1815,13 @@ TEXT ·weightedSumF16x2x1AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Y0
-	ADDQ    CX, R9
-	VMOVUPS (R9), Y1
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y1
 
 loop38:
 	VCVTPH2PS    (SI), Y2
@@ -1733,6 +1829,7 @@ loop38:
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (DX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1743,15 +1840,15 @@ loop38:
 	VZEROUPPER
 	RET
 
-// func scoresF16x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresF16x1AVX2(SB), $0-52
+// func scoresF16x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresF16x1AVX2(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -1764,28 +1861,32 @@ TEXT ·scoresF16x1AVX2(SB), $0-52
 loop39:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
-	MOVQ  R11, R12
-	MOVQ  DX, R13
-	MOVQ  BX, R14
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
-	SHRQ  $0x03, R14
+	SHRQ  $0x03, R15
 
 loop40:
-	VMOVUPS      (R12), Y5
-	VCVTPH2PS    (R13), Y6
+	VMOVUPS      (R13), Y5
+	VCVTPH2PS    (R14), Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VCVTPH2PS    (R13)(R8*1), Y6
+	VCVTPH2PS    (R14)(R8*1), Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VCVTPH2PS    (R13)(R8*2), Y6
+	VCVTPH2PS    (R14)(R8*2), Y6
 	VFMADD231PS  Y6, Y5, Y3
-	VCVTPH2PS    (R13)(R9*1), Y6
+	VCVTPH2PS    (R14)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $0x20, R12
-	ADDQ         $0x10, R13
-	DECQ         R14
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         $0x20, R13
+	ADDQ         $0x10, R14
+	DECQ         R15
 	JNZ          loop40
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
@@ -1803,9 +1904,9 @@ loop40:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x1x4AVX2(SB), $0-56
+// func weightedSumF16x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x1x4AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1813,6 +1914,7 @@ TEXT ·weightedSumF16x1x4AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -1831,6 +1933,7 @@ loop41:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1842,9 +1945,9 @@ loop41:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x1x2AVX2(SB), $0-56
+// func weightedSumF16x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x1x2AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1852,6 +1955,7 @@ TEXT ·weightedSumF16x1x2AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -1864,6 +1968,7 @@ loop42:
 	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1873,9 +1978,9 @@ loop42:
 	VZEROUPPER
 	RET
 
-// func weightedSumF16x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, F16C, FMA3
-TEXT ·weightedSumF16x1x1AVX2(SB), $0-56
+// func weightedSumF16x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x1x1AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -1883,6 +1988,7 @@ TEXT ·weightedSumF16x1x1AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -1892,6 +1998,7 @@ loop43:
 	VCVTPH2PS    (SI), Y1
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -1900,15 +2007,15 @@ loop43:
 	VZEROUPPER
 	RET
 
-// func scoresF32x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·scoresF32x4AVX2(SB), $0-52
+// func scoresF32x4AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·scoresF32x4AVX2(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -1921,9 +2028,11 @@ TEXT ·scoresF32x4AVX2(SB), $0-52
 loop44:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
-	MOVQ  R11, R12
-	MOVQ  DX, R13
-	MOVQ  BX, R14
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
@@ -1932,26 +2041,29 @@ loop44:
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
-	SHRQ  $0x03, R14
+	SHRQ  $0x03, R15
 
 loop45:
-	VMOVUPS      (R12), Y9
-	VMOVUPS      (R12)(DI*1), Y10
-	VMOVUPS      (R13), Y11
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13)(DI*1), Y10
+	VMOVUPS      (R14), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VFMADD231PS  Y11, Y10, Y5
-	VMOVUPS      (R13)(R8*1), Y11
+	VMOVUPS      (R14)(R8*1), Y11
 	VFMADD231PS  Y11, Y9, Y2
 	VFMADD231PS  Y11, Y10, Y6
-	VMOVUPS      (R13)(R8*2), Y11
+	VMOVUPS      (R14)(R8*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	VFMADD231PS  Y11, Y10, Y7
-	VMOVUPS      (R13)(R9*1), Y11
+	VMOVUPS      (R14)(R9*1), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VFMADD231PS  Y11, Y10, Y8
-	ADDQ         $0x20, R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
 	ADDQ         $0x20, R13
-	DECQ         R14
+	ADDQ         $0x20, R14
+	DECQ         R15
 	JNZ          loop45
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
@@ -2026,9 +2138,9 @@ loop46:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x4x2AVX2(SB), $0-56
+// func weightedSumF32x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x4x2AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2036,21 +2148,22 @@ TEXT ·weightedSumF32x4x2AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
 
 loop47:
 	VMOVUPS      (SI), Y8
@@ -2064,9 +2177,10 @@ loop47:
 	VBROADCASTSS (DX)(BX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y10
+	VBROADCASTSS (DX)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2085,9 +2199,9 @@ loop47:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x4x1AVX2(SB), $0-56
+// func weightedSumF32x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x4x1AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2095,17 +2209,18 @@ TEXT ·weightedSumF32x4x1AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), R9
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y3
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y3
 
 loop48:
 	VMOVUPS      (SI), Y4
@@ -2115,8 +2230,9 @@ loop48:
 	VFMADD231PS  Y4, Y5, Y1
 	VBROADCASTSS (DX)(BX*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y5
+	VBROADCASTSS (DX)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2131,15 +2247,15 @@ loop48:
 	VZEROUPPER
 	RET
 
-// func scoresF32x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·scoresF32x2AVX2(SB), $0-52
+// func scoresF32x2AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·scoresF32x2AVX2(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -2152,9 +2268,11 @@ TEXT ·scoresF32x2AVX2(SB), $0-52
 loop49:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
-	MOVQ  R11, R12
-	MOVQ  DX, R13
-	MOVQ  BX, R14
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
@@ -2163,26 +2281,29 @@ loop49:
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
-	SHRQ  $0x03, R14
+	SHRQ  $0x03, R15
 
 loop50:
-	VMOVUPS      (R12), Y9
-	VMOVUPS      (R12)(DI*1), Y10
-	VMOVUPS      (R13), Y11
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13)(DI*1), Y10
+	VMOVUPS      (R14), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VFMADD231PS  Y11, Y10, Y5
-	VMOVUPS      (R13)(R8*1), Y11
+	VMOVUPS      (R14)(R8*1), Y11
 	VFMADD231PS  Y11, Y9, Y2
 	VFMADD231PS  Y11, Y10, Y6
-	VMOVUPS      (R13)(R8*2), Y11
+	VMOVUPS      (R14)(R8*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	VFMADD231PS  Y11, Y10, Y7
-	VMOVUPS      (R13)(R9*1), Y11
+	VMOVUPS      (R14)(R9*1), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VFMADD231PS  Y11, Y10, Y8
-	ADDQ         $0x20, R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
 	ADDQ         $0x20, R13
-	DECQ         R14
+	ADDQ         $0x20, R14
+	DECQ         R15
 	JNZ          loop50
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
@@ -2208,9 +2329,9 @@ loop50:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x2x4AVX2(SB), $0-56
+// func weightedSumF32x2x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x2x4AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2218,18 +2339,19 @@ TEXT ·weightedSumF32x2x4AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	VMOVUPS 64(R9), Y2
-	VMOVUPS 96(R9), Y3
-	ADDQ    CX, R9
-	VMOVUPS (R9), Y4
-	VMOVUPS 32(R9), Y5
-	VMOVUPS 64(R9), Y6
-	VMOVUPS 96(R9), Y7
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVUPS 64(R10), Y2
+	VMOVUPS 96(R10), Y3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y4
+	VMOVUPS 32(R10), Y5
+	VMOVUPS 64(R10), Y6
+	VMOVUPS 96(R10), Y7
 
 loop51:
 	VMOVUPS      (SI), Y8
@@ -2246,6 +2368,8 @@ loop51:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2262,9 +2386,9 @@ loop51:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x2x2AVX2(SB), $0-56
+// func weightedSumF32x2x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x2x2AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2272,14 +2396,15 @@ TEXT ·weightedSumF32x2x2AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    CX, R9
-	VMOVUPS (R9), Y2
-	VMOVUPS 32(R9), Y3
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y2
+	VMOVUPS 32(R10), Y3
 
 loop52:
 	VMOVUPS      (SI), Y4
@@ -2290,6 +2415,7 @@ loop52:
 	VBROADCASTSS (DX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2302,9 +2428,9 @@ loop52:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x2x1AVX2(SB), $0-56
+// func weightedSumF32x2x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x2x1AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2312,12 +2438,13 @@ TEXT ·weightedSumF32x2x1AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
-	MOVQ    AX, R9
-	VMOVUPS (R9), Y0
-	ADDQ    CX, R9
-	VMOVUPS (R9), Y1
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y1
 
 loop53:
 	VMOVUPS      (SI), Y2
@@ -2325,6 +2452,7 @@ loop53:
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (DX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2335,15 +2463,15 @@ loop53:
 	VZEROUPPER
 	RET
 
-// func scoresF32x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, scale float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·scoresF32x1AVX2(SB), $0-52
+// func scoresF32x1AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·scoresF32x1AVX2(SB), $0-60
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         k+24(FP), DX
 	MOVQ         d+32(FP), BX
 	MOVQ         groups+40(FP), SI
-	MOVSS        scale+48(FP), X0
+	MOVSS        scale+56(FP), X0
 	VBROADCASTSS X0, X0
 	SHLQ         $0x02, CX
 	MOVQ         BX, DI
@@ -2356,28 +2484,33 @@ TEXT ·scoresF32x1AVX2(SB), $0-52
 loop54:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
-	MOVQ  R11, R12
-	MOVQ  DX, R13
-	MOVQ  BX, R14
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
-	SHRQ  $0x03, R14
+	SHRQ  $0x03, R15
 
 loop55:
-	VMOVUPS      (R12), Y5
-	VMOVUPS      (R13), Y6
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R14), Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VMOVUPS      (R13)(R8*1), Y6
+	VMOVUPS      (R14)(R8*1), Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VMOVUPS      (R13)(R8*2), Y6
+	VMOVUPS      (R14)(R8*2), Y6
 	VFMADD231PS  Y6, Y5, Y3
-	VMOVUPS      (R13)(R9*1), Y6
+	VMOVUPS      (R14)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $0x20, R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
 	ADDQ         $0x20, R13
-	DECQ         R14
+	ADDQ         $0x20, R14
+	DECQ         R15
 	JNZ          loop55
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
@@ -2395,9 +2528,9 @@ loop55:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x1x4AVX2(SB), $0-56
+// func weightedSumF32x1x4AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x1x4AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2405,6 +2538,7 @@ TEXT ·weightedSumF32x1x4AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -2423,6 +2557,8 @@ loop56:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2434,9 +2570,9 @@ loop56:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x1x2AVX2(SB), $0-56
+// func weightedSumF32x1x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x1x2AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2444,6 +2580,7 @@ TEXT ·weightedSumF32x1x2AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -2456,6 +2593,7 @@ loop57:
 	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
@@ -2465,9 +2603,9 @@ loop57:
 	VZEROUPPER
 	RET
 
-// func weightedSumF32x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int)
-// Requires: AVX, FMA3
-TEXT ·weightedSumF32x1x1AVX2(SB), $0-56
+// func weightedSumF32x1x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x1x1AVX2(SB), $0-64
 	MOVQ    acc+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    p+16(FP), DX
@@ -2475,6 +2613,7 @@ TEXT ·weightedSumF32x1x1AVX2(SB), $0-56
 	MOVQ    v+32(FP), SI
 	MOVQ    vstride+40(FP), DI
 	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	MOVQ    AX, CX
@@ -2484,6 +2623,7 @@ loop58:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8

@@ -100,19 +100,20 @@ func (s *RowsQ8) PutValueQ8(page []byte, position int, x []float32) {
 
 // ScoresQ8 sets dst[i*dstStride+j] = scale * q[i] . k[j] for the rows that have
 // been Set, of d columns, and the first n positions of a page of keys. Columns of
-// dst up to the next multiple of 16 are written, too, with nothing of use.
-func (s *RowsQ8) ScoresQ8(dst []float32, dstStride int, page []byte, n, d int, scale float32) {
+// dst up to the next multiple of 16 are written, too, with nothing of use. ahead
+// is as in ScoresF16.
+func (s *RowsQ8) ScoresQ8(dst []float32, dstStride int, page []byte, n, d, ahead int, scale float32) {
 	w := WidthQ8(d)
 	groups := (n + keyGroup - 1) / keyGroup
 	if n <= 0 || n > PageLen || len(page) < PageBytesQ8(d) || (s.rows-1)*dstStride+groups*keyGroup > len(dst) || s.rows*w/cellLen > len(s.cells) {
 		panic("kernels: attention operands are too short")
 	}
-	best.scoresQ8(dst, dstStride, s.cells, s.rows, page, groups, w/cellLen, scale)
+	best.scoresQ8(dst, dstStride, s.cells, s.rows, page, groups, w/cellLen, ahead, scale)
 }
 
 // scoresQ8Generic is the meaning of isa.scoresQ8: q is (cells, rows), page has
 // groups*16 keys or more.
-func scoresQ8Generic(dst []float32, dstStride int, q []cell, rows int, page []byte, groups, cells int, scale float32) {
+func scoresQ8Generic(dst []float32, dstStride int, q []cell, rows int, page []byte, groups, cells, _ int, scale float32) {
 	scales := page[PageLen*cells*cellLen:]
 	for g := range groups {
 		for r := range rows {
@@ -143,14 +144,14 @@ func scoresQ8Generic(dst []float32, dstStride int, q []cell, rows int, page []by
 // Weights, with the values' scales in them, are rounded to 14 bits of the largest
 // in their row: off by at most 2^-15 of it at 64 positions. What rounded values are
 // off by, a 254th of each, is twice the sum of that and more.
-func (s *RowsQ8) WeightedSumQ8(acc []float32, p []float32, pStride, g int, page []byte, d int) {
+func (s *RowsQ8) WeightedSumQ8(acc []float32, p []float32, pStride, g int, page []byte, d, ahead int) {
 	w := WidthQ8(d)
 	if g <= 0 || len(page) < PageBytesQ8(d) || (g-1)*pStride+PageLen > len(p) || g*w > len(acc) || g > len(s.scales) {
 		panic("kernels: attention operands are too short")
 	}
 	for c := range w / cellLen {
 		best.splitWeights(s.digits, s.scales, p, pStride, g, page[(PageLen*cellLen*w+2*PageLen*c*cellLen)/cellLen:])
-		best.weightedDigits(acc[c*cellLen:], w, s.digits, s.scales, g, page[4*c*cellLen:], 4*w)
+		best.weightedDigits(acc[c*cellLen:], w, s.digits, s.scales, g, page[4*c*cellLen:], 4*w, ahead)
 	}
 }
 
@@ -195,7 +196,7 @@ const roundShift = 1.5 * (1 << 23)
 // weightedDigitsGeneric is the meaning of isa.weightedDigits: it adds to 32 columns
 // of the g rows of acc their weighted sums over the PageLen positions of v, whose
 // groups of four are vStride bytes apart.
-func weightedDigitsGeneric(acc []float32, stride int, digits []byte, scales []float32, g int, v []byte, vStride int) {
+func weightedDigitsGeneric(acc []float32, stride int, digits []byte, scales []float32, g int, v []byte, vStride, _ int) {
 	for i := range g {
 		w := digits[i*2*PageLen : (i+1)*2*PageLen]
 		for c := range cellLen {

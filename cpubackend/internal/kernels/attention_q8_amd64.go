@@ -7,82 +7,82 @@ package kernels
 // scoresQ8x4AVX512 scores groups of 16 keys with 4 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x4AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x4AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx4AVX512 adds the weighted sums of 64 positions to 32 columns of 4 rows of acc.
 //
 //go:noescape
-func weightedDigitsx4AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx4AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // scoresQ8x2AVX512 scores groups of 16 keys with 2 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x2AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x2AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx2AVX512 adds the weighted sums of 64 positions to 32 columns of 2 rows of acc.
 //
 //go:noescape
-func weightedDigitsx2AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx2AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // scoresQ8x1AVX512 scores groups of 16 keys with 1 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x1AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x1AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx1AVX512 adds the weighted sums of 64 positions to 32 columns of 1 rows of acc.
 //
 //go:noescape
-func weightedDigitsx1AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx1AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // scoresQ8x4AVX2 scores groups of 16 keys with 4 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x4AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x4AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // scoresQ8x2AVX2 scores groups of 16 keys with 2 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x2AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x2AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx2AVX2 adds the weighted sums of 64 positions to 32 columns of 2 rows of acc.
 //
 //go:noescape
-func weightedDigitsx2AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx2AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // scoresQ8x1AVX2 scores groups of 16 keys with 1 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x1AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x1AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx1AVX2 adds the weighted sums of 64 positions to 32 columns of 1 rows of acc.
 //
 //go:noescape
-func weightedDigitsx1AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx1AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // scoresQ8x4AVXVNNI scores groups of 16 keys with 4 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x4AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x4AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // scoresQ8x2AVXVNNI scores groups of 16 keys with 2 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x2AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x2AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx2AVXVNNI adds the weighted sums of 64 positions to 32 columns of 2 rows of acc.
 //
 //go:noescape
-func weightedDigitsx2AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx2AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // scoresQ8x1AVXVNNI scores groups of 16 keys with 1 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
-func scoresQ8x1AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
+func scoresQ8x1AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // weightedDigitsx1AVXVNNI adds the weighted sums of 64 positions to 32 columns of 1 rows of acc.
 //
 //go:noescape
-func weightedDigitsx1AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
+func weightedDigitsx1AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
 // splitWeightsAVX512 rounds rows of 64 weights, times d, to two digits.
 //

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func scoresQ8x4AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX512F, SSE
-TEXT ·scoresQ8x4AVX512(SB), $0-68
+// func scoresQ8x4AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX512F, MMX+, SSE
+TEXT ·scoresQ8x4AVX512(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -15,7 +15,7 @@ TEXT ·scoresQ8x4AVX512(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Z0
 	VMOVUPS      data0<>+0(SB), Z1
 
@@ -33,6 +33,16 @@ loop2:
 	VPBROADCASTD  100(R9), Z7
 	VPBROADCASTD  164(R9), Z8
 	VPBROADCASTD  228(R9), Z9
+	MOVQ          ahead+64(FP), R11
+	ADDQ          BX, R11
+	PREFETCHT0    (R11)
+	PREFETCHT0    64(R11)
+	PREFETCHT0    128(R11)
+	PREFETCHT0    192(R11)
+	PREFETCHT0    256(R11)
+	PREFETCHT0    320(R11)
+	PREFETCHT0    384(R11)
+	PREFETCHT0    448(R11)
 	VPXORD        (BX), Z1, Z10
 	VPDPBUSD.BCST (R9), Z10, Z6
 	VPDPBUSD.BCST 64(R9), Z10, Z7
@@ -124,17 +134,18 @@ DATA data0<>+48(SB)/8, $0x8080808080808080
 DATA data0<>+56(SB)/8, $0x8080808080808080
 GLOBL data0<>(SB), RODATA|NOPTR, $64
 
-// func weightedDigitsx4AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX512F
-TEXT ·weightedDigitsx4AVX512(SB), $0-48
+// func weightedDigitsx4AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedDigitsx4AVX512(SB), $0-56
 	MOVQ   acc+0(FP), AX
 	MOVQ   stride+8(FP), CX
 	MOVQ   scales+24(FP), DX
 	MOVQ   vstride+40(FP), BX
+	MOVQ   ahead+48(FP), SI
 	SHLQ   $0x02, CX
-	MOVQ   v+32(FP), SI
-	MOVQ   digits+16(FP), DI
-	MOVQ   $0x00000010, R8
+	MOVQ   v+32(FP), DI
+	MOVQ   digits+16(FP), R8
+	MOVQ   $0x00000010, R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -153,35 +164,37 @@ TEXT ·weightedDigitsx4AVX512(SB), $0-48
 	VPXORD Z15, Z15, Z15
 
 loop3:
-	VMOVUPS      (SI), Z16
-	VMOVUPS      64(SI), Z17
-	VPBROADCASTD (DI), Z18
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VPBROADCASTD (R8), Z18
 	VPDPBUSD     Z16, Z18, Z0
 	VPDPBUSD     Z17, Z18, Z1
-	VPBROADCASTD 64(DI), Z18
+	VPBROADCASTD 64(R8), Z18
 	VPDPBUSD     Z16, Z18, Z8
 	VPDPBUSD     Z17, Z18, Z9
-	VPBROADCASTD 128(DI), Z18
+	VPBROADCASTD 128(R8), Z18
 	VPDPBUSD     Z16, Z18, Z2
 	VPDPBUSD     Z17, Z18, Z3
-	VPBROADCASTD 192(DI), Z18
+	VPBROADCASTD 192(R8), Z18
 	VPDPBUSD     Z16, Z18, Z10
 	VPDPBUSD     Z17, Z18, Z11
-	VPBROADCASTD 256(DI), Z18
+	VPBROADCASTD 256(R8), Z18
 	VPDPBUSD     Z16, Z18, Z4
 	VPDPBUSD     Z17, Z18, Z5
-	VPBROADCASTD 320(DI), Z18
+	VPBROADCASTD 320(R8), Z18
 	VPDPBUSD     Z16, Z18, Z12
 	VPDPBUSD     Z17, Z18, Z13
-	VPBROADCASTD 384(DI), Z18
+	VPBROADCASTD 384(R8), Z18
 	VPDPBUSD     Z16, Z18, Z6
 	VPDPBUSD     Z17, Z18, Z7
-	VPBROADCASTD 448(DI), Z18
+	VPBROADCASTD 448(R8), Z18
 	VPDPBUSD     Z16, Z18, Z14
 	VPDPBUSD     Z17, Z18, Z15
-	ADDQ         $0x04, DI
-	ADDQ         BX, SI
-	DECQ         R8
+	PREFETCHT0   (DI)(SI*1)
+	PREFETCHT0   64(DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
 	JNZ          loop3
 	VBROADCASTSS (DX), Z16
 	VPSLLD       $0x07, Z0, Z0
@@ -233,9 +246,9 @@ loop3:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x2AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX512F, SSE
-TEXT ·scoresQ8x2AVX512(SB), $0-68
+// func scoresQ8x2AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX512F, MMX+, SSE
+TEXT ·scoresQ8x2AVX512(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -244,7 +257,7 @@ TEXT ·scoresQ8x2AVX512(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Z0
 	VMOVUPS      data0<>+0(SB), Z1
 
@@ -258,6 +271,16 @@ loop4:
 loop5:
 	VPBROADCASTD  36(R9), Z4
 	VPBROADCASTD  100(R9), Z5
+	MOVQ          ahead+64(FP), R11
+	ADDQ          BX, R11
+	PREFETCHT0    (R11)
+	PREFETCHT0    64(R11)
+	PREFETCHT0    128(R11)
+	PREFETCHT0    192(R11)
+	PREFETCHT0    256(R11)
+	PREFETCHT0    320(R11)
+	PREFETCHT0    384(R11)
+	PREFETCHT0    448(R11)
 	VPXORD        (BX), Z1, Z6
 	VPDPBUSD.BCST (R9), Z6, Z4
 	VPDPBUSD.BCST 64(R9), Z6, Z5
@@ -309,17 +332,18 @@ loop5:
 	VZEROUPPER
 	RET
 
-// func weightedDigitsx2AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX512F
-TEXT ·weightedDigitsx2AVX512(SB), $0-48
+// func weightedDigitsx2AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedDigitsx2AVX512(SB), $0-56
 	MOVQ   acc+0(FP), AX
 	MOVQ   stride+8(FP), CX
 	MOVQ   scales+24(FP), DX
 	MOVQ   vstride+40(FP), BX
+	MOVQ   ahead+48(FP), SI
 	SHLQ   $0x02, CX
-	MOVQ   v+32(FP), SI
-	MOVQ   digits+16(FP), DI
-	MOVQ   $0x00000010, R8
+	MOVQ   v+32(FP), DI
+	MOVQ   digits+16(FP), R8
+	MOVQ   $0x00000010, R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -330,23 +354,25 @@ TEXT ·weightedDigitsx2AVX512(SB), $0-48
 	VPXORD Z7, Z7, Z7
 
 loop6:
-	VMOVUPS      (SI), Z8
-	VMOVUPS      64(SI), Z9
-	VPBROADCASTD (DI), Z10
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VPBROADCASTD (R8), Z10
 	VPDPBUSD     Z8, Z10, Z0
 	VPDPBUSD     Z9, Z10, Z1
-	VPBROADCASTD 64(DI), Z10
+	VPBROADCASTD 64(R8), Z10
 	VPDPBUSD     Z8, Z10, Z4
 	VPDPBUSD     Z9, Z10, Z5
-	VPBROADCASTD 128(DI), Z10
+	VPBROADCASTD 128(R8), Z10
 	VPDPBUSD     Z8, Z10, Z2
 	VPDPBUSD     Z9, Z10, Z3
-	VPBROADCASTD 192(DI), Z10
+	VPBROADCASTD 192(R8), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
-	ADDQ         $0x04, DI
-	ADDQ         BX, SI
-	DECQ         R8
+	PREFETCHT0   (DI)(SI*1)
+	PREFETCHT0   64(DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
 	JNZ          loop6
 	VBROADCASTSS (DX), Z8
 	VPSLLD       $0x07, Z0, Z0
@@ -374,9 +400,9 @@ loop6:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x1AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX512F, SSE
-TEXT ·scoresQ8x1AVX512(SB), $0-68
+// func scoresQ8x1AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX512F, MMX+, SSE
+TEXT ·scoresQ8x1AVX512(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -385,7 +411,7 @@ TEXT ·scoresQ8x1AVX512(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Z0
 	VMOVUPS      data0<>+0(SB), Z1
 
@@ -397,6 +423,16 @@ loop7:
 
 loop8:
 	VPBROADCASTD  36(CX), Z3
+	MOVQ          ahead+64(FP), R10
+	ADDQ          BX, R10
+	PREFETCHT0    (R10)
+	PREFETCHT0    64(R10)
+	PREFETCHT0    128(R10)
+	PREFETCHT0    192(R10)
+	PREFETCHT0    256(R10)
+	PREFETCHT0    320(R10)
+	PREFETCHT0    384(R10)
+	PREFETCHT0    448(R10)
 	VPXORD        (BX), Z1, Z4
 	VPDPBUSD.BCST (CX), Z4, Z3
 	VPXORD        64(BX), Z1, Z4
@@ -433,17 +469,18 @@ loop8:
 	VZEROUPPER
 	RET
 
-// func weightedDigitsx1AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX512F
-TEXT ·weightedDigitsx1AVX512(SB), $0-48
+// func weightedDigitsx1AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedDigitsx1AVX512(SB), $0-56
 	MOVQ   acc+0(FP), AX
 	MOVQ   stride+8(FP), CX
 	MOVQ   scales+24(FP), DX
 	MOVQ   vstride+40(FP), BX
+	MOVQ   ahead+48(FP), SI
 	SHLQ   $0x02, CX
 	MOVQ   v+32(FP), CX
-	MOVQ   digits+16(FP), SI
-	MOVQ   $0x00000010, DI
+	MOVQ   digits+16(FP), DI
+	MOVQ   $0x00000010, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -452,15 +489,17 @@ TEXT ·weightedDigitsx1AVX512(SB), $0-48
 loop9:
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
-	VPBROADCASTD (SI), Z6
+	VPBROADCASTD (DI), Z6
 	VPDPBUSD     Z4, Z6, Z0
 	VPDPBUSD     Z5, Z6, Z1
-	VPBROADCASTD 64(SI), Z6
+	VPBROADCASTD 64(DI), Z6
 	VPDPBUSD     Z4, Z6, Z2
 	VPDPBUSD     Z5, Z6, Z3
-	ADDQ         $0x04, SI
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
+	ADDQ         $0x04, DI
 	ADDQ         BX, CX
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop9
 	VBROADCASTSS (DX), Z4
 	VPSLLD       $0x07, Z0, Z0
@@ -476,9 +515,9 @@ loop9:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x4AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresQ8x4AVX2(SB), $0-68
+// func scoresQ8x4AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x4AVX2(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -487,7 +526,7 @@ TEXT ·scoresQ8x4AVX2(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 
 loop10:
@@ -505,6 +544,16 @@ loop11:
 	VPXOR        Y6, Y6, Y6
 	VPXOR        Y7, Y7, Y7
 	VPXOR        Y8, Y8, Y8
+	MOVQ         ahead+64(FP), R13
+	ADDQ         R10, R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   256(R13)
+	PREFETCHT0   320(R13)
+	PREFETCHT0   384(R13)
+	PREFETCHT0   448(R13)
 	VMOVDQU      (R10), Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD (R9), Y11
@@ -955,9 +1004,9 @@ DATA data1<>+48(SB)/8, $0x0001000100010001
 DATA data1<>+56(SB)/8, $0x0001000100010001
 GLOBL data1<>(SB), RODATA|NOPTR, $64
 
-// func scoresQ8x2AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresQ8x2AVX2(SB), $0-68
+// func scoresQ8x2AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x2AVX2(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -966,7 +1015,7 @@ TEXT ·scoresQ8x2AVX2(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 
 loop13:
@@ -980,6 +1029,16 @@ loop13:
 loop14:
 	VPXOR        Y3, Y3, Y3
 	VPXOR        Y4, Y4, Y4
+	MOVQ         ahead+64(FP), R13
+	ADDQ         R10, R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   256(R13)
+	PREFETCHT0   320(R13)
+	PREFETCHT0   384(R13)
+	PREFETCHT0   448(R13)
 	VMOVDQU      (R10), Y5
 	VPABSB       Y5, Y6
 	VPBROADCASTD (R9), Y7
@@ -1228,17 +1287,18 @@ loop15:
 	VZEROUPPER
 	RET
 
-// func weightedDigitsx2AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightedDigitsx2AVX2(SB), $0-48
+// func weightedDigitsx2AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightedDigitsx2AVX2(SB), $0-56
 	MOVQ  acc+0(FP), AX
 	MOVQ  stride+8(FP), CX
 	MOVQ  scales+24(FP), DX
 	MOVQ  vstride+40(FP), BX
+	MOVQ  ahead+48(FP), SI
 	SHLQ  $0x02, CX
-	MOVQ  v+32(FP), SI
-	MOVQ  digits+16(FP), DI
-	MOVQ  $0x00000010, R8
+	MOVQ  v+32(FP), DI
+	MOVQ  digits+16(FP), R8
+	MOVQ  $0x00000010, R9
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -1249,67 +1309,68 @@ TEXT ·weightedDigitsx2AVX2(SB), $0-48
 	VPXOR Y7, Y7, Y7
 
 loop16:
-	VMOVUPS      (SI), Y8
-	VMOVUPS      32(SI), Y9
-	VPBROADCASTD (DI), Y10
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VPBROADCASTD (R8), Y10
 	VPMADDUBSW   Y8, Y10, Y11
 	VPMADDWD     data1<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPMADDUBSW   Y9, Y10, Y10
 	VPMADDWD     data1<>+0(SB), Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD 64(DI), Y10
+	VPBROADCASTD 64(R8), Y10
 	VPMADDUBSW   Y8, Y10, Y11
 	VPMADDWD     data1<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPMADDUBSW   Y9, Y10, Y10
 	VPMADDWD     data1<>+0(SB), Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VPBROADCASTD 128(DI), Y10
+	VPBROADCASTD 128(R8), Y10
 	VPMADDUBSW   Y8, Y10, Y11
 	VPMADDWD     data1<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPMADDUBSW   Y9, Y10, Y10
 	VPMADDWD     data1<>+0(SB), Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 192(DI), Y10
+	VPBROADCASTD 192(R8), Y10
 	VPMADDUBSW   Y8, Y10, Y8
 	VPMADDWD     data1<>+0(SB), Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPMADDUBSW   Y9, Y10, Y8
 	VPMADDWD     data1<>+0(SB), Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, DI
-	ADDQ         BX, SI
-	DECQ         R8
+	PREFETCHT0   (DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
 	JNZ          loop16
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
 	VPADDD       Y4, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (SI), Y8, Y0
-	VMOVUPS      Y0, (SI)
+	VFMADD213PS  (DI), Y8, Y0
+	VMOVUPS      Y0, (DI)
 	VPSLLD       $0x07, Y1, Y1
 	VPADDD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(SI), Y8, Y1
-	VMOVUPS      Y1, 32(SI)
-	ADDQ         CX, SI
+	VFMADD213PS  32(DI), Y8, Y1
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         CX, DI
 	VBROADCASTSS 4(DX), Y0
 	VPSLLD       $0x07, Y2, Y2
 	VPADDD       Y6, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (SI), Y0, Y2
-	VMOVUPS      Y2, (SI)
+	VFMADD213PS  (DI), Y0, Y2
+	VMOVUPS      Y2, (DI)
 	VPSLLD       $0x07, Y3, Y3
 	VPADDD       Y7, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(SI), Y0, Y3
-	VMOVUPS      Y3, 32(SI)
-	MOVQ         v+32(FP), SI
-	MOVQ         digits+16(FP), DI
-	MOVQ         $0x00000010, R8
+	VFMADD213PS  32(DI), Y0, Y3
+	VMOVUPS      Y3, 32(DI)
+	MOVQ         v+32(FP), DI
+	MOVQ         digits+16(FP), R8
+	MOVQ         $0x00000010, R9
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
@@ -1320,39 +1381,40 @@ loop16:
 	VPXOR        Y7, Y7, Y7
 
 loop17:
-	VMOVUPS      64(SI), Y8
-	VMOVUPS      96(SI), Y9
-	VPBROADCASTD (DI), Y10
+	VMOVUPS      64(DI), Y8
+	VMOVUPS      96(DI), Y9
+	VPBROADCASTD (R8), Y10
 	VPMADDUBSW   Y8, Y10, Y11
 	VPMADDWD     data1<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPMADDUBSW   Y9, Y10, Y10
 	VPMADDWD     data1<>+0(SB), Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD 64(DI), Y10
+	VPBROADCASTD 64(R8), Y10
 	VPMADDUBSW   Y8, Y10, Y11
 	VPMADDWD     data1<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPMADDUBSW   Y9, Y10, Y10
 	VPMADDWD     data1<>+0(SB), Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VPBROADCASTD 128(DI), Y10
+	VPBROADCASTD 128(R8), Y10
 	VPMADDUBSW   Y8, Y10, Y11
 	VPMADDWD     data1<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPMADDUBSW   Y9, Y10, Y10
 	VPMADDWD     data1<>+0(SB), Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 192(DI), Y10
+	VPBROADCASTD 192(R8), Y10
 	VPMADDUBSW   Y8, Y10, Y8
 	VPMADDWD     data1<>+0(SB), Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPMADDUBSW   Y9, Y10, Y8
 	VPMADDWD     data1<>+0(SB), Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, DI
-	ADDQ         BX, SI
-	DECQ         R8
+	PREFETCHT0   64(DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
 	JNZ          loop17
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
@@ -1380,9 +1442,9 @@ loop17:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x1AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresQ8x1AVX2(SB), $0-68
+// func scoresQ8x1AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x1AVX2(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -1391,7 +1453,7 @@ TEXT ·scoresQ8x1AVX2(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 
 loop18:
@@ -1403,6 +1465,16 @@ loop18:
 
 loop19:
 	VPXOR        Y2, Y2, Y2
+	MOVQ         ahead+64(FP), R12
+	ADDQ         R9, R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	PREFETCHT0   128(R12)
+	PREFETCHT0   192(R12)
+	PREFETCHT0   256(R12)
+	PREFETCHT0   320(R12)
+	PREFETCHT0   384(R12)
+	PREFETCHT0   448(R12)
 	VMOVDQU      (R9), Y3
 	VPABSB       Y3, Y4
 	VPBROADCASTD (CX), Y5
@@ -1555,17 +1627,18 @@ loop20:
 	VZEROUPPER
 	RET
 
-// func weightedDigitsx1AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightedDigitsx1AVX2(SB), $0-48
+// func weightedDigitsx1AVX2(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightedDigitsx1AVX2(SB), $0-56
 	MOVQ  acc+0(FP), AX
 	MOVQ  stride+8(FP), CX
 	MOVQ  scales+24(FP), DX
 	MOVQ  vstride+40(FP), BX
+	MOVQ  ahead+48(FP), SI
 	SHLQ  $0x02, CX
 	MOVQ  v+32(FP), CX
-	MOVQ  digits+16(FP), SI
-	MOVQ  $0x00000010, DI
+	MOVQ  digits+16(FP), DI
+	MOVQ  $0x00000010, R8
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -1574,23 +1647,24 @@ TEXT ·weightedDigitsx1AVX2(SB), $0-48
 loop21:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
-	VPBROADCASTD (SI), Y6
+	VPBROADCASTD (DI), Y6
 	VPMADDUBSW   Y4, Y6, Y7
 	VPMADDWD     data1<>+0(SB), Y7, Y7
 	VPADDD       Y7, Y0, Y0
 	VPMADDUBSW   Y5, Y6, Y6
 	VPMADDWD     data1<>+0(SB), Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VPBROADCASTD 64(SI), Y6
+	VPBROADCASTD 64(DI), Y6
 	VPMADDUBSW   Y4, Y6, Y4
 	VPMADDWD     data1<>+0(SB), Y4, Y4
 	VPADDD       Y4, Y2, Y2
 	VPMADDUBSW   Y5, Y6, Y4
 	VPMADDWD     data1<>+0(SB), Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x04, SI
+	PREFETCHT0   (CX)(SI*1)
+	ADDQ         $0x04, DI
 	ADDQ         BX, CX
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop21
 	MOVQ         AX, CX
 	VBROADCASTSS (DX), Y4
@@ -1605,8 +1679,8 @@ loop21:
 	VFMADD213PS  32(CX), Y4, Y1
 	VMOVUPS      Y1, 32(CX)
 	MOVQ         v+32(FP), CX
-	MOVQ         digits+16(FP), SI
-	MOVQ         $0x00000010, DI
+	MOVQ         digits+16(FP), DI
+	MOVQ         $0x00000010, R8
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
@@ -1615,23 +1689,24 @@ loop21:
 loop22:
 	VMOVUPS      64(CX), Y4
 	VMOVUPS      96(CX), Y5
-	VPBROADCASTD (SI), Y6
+	VPBROADCASTD (DI), Y6
 	VPMADDUBSW   Y4, Y6, Y7
 	VPMADDWD     data1<>+0(SB), Y7, Y7
 	VPADDD       Y7, Y0, Y0
 	VPMADDUBSW   Y5, Y6, Y6
 	VPMADDWD     data1<>+0(SB), Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VPBROADCASTD 64(SI), Y6
+	VPBROADCASTD 64(DI), Y6
 	VPMADDUBSW   Y4, Y6, Y4
 	VPMADDWD     data1<>+0(SB), Y4, Y4
 	VPADDD       Y4, Y2, Y2
 	VPMADDUBSW   Y5, Y6, Y4
 	VPMADDWD     data1<>+0(SB), Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x04, SI
+	PREFETCHT0   64(CX)(SI*1)
+	ADDQ         $0x04, DI
 	ADDQ         BX, CX
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop22
 	VBROADCASTSS (DX), Y4
 	VPSLLD       $0x07, Y0, Y0
@@ -1647,9 +1722,9 @@ loop22:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x4AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresQ8x4AVXVNNI(SB), $0-68
+// func scoresQ8x4AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x4AVXVNNI(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -1658,7 +1733,7 @@ TEXT ·scoresQ8x4AVXVNNI(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 	VMOVUPS      data0<>+0(SB), Y1
 
@@ -1677,6 +1752,16 @@ loop24:
 	VPBROADCASTD 100(R9), Y7
 	VPBROADCASTD 164(R9), Y8
 	VPBROADCASTD 228(R9), Y9
+	MOVQ         ahead+64(FP), R13
+	ADDQ         R10, R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   256(R13)
+	PREFETCHT0   320(R13)
+	PREFETCHT0   384(R13)
+	PREFETCHT0   448(R13)
 	VPXOR        (R10), Y1, Y10
 	VPBROADCASTD (R9), Y11
 
@@ -2293,9 +2378,9 @@ loop25:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x2AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresQ8x2AVXVNNI(SB), $0-68
+// func scoresQ8x2AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x2AVXVNNI(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -2304,7 +2389,7 @@ TEXT ·scoresQ8x2AVXVNNI(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 	VMOVUPS      data0<>+0(SB), Y1
 
@@ -2319,6 +2404,16 @@ loop26:
 loop27:
 	VPBROADCASTD 36(R9), Y4
 	VPBROADCASTD 100(R9), Y5
+	MOVQ         ahead+64(FP), R13
+	ADDQ         R10, R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   256(R13)
+	PREFETCHT0   320(R13)
+	PREFETCHT0   384(R13)
+	PREFETCHT0   448(R13)
 	VPXOR        (R10), Y1, Y6
 	VPBROADCASTD (R9), Y7
 
@@ -2647,17 +2742,18 @@ loop28:
 	VZEROUPPER
 	RET
 
-// func weightedDigitsx2AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightedDigitsx2AVXVNNI(SB), $0-48
+// func weightedDigitsx2AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightedDigitsx2AVXVNNI(SB), $0-56
 	MOVQ  acc+0(FP), AX
 	MOVQ  stride+8(FP), CX
 	MOVQ  scales+24(FP), DX
 	MOVQ  vstride+40(FP), BX
+	MOVQ  ahead+48(FP), SI
 	SHLQ  $0x02, CX
-	MOVQ  v+32(FP), SI
-	MOVQ  digits+16(FP), DI
-	MOVQ  $0x00000010, R8
+	MOVQ  v+32(FP), DI
+	MOVQ  digits+16(FP), R8
+	MOVQ  $0x00000010, R9
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -2668,9 +2764,9 @@ TEXT ·weightedDigitsx2AVXVNNI(SB), $0-48
 	VPXOR Y7, Y7, Y7
 
 loop29:
-	VMOVUPS      (SI), Y8
-	VMOVUPS      32(SI), Y9
-	VPBROADCASTD (DI), Y10
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VPBROADCASTD (R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y0
 	BYTE $0xc4
@@ -2685,7 +2781,7 @@ loop29:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xc9
-	VPBROADCASTD 64(DI), Y10
+	VPBROADCASTD 64(R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y4
 	BYTE $0xc4
@@ -2700,7 +2796,7 @@ loop29:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD 128(DI), Y10
+	VPBROADCASTD 128(R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y2
 	BYTE $0xc4
@@ -2715,7 +2811,7 @@ loop29:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD 192(DI), Y10
+	VPBROADCASTD 192(R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y6
 	BYTE $0xc4
@@ -2730,37 +2826,38 @@ loop29:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xf9
-	ADDQ         $0x04, DI
-	ADDQ         BX, SI
-	DECQ         R8
+	PREFETCHT0   (DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
 	JNZ          loop29
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
 	VPADDD       Y4, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (SI), Y8, Y0
-	VMOVUPS      Y0, (SI)
+	VFMADD213PS  (DI), Y8, Y0
+	VMOVUPS      Y0, (DI)
 	VPSLLD       $0x07, Y1, Y1
 	VPADDD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(SI), Y8, Y1
-	VMOVUPS      Y1, 32(SI)
-	ADDQ         CX, SI
+	VFMADD213PS  32(DI), Y8, Y1
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         CX, DI
 	VBROADCASTSS 4(DX), Y0
 	VPSLLD       $0x07, Y2, Y2
 	VPADDD       Y6, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (SI), Y0, Y2
-	VMOVUPS      Y2, (SI)
+	VFMADD213PS  (DI), Y0, Y2
+	VMOVUPS      Y2, (DI)
 	VPSLLD       $0x07, Y3, Y3
 	VPADDD       Y7, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(SI), Y0, Y3
-	VMOVUPS      Y3, 32(SI)
-	MOVQ         v+32(FP), SI
-	MOVQ         digits+16(FP), DI
-	MOVQ         $0x00000010, R8
+	VFMADD213PS  32(DI), Y0, Y3
+	VMOVUPS      Y3, 32(DI)
+	MOVQ         v+32(FP), DI
+	MOVQ         digits+16(FP), R8
+	MOVQ         $0x00000010, R9
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
@@ -2771,9 +2868,9 @@ loop29:
 	VPXOR        Y7, Y7, Y7
 
 loop30:
-	VMOVUPS      64(SI), Y8
-	VMOVUPS      96(SI), Y9
-	VPBROADCASTD (DI), Y10
+	VMOVUPS      64(DI), Y8
+	VMOVUPS      96(DI), Y9
+	VPBROADCASTD (R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y0
 	BYTE $0xc4
@@ -2788,7 +2885,7 @@ loop30:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xc9
-	VPBROADCASTD 64(DI), Y10
+	VPBROADCASTD 64(R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y4
 	BYTE $0xc4
@@ -2803,7 +2900,7 @@ loop30:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD 128(DI), Y10
+	VPBROADCASTD 128(R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y2
 	BYTE $0xc4
@@ -2818,7 +2915,7 @@ loop30:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD 192(DI), Y10
+	VPBROADCASTD 192(R8), Y10
 
 	// VPDPBUSD Y8, Y10, Y6
 	BYTE $0xc4
@@ -2833,9 +2930,10 @@ loop30:
 	BYTE         $0x2d
 	BYTE         $0x50
 	BYTE         $0xf9
-	ADDQ         $0x04, DI
-	ADDQ         BX, SI
-	DECQ         R8
+	PREFETCHT0   64(DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
 	JNZ          loop30
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
@@ -2863,9 +2961,9 @@ loop30:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x1AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, scale float32)
-// Requires: AVX, AVX2, F16C, FMA3, SSE
-TEXT ·scoresQ8x1AVXVNNI(SB), $0-68
+// func scoresQ8x1AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x1AVXVNNI(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -2874,7 +2972,7 @@ TEXT ·scoresQ8x1AVXVNNI(SB), $0-68
 	MOVQ         cells+48(FP), DI
 	MOVQ         groups+56(FP), R8
 	SHLQ         $0x02, CX
-	MOVSS        scale+64(FP), X0
+	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 	VMOVUPS      data0<>+0(SB), Y1
 
@@ -2887,6 +2985,16 @@ loop31:
 
 loop32:
 	VPBROADCASTD 36(CX), Y3
+	MOVQ         ahead+64(FP), R12
+	ADDQ         R9, R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	PREFETCHT0   128(R12)
+	PREFETCHT0   192(R12)
+	PREFETCHT0   256(R12)
+	PREFETCHT0   320(R12)
+	PREFETCHT0   384(R12)
+	PREFETCHT0   448(R12)
 	VPXOR        (R9), Y1, Y4
 	VPBROADCASTD (CX), Y5
 
@@ -3071,17 +3179,18 @@ loop33:
 	VZEROUPPER
 	RET
 
-// func weightedDigitsx1AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightedDigitsx1AVXVNNI(SB), $0-48
+// func weightedDigitsx1AVXVNNI(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightedDigitsx1AVXVNNI(SB), $0-56
 	MOVQ  acc+0(FP), AX
 	MOVQ  stride+8(FP), CX
 	MOVQ  scales+24(FP), DX
 	MOVQ  vstride+40(FP), BX
+	MOVQ  ahead+48(FP), SI
 	SHLQ  $0x02, CX
 	MOVQ  v+32(FP), CX
-	MOVQ  digits+16(FP), SI
-	MOVQ  $0x00000010, DI
+	MOVQ  digits+16(FP), DI
+	MOVQ  $0x00000010, R8
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -3090,7 +3199,7 @@ TEXT ·weightedDigitsx1AVXVNNI(SB), $0-48
 loop34:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
-	VPBROADCASTD (SI), Y6
+	VPBROADCASTD (DI), Y6
 
 	// VPDPBUSD Y4, Y6, Y0
 	BYTE $0xc4
@@ -3105,7 +3214,7 @@ loop34:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 64(SI), Y6
+	VPBROADCASTD 64(DI), Y6
 
 	// VPDPBUSD Y4, Y6, Y2
 	BYTE $0xc4
@@ -3120,9 +3229,10 @@ loop34:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xdd
-	ADDQ         $0x04, SI
+	PREFETCHT0   (CX)(SI*1)
+	ADDQ         $0x04, DI
 	ADDQ         BX, CX
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop34
 	MOVQ         AX, CX
 	VBROADCASTSS (DX), Y4
@@ -3137,8 +3247,8 @@ loop34:
 	VFMADD213PS  32(CX), Y4, Y1
 	VMOVUPS      Y1, 32(CX)
 	MOVQ         v+32(FP), CX
-	MOVQ         digits+16(FP), SI
-	MOVQ         $0x00000010, DI
+	MOVQ         digits+16(FP), DI
+	MOVQ         $0x00000010, R8
 	VPXOR        Y0, Y0, Y0
 	VPXOR        Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
@@ -3147,7 +3257,7 @@ loop34:
 loop35:
 	VMOVUPS      64(CX), Y4
 	VMOVUPS      96(CX), Y5
-	VPBROADCASTD (SI), Y6
+	VPBROADCASTD (DI), Y6
 
 	// VPDPBUSD Y4, Y6, Y0
 	BYTE $0xc4
@@ -3162,7 +3272,7 @@ loop35:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 64(SI), Y6
+	VPBROADCASTD 64(DI), Y6
 
 	// VPDPBUSD Y4, Y6, Y2
 	BYTE $0xc4
@@ -3177,9 +3287,10 @@ loop35:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xdd
-	ADDQ         $0x04, SI
+	PREFETCHT0   64(CX)(SI*1)
+	ADDQ         $0x04, DI
 	ADDQ         BX, CX
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop35
 	VBROADCASTSS (DX), Y4
 	VPSLLD       $0x07, Y0, Y0

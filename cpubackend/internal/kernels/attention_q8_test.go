@@ -61,7 +61,7 @@ func checkAttentionQ8(t *testing.T, p page, seed uint64) {
 	stride := PageLen + 16
 	dst := guarded(g * stride)
 	s.Set(q, g, d)
-	s.ScoresQ8(dst, stride, keys, n, d, 0.125)
+	s.ScoresQ8(dst, stride, keys, n, d, 0, 0.125)
 	checkGuard(t, dst)
 	for i := range g {
 		// The query rows' scales are not rounded to half precision.
@@ -89,7 +89,7 @@ func checkAttentionQ8(t *testing.T, p page, seed uint64) {
 	}
 	acc, start := guarded(g*w), normals(r, g*w)
 	copy(acc, start)
-	s.WeightedSumQ8(acc, weights, stride, g, values, d)
+	s.WeightedSumQ8(acc, weights, stride, g, values, d, 0)
 	checkGuard(t, acc)
 	for i := range g {
 		for c := range w {
@@ -197,7 +197,7 @@ func TestAttentionQ8ShowsNaN(t *testing.T) {
 			s.PutValueQ8(values, 7, row)
 			q, scores := normals(random(2), 2*d), make([]float32, 2*64)
 			s.Set(q, 2, d)
-			s.ScoresQ8(scores, 64, keys, 64, d, 1)
+			s.ScoresQ8(scores, 64, keys, 64, d, 0, 1)
 			for _, i := range []int{7, 64 + 7} {
 				if v := float64(scores[i]); !math.IsNaN(v) && !math.IsInf(v, 0) {
 					t.Errorf("a key with %g in it scores %g", bad, v)
@@ -205,7 +205,7 @@ func TestAttentionQ8ShowsNaN(t *testing.T) {
 			}
 			acc, p := make([]float32, 2*d), make([]float32, 2*64)
 			p[7], p[8], p[64+9] = 1e-3, 1, 1 // the second row does not see it
-			s.WeightedSumQ8(acc, p, 64, 2, values, d)
+			s.WeightedSumQ8(acc, p, 64, 2, values, d, 0)
 			if v := float64(acc[40]); !math.IsNaN(v) && !math.IsInf(v, 0) {
 				t.Errorf("a value with %g in it adds up to %g", bad, v)
 			}

@@ -26,14 +26,14 @@ func checkAttention(t *testing.T, p page, seed uint64) {
 	f16ToF32Generic(k, half)
 	stride := n + 3
 	s16, s32 := guarded(g*stride), guarded(g*stride)
-	ScoresF16(s16, stride, q, g, half, n, d, 0.125)
-	ScoresF32(s32, stride, q, g, k, n, d, 0.125)
+	ScoresF16(s16, stride, q, g, half, n, d, 0, 0.125)
+	ScoresF32(s32, stride, q, g, k, n, d, 0, 0.125)
 	a16, a32 := guarded(g*d), guarded(g*d)
 	start := normals(r, g*d)
 	copy(a16, start)
 	copy(a32, start)
-	WeightedSumF16(a16, w, stride, g, half, n, d)
-	WeightedSumF32(a32, w, stride, g, k, n, d)
+	WeightedSumF16(a16, w, stride, g, half, n, d, 0)
+	WeightedSumF32(a32, w, stride, g, k, n, d, 0)
 	for i := range g {
 		for j := range n {
 			var want, size float64
@@ -77,13 +77,13 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(20, func() {
 			q8.PutKeyQ8(page, 3, x)
 			q8.Set(q, 4, 64)
-			q8.ScoresQ8(s, 64, page, 64, 64, 1)
+			q8.ScoresQ8(s, 64, page, 64, 64, 0, 1)
 			q8.PutValueQ8(page, 3, x)
-			q8.WeightedSumQ8(q, s, 64, 4, page, 64)
-			ScoresF16(s, 64, q, 4, half, 64, 64, 1)
-			ScoresF32(s, 64, q, 4, k, 64, 64, 1)
-			WeightedSumF16(q, s, 64, 4, half, 64, 64)
-			WeightedSumF32(q, s, 64, 4, k, 64, 64)
+			q8.WeightedSumQ8(q, s, 64, 4, page, 64, 0)
+			ScoresF16(s, 64, q, 4, half, 64, 64, 0, 1)
+			ScoresF32(s, 64, q, 4, k, 64, 64, 0, 1)
+			WeightedSumF16(q, s, 64, 4, half, 64, 64, 0)
+			WeightedSumF32(q, s, 64, 4, k, 64, 64, 0)
 			ExpSum(s, Max(s))
 			RMSNorm(x, x, x, 1e-5)
 			Add(x, x)

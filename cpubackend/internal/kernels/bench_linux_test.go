@@ -204,12 +204,12 @@ func BenchmarkAttention(b *testing.B) {
 	k := make([]uint16, n*d)
 	b.Run("scores", func(b *testing.B) {
 		for b.Loop() {
-			ScoresF16(s, n, q, g, k, n, d, 1)
+			ScoresF16(s, n, q, g, k, n, d, 0, 1)
 		}
 	})
 	b.Run("weighted", func(b *testing.B) {
 		for b.Loop() {
-			WeightedSumF16(q, s, n, g, k, n, d)
+			WeightedSumF16(q, s, n, g, k, n, d, 0)
 		}
 	})
 	b.Run("softmax", func(b *testing.B) {

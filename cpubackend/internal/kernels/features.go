@@ -36,13 +36,13 @@ type isa struct {
 	ropeNormal, ropeNEOX func(x, cos, sin []float32)
 	f32ToF16             func(dst []uint16, src []float32)
 	f16ToF32             func(dst []float32, src []uint16)
-	scoresF16            func(dst []float32, dstStride int, q []float32, g int, k []uint16, n, d int, scale float32)
-	scoresF32            func(dst []float32, dstStride int, q []float32, g int, k []float32, n, d int, scale float32)
-	weightedSumF16       func(acc, p []float32, pStride, g int, v []uint16, n, d int)
-	weightedSumF32       func(acc, p []float32, pStride, g int, v []float32, n, d int)
-	scoresQ8             func(dst []float32, dstStride int, q []cell, rows int, page []byte, groups, cells int, scale float32)
+	scoresF16            func(dst []float32, dstStride int, q []float32, g int, k []uint16, n, d, ahead int, scale float32)
+	scoresF32            func(dst []float32, dstStride int, q []float32, g int, k []float32, n, d, ahead int, scale float32)
+	weightedSumF16       func(acc, p []float32, pStride, g int, v []uint16, n, d, ahead int)
+	weightedSumF32       func(acc, p []float32, pStride, g int, v []float32, n, d, ahead int)
+	scoresQ8             func(dst []float32, dstStride int, q []cell, rows int, page []byte, groups, cells, ahead int, scale float32)
 	splitWeights         func(digits []byte, scales, p []float32, pStride, g int, d []byte)
-	weightedDigits       func(acc []float32, stride int, digits []byte, scales []float32, g int, v []byte, vStride int)
+	weightedDigits       func(acc []float32, stride int, digits []byte, scales []float32, g int, v []byte, vStride, ahead int)
 	max                  func(x []float32) float32
 	expSum               func(x []float32, max float32) float32
 	readSum              func(b []byte) uint64

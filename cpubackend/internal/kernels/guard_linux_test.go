@@ -85,10 +85,10 @@ func TestVectorsStayInside(t *testing.T) {
 			q, k := fencedSlice(t, normals(r, p.g*p.d)), fencedSlice(t, normals(r, p.n*p.d))
 			half := fencedSlice(t, make([]uint16, p.n*p.d))
 			s := fencedSlice(t, make([]float32, p.g*p.n))
-			ScoresF16(s, p.n, q, p.g, half, p.n, p.d, 1)
-			ScoresF32(s, p.n, q, p.g, k, p.n, p.d, 1)
-			WeightedSumF16(q, s, p.n, p.g, half, p.n, p.d)
-			WeightedSumF32(q, s, p.n, p.g, k, p.n, p.d)
+			ScoresF16(s, p.n, q, p.g, half, p.n, p.d, 0, 1)
+			ScoresF32(s, p.n, q, p.g, k, p.n, p.d, 0, 1)
+			WeightedSumF16(q, s, p.n, p.g, half, p.n, p.d, 0)
+			WeightedSumF32(q, s, p.n, p.g, k, p.n, p.d, 0)
 		}
 		for _, p := range pagesQ8 {
 			s := NewRowsQ8(p.g, p.d)
@@ -99,9 +99,9 @@ func TestVectorsStayInside(t *testing.T) {
 			s.PutKeyQ8(page, PageLen-1, x[:p.d])
 			s.Set(x, p.g, p.d)
 			dst := fencedSlice(t, make([]float32, p.g*PageLen))
-			s.ScoresQ8(dst, PageLen, page, p.n, p.d, 1)
+			s.ScoresQ8(dst, PageLen, page, p.n, p.d, 0, 1)
 			s.PutValueQ8(page, PageLen-1, x[:p.d])
-			s.WeightedSumQ8(fencedSlice(t, make([]float32, p.g*WidthQ8(p.d))), dst, PageLen, p.g, page, p.d)
+			s.WeightedSumQ8(fencedSlice(t, make([]float32, p.g*WidthQ8(p.d))), dst, PageLen, p.g, page, p.d, 0)
 		}
 	})
 }

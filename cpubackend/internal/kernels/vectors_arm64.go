@@ -142,17 +142,17 @@ var (
 // keysNEON is the number of keys the assembly takes at a time.
 const keysNEON = 4
 
-func scoresF16NEON(dst []float32, dstStride int, q []float32, g int, k []uint16, n, d int, scale float32) {
+func scoresF16NEON(dst []float32, dstStride int, q []float32, g int, k []uint16, n, d, _ int, scale float32) {
 	if d%lanesNEON != 0 || n < keysNEON {
-		scoresF16Generic(dst, dstStride, q, g, k, n, d, scale)
+		scoresF16Generic(dst, dstStride, q, g, k, n, d, 0, scale)
 		return
 	}
 	scoresOfF16.do(dst, dstStride, q, g, unsafe.Pointer(&k[0]), n, d, 2*d, scale)
 }
 
-func scoresF32NEON(dst []float32, dstStride int, q []float32, g int, k []float32, n, d int, scale float32) {
+func scoresF32NEON(dst []float32, dstStride int, q []float32, g int, k []float32, n, d, _ int, scale float32) {
 	if d%lanesNEON != 0 || n < keysNEON {
-		scoresF32Generic(dst, dstStride, q, g, k, n, d, scale)
+		scoresF32Generic(dst, dstStride, q, g, k, n, d, 0, scale)
 		return
 	}
 	scoresOfF32.do(dst, dstStride, q, g, unsafe.Pointer(&k[0]), n, d, 4*d, scale)
@@ -185,17 +185,17 @@ func headsNEON(n int) (log, heads int) {
 	return 0, 1
 }
 
-func weightedSumF16NEON(acc, p []float32, pStride, g int, x []uint16, n, d int) {
+func weightedSumF16NEON(acc, p []float32, pStride, g int, x []uint16, n, d, _ int) {
 	if d%lanesNEON != 0 {
-		weightedSumF16Generic(acc, p, pStride, g, x, n, d)
+		weightedSumF16Generic(acc, p, pStride, g, x, n, d, 0)
 		return
 	}
 	weighF16.do(acc, p, pStride, g, unsafe.Pointer(&x[0]), n, d, 2)
 }
 
-func weightedSumF32NEON(acc, p []float32, pStride, g int, x []float32, n, d int) {
+func weightedSumF32NEON(acc, p []float32, pStride, g int, x []float32, n, d, _ int) {
 	if d%lanesNEON != 0 {
-		weightedSumF32Generic(acc, p, pStride, g, x, n, d)
+		weightedSumF32Generic(acc, p, pStride, g, x, n, d, 0)
 		return
 	}
 	weighF32.do(acc, p, pStride, g, unsafe.Pointer(&x[0]), n, d, 4)

@@ -40,7 +40,7 @@ func (v vec) widenCache(t plain, from Mem, r reg.VecVirtual) {
 func scores(v vec, t plain, heads int) {
 	keys := 4
 	name := fmt.Sprintf("scores%sx%d%s", t.name, heads, v.isa)
-	v.function(name, "dst *float32, stride int, q, k *byte, d, groups int, scale float32",
+	v.function(name, "dst *float32, stride int, q, k *byte, d, groups, ahead int, scale float32",
 		fmt.Sprintf("%s sets dst[i*stride+j] = scale * q[i] . k[j] for %d heads and groups of 4 keys of d columns.", name, heads))
 	dst, stride, k, d, groups := v.arg("dst"), v.arg("stride"), v.arg("k"), v.arg("d"), v.arg("groups")
 	scale := v.XMM()
@@ -72,12 +72,16 @@ func scores(v vec, t plain, heads int) {
 		}
 		out := v.GP64()
 		v.MOVQ(dst, out)
-		q0 := v.arg("q")
+		q0, next := v.arg("q"), v.GP64()
 		for h0 := 0; h0 < heads; h0 += together {
 			q, kp, n := v.GP64(), v.GP64(), v.GP64()
 			v.MOVQ(q0, q)
 			v.MOVQ(k, kp)
 			v.MOVQ(d, n)
+			if h0 == 0 {
+				v.MOVQ(v.arg("ahead"), next)
+				v.ADDQ(k, next)
+			}
 			acc := v.regs(together * keys)
 			v.zero(acc...)
 			v.SHRQ(Imm(map[int]uint64{16: 4, 8: 3}[v.lanes]), n)
@@ -92,6 +96,12 @@ func scores(v vec, t plain, heads int) {
 					for h := range x {
 						v.VFMADD231PS(w, x[h], acc[h*keys+j])
 					}
+				}
+				if h0 == 0 {
+					for i := range keys * t.size * v.lanes / 64 {
+						v.PREFETCHT0(at(next, 64*i))
+					}
+					v.ADDQ(imm(keys*t.size*v.lanes), next)
 				}
 				v.ADDQ(imm(v.bytes()), q)
 				v.ADDQ(imm(t.size*v.lanes), kp)
@@ -129,9 +139,10 @@ func (v vec) fourSums(acc []reg.VecVirtual) reg.Register {
 
 func weightedSum(v vec, t plain, heads, columns int) {
 	name := fmt.Sprintf("weightedSum%sx%dx%d%s", t.name, heads, columns, v.isa)
-	v.function(name, "acc *float32, stride int, p *float32, pstride int, v *byte, vstride, n int",
+	v.function(name, "acc *float32, stride int, p *float32, pstride int, v *byte, vstride, n, ahead int",
 		fmt.Sprintf("%s adds p[i*pstride+j] * v[j] to %d rows of acc, %d columns, over n positions.", name, heads, columns*v.lanes))
 	acc, stride, p, pstride, from, vstride, n := v.arg("acc"), v.arg("stride"), v.arg("p"), v.arg("pstride"), v.arg("v"), v.arg("vstride"), v.arg("n")
+	ahead := v.arg("ahead")
 	v.SHLQ(Imm(2), stride)
 	v.SHLQ(Imm(2), pstride)
 	p3 := v.GP64()
@@ -169,6 +180,9 @@ func weightedSum(v vec, t plain, heads, columns int) {
 			for c := range w {
 				v.VFMADD231PS(w[c], weight, sums[h*columns+c])
 			}
+		}
+		for c := 0; c < columns*t.size*v.lanes; c += 64 {
+			v.PREFETCHT0(atIndex(from, ahead, 1, c))
 		}
 		v.ADDQ(imm(4), p)
 		v.ADDQ(vstride, from)

@@ -40,7 +40,7 @@ func emitAttentionQ8(a *asm) {
 func scoresQ8(b bytes8, heads int) {
 	v := b.vec
 	name := fmt.Sprintf("scoresQ8x%d%s", heads, v.isa)
-	v.function(name, "dst *float32, stride int, q *byte, qstride int, k, kd *byte, cells, groups int, scale float32",
+	v.function(name, "dst *float32, stride int, q *byte, qstride int, k, kd *byte, cells, groups, ahead int, scale float32",
 		fmt.Sprintf("%s scores groups of 16 keys with %d heads; cells of q are qstride bytes apart.", name, heads))
 	dst, stride, qstride, k, kd, cells, groups := v.arg("dst"), v.arg("stride"), v.arg("qstride"), v.arg("k"), v.arg("kd"), v.arg("cells"), v.arg("groups")
 	v.SHLQ(Imm(2), stride)
@@ -64,6 +64,13 @@ func scoresQ8(b bytes8, heads int) {
 						v.VPBROADCASTD(at(q, 64*h+cellC), acc[h])
 					} else {
 						v.zero(acc[h])
+					}
+				}
+				if part == 0 {
+					next := v.arg("ahead")
+					v.ADDQ(kp, next)
+					for i := range 8 {
+						v.PREFETCHT0(at(next, 64*i))
 					}
 				}
 				for quad := range 8 {
@@ -141,9 +148,10 @@ func weightedDigits(b bytes8, heads int) {
 		return
 	}
 	name := fmt.Sprintf("weightedDigitsx%d%s", heads, v.isa)
-	v.function(name, "acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int",
+	v.function(name, "acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride, ahead int",
 		fmt.Sprintf("%s adds the weighted sums of 64 positions to 32 columns of %d rows of acc.", name, heads))
 	acc, stride, scales, vstride := v.arg("acc"), v.arg("stride"), v.arg("scales"), v.arg("vstride")
+	ahead := v.arg("ahead")
 	v.SHLQ(Imm(2), stride)
 	for part := range 16 / v.lanes {
 		from, w, n := v.arg("v"), v.arg("digits"), v.GP64()
@@ -168,6 +176,9 @@ func weightedDigits(b bytes8, heads int) {
 						}
 					}
 				}
+			}
+			for c := 0; c < 2*v.bytes(); c += 64 {
+				v.PREFETCHT0(atIndex(from, ahead, 1, 2*v.bytes()*part+c))
 			}
 			v.ADDQ(imm(4), w)
 			v.ADDQ(vstride, from)
