@@ -62,7 +62,7 @@ func (m *Mat) decodeRun(y []float32, n0, lo, hi int, f func(y *float32, w *byte,
 	case hi-n0 >= decodeRows:
 		f(&y[hi-decodeRows], &m.data[(hi-decodeRows)*m.stride], m.stride, 1)
 	default:
-		t := takeTile()
+		t := takeScratch()
 		for n := lo; n < hi; n++ {
 			f(&t.out[0], &m.data[n*m.stride], 0, 1)
 			y[n] = t.out[0]

@@ -28,3 +28,13 @@ func decodeMXFP4AVX2(y *float32, w *byte, stride int, groups int, c *byte, d *fl
 //
 //go:noescape
 func decodeMXFP4AVXVNNI(y *float32, w *byte, stride int, groups int, c *byte, d *float32, m *float32, cells int)
+
+// packMXFP4CodesAVX512 packs n cells of 16 rows into a tile.
+//
+//go:noescape
+func packMXFP4CodesAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
+
+// packMXFP4CodesAVX2 packs n cells of 16 rows into a tile.
+//
+//go:noescape
+func packMXFP4CodesAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)

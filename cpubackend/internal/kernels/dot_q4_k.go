@@ -20,17 +20,18 @@ func (g *group) halfBytes(codes *[32]byte, k int) {
 	}
 }
 
-// scaleMin reads scale and minimum k of the head of a Q4_K or Q5_K super-block:
-// of the 12 bytes s, scales 0-3 are the low six bits of s[k], minima 0-3 those
+// scaleMin reads scale and minimum k of the head of a Q4_K or Q5_K super-block.
+func (g *group) scaleMin(b []byte, k int) {
+	scale, least := scaleMinK((*[12]byte)(b[4:]), k)
+	g.both(f16(b)*float32(scale), -f16(b[2:])*float32(least))
+}
+
+// scaleMinK unpacks scale and minimum k: of the 12 bytes s, scales 0-3 are the low six bits of s[k], minima 0-3 those
 // of s[k+4]; 4-7 have their low bits in the nibbles of s[k+4] and their two high
 // bits in the top of s[k-4] and s[k].
-func (g *group) scaleMin(b []byte, k int) {
-	s := (*[12]byte)(b[4:])
-	var scale, least byte
+func scaleMinK(s *[12]byte, k int) (scale, least byte) {
 	if k < 4 {
-		scale, least = s[k]&63, s[k+4]&63
-	} else {
-		scale, least = s[k+4]&15|s[k-4]>>6<<4, s[k+4]>>4|s[k]>>6<<4
+		return s[k] & 63, s[k+4] & 63
 	}
-	g.both(f16(b)*float32(scale), -f16(b[2:])*float32(least))
+	return s[k+4]&15 | s[k-4]>>6<<4, s[k+4]>>4 | s[k]>>6<<4
 }

@@ -19,6 +19,9 @@ type isa struct {
 	decode [formats]decodeFunc
 	pack   [formats]packFunc
 	tiles  tileFuncs
+	// panels are the functions of repacked matrices; formats without are better off
+	// as they are.
+	panels [formats]panelFuncs
 	// tileFrom is the number of activation rows from which tiles are faster,
 	// plainFrom the same for the plain formats.
 	tileFrom, plainFrom int

@@ -131,6 +131,24 @@ var avx512vnni = isa{
 		mul: &[2][2][]tileFunc{
 			{{tile32x12AVX512, tile32x8AVX512, tile32x4AVX512, tile32x2AVX512, tile32x1AVX512}, {tile32Mx12AVX512, tile32Mx8AVX512, tile32Mx4AVX512, tile32Mx2AVX512, tile32Mx1AVX512}},
 			{{tile16x12AVX512, tile16x8AVX512, tile16x4AVX512, tile16x2AVX512, tile16x1AVX512}, {tile16Mx12AVX512, tile16Mx8AVX512, tile16Mx4AVX512, tile16Mx2AVX512, tile16Mx1AVX512}}},
+		pairColumns: []int{6, 4, 2, 1},
+		pair: &[2][2][]pairFunc{
+			{{pair32x6AVX512, pair32x4AVX512, pair32x2AVX512, pair32x1AVX512}, {pair32Mx6AVX512, pair32Mx4AVX512, pair32Mx2AVX512, pair32Mx1AVX512}},
+			{{pair16x6AVX512, pair16x4AVX512, pair16x2AVX512, pair16x1AVX512}, {pair16Mx6AVX512, pair16Mx4AVX512, pair16Mx2AVX512, pair16Mx1AVX512}}},
+	},
+	panels: [formats]panelFuncs{
+		tensor.Q4_0:   {packQ4_0AVX512, narrow4_0AVX512, unpackQ4_0AVX512, []panelFunc{mulQ4_0x8AVX512, mulQ4_0x4AVX512, mulQ4_0x2AVX512, mulQ4_0x1AVX512}},
+		tensor.Q4_1:   {packQ4_1AVX512, narrow4_0AVX512, unpackQ4_1AVX512, []panelFunc{mulQ4_1x8AVX512, mulQ4_1x4AVX512, mulQ4_1x2AVX512, mulQ4_1x1AVX512}},
+		tensor.Q5_0:   {packQ5_0AVX512, narrow4_1AVX512, unpackQ5_0AVX512, []panelFunc{mulQ5_0x8AVX512, mulQ5_0x4AVX512, mulQ5_0x2AVX512, mulQ5_0x1AVX512}},
+		tensor.Q5_1:   {packQ5_1AVX512, narrow4_1AVX512, unpackQ5_1AVX512, []panelFunc{mulQ5_1x8AVX512, mulQ5_1x4AVX512, mulQ5_1x2AVX512, mulQ5_1x1AVX512}},
+		tensor.Q8_0:   {packQ8_0AVX512, narrow8_0AVX512, unpackQ8_0AVX512, []panelFunc{mulQ8_0x8AVX512, mulQ8_0x4AVX512, mulQ8_0x2AVX512, mulQ8_0x1AVX512}},
+		tensor.Q4_K:   {packQ4KAVX512, narrow4_0AVX512, unpackQ4KAVX512, []panelFunc{mulQ4Kx8AVX512, mulQ4Kx4AVX512, mulQ4Kx2AVX512, mulQ4Kx1AVX512}},
+		tensor.Q5_K:   {packQ5KAVX512, narrow4_1AVX512, unpackQ5KAVX512, []panelFunc{mulQ5Kx8AVX512, mulQ5Kx4AVX512, mulQ5Kx2AVX512, mulQ5Kx1AVX512}},
+		tensor.Q6_K:   {packQ6KAVX512, narrow4_2AVX512, unpackQ6KAVX512, []panelFunc{mulQ6Kx8AVX512, mulQ6Kx4AVX512, mulQ6Kx2AVX512, mulQ6Kx1AVX512}},
+		tensor.Q2_K:   {packQ2KAVX512, narrow2_0AVX512, unpackQ2KAVX512, []panelFunc{mulQ2Kx8AVX512, mulQ2Kx4AVX512, mulQ2Kx2AVX512, mulQ2Kx1AVX512}},
+		tensor.Q3_K:   {packQ3KAVX512, narrow2_1AVX512, unpackQ3KAVX512, []panelFunc{mulQ3Kx8AVX512, mulQ3Kx4AVX512, mulQ3Kx2AVX512, mulQ3Kx1AVX512}},
+		tensor.IQ4_NL: {packQ4_0AVX512, narrow4_0AVX512, unpackIQ4NLAVX512, []panelFunc{mulIQ4NLx8AVX512, mulIQ4NLx4AVX512, mulIQ4NLx2AVX512, mulIQ4NLx1AVX512}},
+		tensor.MXFP4:  {packMXFP4CodesAVX512, narrow4_0AVX512, unpackMXFP4AVX512, []panelFunc{mulMXFP4x8AVX512, mulMXFP4x4AVX512, mulMXFP4x2AVX512, mulMXFP4x1AVX512}},
 	},
 	tileFrom: 2, plainFrom: 6,
 

@@ -12,7 +12,8 @@ type Mat struct {
 	N, K   int
 	dtype  tensor.DType
 	data   []byte
-	stride int // bytes of a row
+	stride int     // bytes of a row
+	panels *panels // nil unless repacked
 }
 
 // NewMat wraps data, which must stay mapped while the matrix is used. A tensor of
@@ -74,6 +75,8 @@ func (m *Mat) Mul(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 func (m *Mat) mulGroups(y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
 	s := best
 	switch {
+	case m.panels != nil:
+		m.mulPanels(s, y, stride, a, r0, r1, n0, n1)
 	case s.tiles.mul != nil && (r1-r0 >= s.tileFrom || s.decode[m.dtype] == nil):
 		m.mulTiles(s, y, stride, a, r0, r1, n0, n1)
 	case s.decode[m.dtype] != nil:

@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/internal/tensor"
@@ -83,6 +84,30 @@ func checkMul(t *testing.T, dt tensor.DType, s shape, seed uint64, fill int, all
 	t.Helper()
 	r := random(seed)
 	m := randomMat(t, r, dt, s.n, s.k, fill, alloc)
+	checkProduct(t, m, s, r, fill)
+	if repacked(m, alloc) {
+		checkProduct(t, m, s, r, fill)
+	}
+}
+
+// repacked repacks a matrix, in two parts, if its format can be.
+func repacked(m *Mat, alloc func(int) []byte) bool {
+	if panelLayouts[m.dtype].low == 0 {
+		return false
+	}
+	p := newPanels(m.dtype, m.K)
+	all := alloc(m.Panels() * p.size)
+	for i := range all {
+		all[i] = 0xa5
+	}
+	m.Repack(all, 0, m.Panels()/2)
+	m.Repack(all, m.Panels()/2, m.Panels())
+	m.UseRepacked(all)
+	return true
+}
+
+func checkProduct(t *testing.T, m *Mat, s shape, r *rand.Rand, fill int) {
+	t.Helper()
 	x := normals(r, s.rows*s.k)
 	if fill >= 0 {
 		for i := range x { // all of one sign and size: the largest sums
@@ -102,7 +127,7 @@ func checkMul(t *testing.T, dt tensor.DType, s shape, seed uint64, fill int, all
 	m.Mul(y, stride, a, 0, rr, 0, n)
 	m.Mul(y, stride, a, 0, rr, n, s.n)
 	m.Mul(y, stride, a, rr, s.rows, 0, s.n)
-	name := fmt.Sprintf("%v %v fill %d split %d,%d", dt, s, fill, n, rr)
+	name := fmt.Sprintf("%v %v fill %d split %d,%d repacked %v", m.dtype, s, fill, n, rr, m.panels != nil)
 	for row := range s.rows {
 		for c := range stride {
 			got := float64(y[row*stride+c])
@@ -123,10 +148,13 @@ func checkMul(t *testing.T, dt tensor.DType, s shape, seed uint64, fill int, all
 func TestMulIndependentOfSplit(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		for _, dt := range tensor.DTypes() {
-			for _, rows := range []int{1, 7} {
+			for i, rows := range []int{1, 1, 7, 19} {
 				r := random(5)
 				const n, k = 39, 512
 				m := randomMat(t, r, dt, n, k, -1, heap)
+				if i%2 == 1 && !repacked(m, heap) {
+					continue
+				}
 				a := NewAct(rows, k)
 				a.Set(normals(r, rows*k), rows, k)
 				a.Quantize(0, rows)
@@ -151,15 +179,19 @@ func TestMulAllocatesNothing(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		for _, dt := range tensor.DTypes() {
 			r := random(9)
-			m := randomMat(t, r, dt, 35, 512, -1, heap)
-			a := NewAct(9, 512)
-			a.Set(normals(r, 9*512), 9, 512)
-			y := make([]float32, 9*35)
+			m, again := randomMat(t, r, dt, 35, 512, -1, heap), randomMat(t, r, dt, 35, 512, -1, heap)
+			repacked(again, heap)
+			a := NewAct(19, 512)
+			a.Set(normals(r, 19*512), 19, 512)
+			y := make([]float32, 19*35)
 			n := testing.AllocsPerRun(20, func() {
-				a.Quantize(0, 9)
-				m.Mul(y, 35, a, 0, 9, 0, 35)
-				m.Mul(y, 35, a, 0, 1, 0, 35)
-				m.Mul(y, 35, a, 0, 1, 1, 3)
+				a.Quantize(0, 19)
+				for _, m := range []*Mat{m, again} {
+					m.Mul(y, 35, a, 0, 19, 0, 35)
+					m.Mul(y, 35, a, 0, 9, 0, 35)
+					m.Mul(y, 35, a, 0, 1, 0, 35)
+					m.Mul(y, 35, a, 0, 1, 1, 3)
+				}
 			})
 			if n != 0 {
 				t.Errorf("%v: %g allocations", dt, n)

@@ -30,6 +30,8 @@ type source struct {
 var sources = []source{
 	{"act", emitQuantize},
 	{"tile", emitTile},
+	{"pair", emitPair},
+	{"panel", emitPanel},
 	{"dot_q8_0", emitQ8_0},
 	{"dot_q4_0", emitQ4_0},
 	{"dot_q4_1", emitQ4_1},

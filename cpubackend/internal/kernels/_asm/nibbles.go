@@ -33,9 +33,14 @@ var iq4NL = nibbles{name: "IQ4NL", block: 18, codes: 2,
 	values: &[16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}}
 
 func emitMXFP4(a *asm) {
-	nibbles{name: "MXFP4", block: 17, codes: 1, exponent: true,
-		values: &[16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}}.emit(a)
+	mxfp4.emit(a)
+	codes := mxfp4
+	codes.name, codes.values, codes.zeroCode = "MXFP4Codes", nil, 8
+	a.widths(codes.pack)
 }
+
+var mxfp4 = nibbles{name: "MXFP4", block: 17, codes: 1, exponent: true,
+	values: &[16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}}
 
 func (f nibbles) emit(a *asm) {
 	a.widths(f.pack)
