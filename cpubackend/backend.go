@@ -1,7 +1,8 @@
 // Package cpubackend runs plans on the processor's cores.
 //
-// Importing it registers the backend "cpu". Weights are read where they lie, in
-// the mapped model file. An Executable owns a crew of workers that walk the plan
+// Importing it registers the backend "cpu". Weights are copied once into the order
+// the kernels like best (repack.go), or, with LoadOptions.LowMemory and on processors
+// that gain nothing by it, read where they lie, in the mapped model file. An Executable owns a crew of workers that walk the plan
 // in step, each on its own share of every step, and wait for each other between
 // steps; nothing hands out work, so nothing queues, locks or allocates:
 //
@@ -31,17 +32,12 @@ func (cpu) Name() string { return "cpu" }
 // Supports reports true for every large step there is.
 func (cpu) Supports(_ *plan.Plan, s *plan.Step) bool { return compilers[s.Kind] != nil }
 
-// Load makes views of the weights; only what the kernels cannot read in place is
-// copied.
+// Load makes views of the weights and repacks the matrices that are multiplied.
 func (cpu) Load(ctx context.Context, p *plan.Plan, w [][]byte, o backend.LoadOptions) (backend.Weights, error) {
 	if len(w) != len(p.Weights) {
 		return nil, fmt.Errorf("cpubackend: %d weights given, the plan has %d", len(w), len(p.Weights))
 	}
 	l := &weights{plan: p}
-	var total, done int64
-	for _, b := range w {
-		total += int64(len(b))
-	}
 	for i, d := range p.Weights {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -49,9 +45,16 @@ func (cpu) Load(ctx context.Context, p *plan.Plan, w [][]byte, o backend.LoadOpt
 		if err := l.add(d, w[i]); err != nil {
 			return nil, fmt.Errorf("cpubackend: weight %v: %w", d, err)
 		}
-		if done += int64(len(w[i])); o.Progress != nil {
-			o.Progress(done, total)
+	}
+	if o.LowMemory {
+		if o.Progress != nil {
+			o.Progress(l.size(), l.size())
 		}
+		return l, nil
+	}
+	if err := l.repack(ctx, o); err != nil {
+		_ = l.Close()
+		return nil, err
 	}
 	return l, nil
 }

@@ -20,6 +20,7 @@ type weights struct {
 	vecs   [][]float32    // by weight number - 1; nil for matrices
 	data   [][]byte       // the mapped bytes of all
 	copied int64          // bytes taken beyond data
+	panels reservation    // of repacked matrices
 }
 
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
@@ -75,10 +76,18 @@ func (l *weights) vec(w plan.Weight) []float32 {
 // Bytes is the memory taken beyond the mapping.
 func (l *weights) Bytes() int64 { return l.copied }
 
+// size is that of all weights in the file.
+func (l *weights) size() (n int64) {
+	for _, b := range l.data {
+		n += int64(len(b))
+	}
+	return n
+}
+
 // Close forgets the weights; the mapping is its owner's.
 func (l *weights) Close() error {
 	l.mats, l.vecs, l.data = nil, nil, nil
-	return nil
+	return l.panels.release()
 }
 
 // lost is backend.WeightLost of these weights.

@@ -124,7 +124,7 @@ func (m *Model) load(ctx context.Context, o Options) error {
 	if m.context, err = contextLength(o, p.Context); err != nil {
 		return err
 	}
-	m.program = program{plan: p, data: data, options: o, context: m.context, pagesSet: o.CacheTokens > 0}
+	m.program = program{plan: p, data: data, options: o, context: m.context, pagesSet: o.CacheTokens > 0, drop: m.file.Drop}
 	if m.engine, err = m.program.engine(ctx, m.log); err != nil {
 		return err
 	}

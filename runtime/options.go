@@ -31,6 +31,10 @@ type Options struct {
 	// CacheType is how the KV cache keeps keys and values; "" means CacheF16, the
 	// only one of a GPU.
 	CacheType CacheType
+	// LowMemory makes the CPU work straight from the mapped file, whose pages all
+	// processes share. Without it weights are kept in an order that is faster to
+	// multiply: one copy, and the file's pages are given back.
+	LowMemory bool
 	// Tokenizer replaces the model's own.
 	Tokenizer Tokenizer
 	// ChatTemplate replaces the model's own Jinja template.

@@ -23,6 +23,7 @@ type modelFlags struct {
 	sequences int
 	backend   string
 	cache     string // "f16", "f32", "q8_0"; "" for the default
+	lowMemory bool
 	verbose   bool
 	template  string // path of a Jinja template
 	// emptyPath reports a --model "", from an unset variable say.
@@ -37,6 +38,7 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.IntVarP(&f.context, "context", "c", 0, "longest sequence in `tokens`; 0 means the model's own, at most 8192")
 	fl.StringVar(&f.backend, "backend", "", "backend to run on; the best one by default")
 	f.addCacheType(fl)
+	fl.BoolVar(&f.lowMemory, "low-memory", false, "keep no second copy of the weights on the CPU; slower")
 	fl.StringVar(&f.template, "chat-template", "", "`file` with a Jinja chat template to use instead of the model's")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error what happens")
 }
@@ -56,7 +58,7 @@ func (f *modelFlags) open(ctx context.Context, io streams, tok sandwarp.Tokenize
 	report, end := io.progress("loading")
 	defer end()
 	o := sandwarp.Options{
-		Backend: f.backend, Threads: f.threads, Context: f.context, MaxSequences: f.sequences, CacheType: sandwarp.CacheType(f.cache), Tokenizer: tok, Progress: report,
+		Backend: f.backend, Threads: f.threads, Context: f.context, MaxSequences: f.sequences, CacheType: sandwarp.CacheType(f.cache), LowMemory: f.lowMemory, Tokenizer: tok, Progress: report,
 	}
 	if f.template != "" {
 		b, err := readFile(f.template, 1<<20)

@@ -61,6 +61,13 @@ type LoadOptions struct {
 	// Progress, when set, is called from Load's goroutine with bytes done and
 	// bytes in all.
 	Progress func(done, total int64)
+	// LowMemory reads weights where they are. Without it the CPU backend keeps those
+	// that are multiplied in an order of its own, which takes as much memory again.
+	LowMemory bool
+	// Drop, when set, is given weight bytes that were copied and will hardly be read
+	// again, so that the owner of the mapping can give back their memory. They must
+	// stay readable. It is called by several goroutines at once.
+	Drop func(b []byte)
 }
 
 // Weights are loaded weights.

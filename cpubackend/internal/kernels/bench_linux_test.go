@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -75,9 +76,19 @@ func BenchmarkDecode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, rows := range []int{1, 8} {
-			for _, threads := range []int{1, 2} {
-				b.Run(fmt.Sprintf("%v/rows=%d/threads=%d", dt, rows, threads), func(b *testing.B) { benchDecode(b, m, rows, threads) })
+		panels := make([]byte, m.Panels()*m.PanelBytes())
+		for _, kept := range []string{"rows", "panels"} {
+			if kept == "panels" {
+				if len(panels) == 0 {
+					continue
+				}
+				m.Repack(panels, 0, m.Panels())
+				m.UseRepacked(panels)
+			}
+			for _, rows := range []int{1, 8} {
+				for _, threads := range []int{1, 2} {
+					b.Run(fmt.Sprintf("%v/%s/rows=%d/threads=%d", dt, kept, rows, threads), func(b *testing.B) { benchDecode(b, m, rows, threads) })
+				}
 			}
 		}
 	}
@@ -115,16 +126,43 @@ func BenchmarkPrefill(b *testing.B) {
 	for _, s := range []struct{ n, k int }{{896, 896}, {4864, 896}, {896, 4864}, {2048, 2048}} {
 		for _, dt := range []tensor.DType{tensor.Q8_0, tensor.Q4_0, tensor.Q5_0, tensor.Q4_K, tensor.Q6_K, tensor.F16} {
 			k := s.k / dt.BlockElems() * dt.BlockElems()
-			b.Run(fmt.Sprintf("%v/n=%d,k=%d", dt, s.n, k), func(b *testing.B) { benchPrefill(b, dt, 512, s.n, k) })
+			m := randomMat(b, random(1), dt, s.n, k, -1, heap)
+			b.Run(fmt.Sprintf("%v/rows/n=%d,k=%d", dt, s.n, k), func(b *testing.B) { benchPrefill(b, m, 512) })
+			if m.PanelBytes() > 0 {
+				repacked(m, heap64)
+				b.Run(fmt.Sprintf("%v/panels/n=%d,k=%d", dt, s.n, k), func(b *testing.B) { benchPrefill(b, m, 512) })
+			}
 		}
 	}
 }
 
-func benchPrefill(b *testing.B, dt tensor.DType, rows, n, k int) {
-	r := random(1)
-	m := randomMat(b, r, dt, n, k, -1, heap)
+// BenchmarkRepack is how fast one core repacks.
+func BenchmarkRepack(b *testing.B) {
+	for _, dt := range tensor.DTypes() {
+		m := randomMat(b, random(1), dt, 4096, 1536, -1, heap)
+		if m.PanelBytes() == 0 {
+			continue
+		}
+		panels := make([]byte, m.Panels()*m.PanelBytes())
+		b.Run(dt.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(m.data)))
+			for b.Loop() {
+				m.Repack(panels, 0, m.Panels())
+			}
+		})
+	}
+}
+
+// heap64 allocates at a multiple of 64 bytes.
+func heap64(n int) []byte {
+	b := make([]byte, n+63)
+	return b[-int(uintptr(unsafe.Pointer(&b[0])))&63:][:n]
+}
+
+func benchPrefill(b *testing.B, m *Mat, rows int) {
+	n, k := m.N, m.K
 	a := NewAct(rows, k)
-	a.Set(normals(r, rows*k), rows, k)
+	a.Set(normals(random(1), rows*k), rows, k)
 	y := make([]float32, rows*n)
 	peakOf := PeakVNNI
 	if !m.NeedsQ8() {

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package cpubackend
+
+func preferHugePages([]byte) {}
