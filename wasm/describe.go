@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/sandwarp/sandwarp/abi"
-	"github.com/sandwarp/sandwarp/wasm/internal/binary"
 )
 
 // Description is what a module says about itself, read without running it.
@@ -23,11 +23,61 @@ type Description struct {
 	Functions   int           `json:"functions"`
 	MemoryPages uint32        `json:"memory_pages"` // at the start, of 64 KiB
 	Start       bool          `json:"start"`        // runs code when instantiated
+	// Signature is what the module is signed with, nil if it is not.
+	Signature *SignatureState `json:"signature"`
+}
+
+// SignatureState is a signature, and what is known of it.
+type SignatureState struct {
+	Key     string `json:"key"`     // id, as the signature says
+	Where   string `json:"where"`   // "section", or "file" for a detached one
+	Checked bool   `json:"checked"` // against keys that were given
+	Valid   bool   `json:"valid"`   // one of them made it
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Verify looks at the signature: a detached one, nil for none, counts before the
+// module's own only if a key fits it. Without keys nothing is checked.
+func (d *Description) Verify(module []byte, detached *Signature, keys ...ed25519.PublicKey) {
+	_, s := SplitSignature(module)
+	where := "section"
+	if s == nil {
+		s, where = detached, "file"
+	}
+	if s == nil {
+		d.Signature = nil
+		return
+	}
+	d.Signature = &SignatureState{Key: s.Key.String(), Where: where, Checked: len(keys) > 0}
+	if !d.Signature.Checked {
+		return
+	}
+	key, err := Verify(module, detached, keys...)
+	if err != nil {
+		d.Signature.Reason = err.Error()
+		return
+	}
+	d.Signature.Key, d.Signature.Valid = KeyIDOf(key).String(), true
+	if s.Key != KeyIDOf(key) {
+		d.Signature.Where = "file"
+	}
+}
+
+func (s *SignatureState) String() string {
+	switch {
+	case s == nil:
+		return "none"
+	case !s.Checked:
+		return "by key " + s.Key + ", not verified: no public key was given"
+	case s.Valid:
+		return "valid, by key " + s.Key
+	}
+	return "NOT VALID: " + s.Reason
 }
 
 // Describe scans a module and reads its manifest, if that is in a section.
 func Describe(module []byte) (*Description, error) {
-	scan, err := binary.Scan(module, Limits{}.withDefaults().scan())
+	scan, err := signedForm(module)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +88,7 @@ func Describe(module []byte) (*Description, error) {
 	if scan.Memory != nil {
 		d.MemoryPages = scan.Memory.Min
 	}
+	d.Verify(module, nil)
 	for _, im := range scan.Imports {
 		d.Imports = append(d.Imports, im.Module+"."+im.Name)
 	}
@@ -96,6 +147,7 @@ func (d *Description) String() string {
 		line("manifest", "not in a section; the plugin tells when it runs")
 	}
 	line("sha256", "%s", d.Hash)
+	line("signature", "%s", d.Signature)
 	line("size", "%d bytes, %d functions, %d KiB of memory at the start", d.Bytes, d.Functions, d.MemoryPages*64)
 	line("imports", "%s", orNone(d.Imports))
 	line("exports", "%s", orNone(d.Exports))

@@ -16,11 +16,17 @@ import (
 	"github.com/sandwarp/sandwarp/wasm/internal/meter"
 )
 
-// LoadFile is Load of a file, whose path goes into errors.
+// LoadFile is Load of a file, whose path goes into errors. Where a signature is
+// asked for, FILE.sig may hold it.
 func LoadFile(ctx context.Context, path string, o Options) (*Plugin, error) {
 	b, err := readModule(path, o.Limits.withDefaults().Module)
 	if err != nil {
 		return nil, fmt.Errorf("plugin: %w", err)
+	}
+	if o.SignedBy != nil && o.Signature == nil {
+		if o.Signature, err = ReadSignature(path); err != nil {
+			return nil, fmt.Errorf("plugin: %w", err)
+		}
 	}
 	p, err := Load(ctx, b, o)
 	if err != nil {
@@ -69,7 +75,13 @@ func prepare(ctx context.Context, module []byte, o Options) (*Plugin, error) {
 }
 
 func (p *Plugin) load(ctx context.Context, module []byte) error {
+	if err := p.checkSigned(module); err != nil {
+		return err
+	}
 	scan, err := binary.Scan(module, p.opt.Limits.scan())
+	if err == nil {
+		err = checkSignatureForm(module, scan)
+	}
 	if err != nil {
 		return fmt.Errorf("plugin %s: %w", p.name, err)
 	}

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"crypto/ed25519"
 	"math"
 	"runtime"
 	"time"
@@ -27,6 +28,14 @@ type Options struct {
 	Vocab []string
 	// Seed is the seed of sequences that bring none.
 	Seed uint64
+
+	// SignedBy are the keys of those who may sign plugins: one that none of them
+	// has signed is refused, before anything else is read of it. nil asks for no
+	// signature; empty but not nil refuses all.
+	SignedBy []ed25519.PublicKey
+	// Signature is a detached signature; nil if the module brings its own. LoadFile
+	// looks for one in FILE.sig.
+	Signature *Signature
 
 	Limits Limits
 	// Instances is the most copies of the plugin that run side by side, or hold

@@ -16,6 +16,7 @@ type Plugin struct {
 	opt      Options
 	name     string
 	hash     [32]byte
+	signer   string // id of the trusted key, in hex
 	manifest *abi.Manifest
 	features uint64 // required by the guest
 
