@@ -31,6 +31,7 @@ running any of it. Without FILE it looks at the built-in demo model.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return in.run(cmd.Context(), args) },
 	}
 	cmd.Flags().BoolVar(&in.json, "json", false, "print JSON")
+	cmd.Flags().StringArrayVarP(&in.keys, "key", "k", nil, "public key `file`: say whether it signed the plugin (repeatable)")
 	cmd.Flags().BoolVar(&in.all, "all", false, "print long values and every tensor")
 	return cmd
 }
@@ -38,6 +39,7 @@ running any of it. Without FILE it looks at the built-in demo model.`,
 type inspector struct {
 	io        streams
 	json, all bool
+	keys      []string // files of public keys, for plugins
 }
 
 func (in *inspector) run(ctx context.Context, args []string) error {

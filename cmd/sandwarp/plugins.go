@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,12 +21,16 @@ type pluginFlags struct {
 	files   []string
 	configs []string
 	none    bool
+	engine  string
+	signed  []string // files of public keys
 }
 
 func (f *pluginFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.files, "plugin", nil, "Wasm plugin `file` (repeatable; they act in this order)")
 	fl.StringArrayVar(&f.configs, "plugin-config", nil, "`NAME=JSON` configuration of a plugin (repeatable)")
+	fl.StringVar(&f.engine, "engine", "wazero", "what runs plugins: "+engineNames())
+	fl.StringArrayVar(&f.signed, "signed-by", nil, "public key `file`: refuse --plugin files that no such key signed (repeatable)")
 	fl.BoolVar(&f.none, "no-plugins", false, "leave out the built-in redaction filter")
 }
 
@@ -40,6 +45,8 @@ type plugins struct {
 	vocab     []string
 	used      map[string]bool
 	log       io.Writer // nil for silence
+	engine    wasm.Engine
+	trusted   []ed25519.PublicKey // nil for all
 }
 
 // load loads the built-in filter and the plugins the flags name. Plugins may ask
@@ -57,6 +64,12 @@ func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (
 	if p.configs, err = pluginConfigs(f.configs); err != nil {
 		return nil, err
 	}
+	if p.engine, err = pickEngine(f.engine); err != nil {
+		return nil, err
+	}
+	if p.trusted, err = readKeys(f.signed); err != nil {
+		return nil, err
+	}
 	if !f.none {
 		if err := p.add(ctx, "redact (built in)", examples.Redact); err != nil {
 			return nil, err
@@ -72,6 +85,9 @@ func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (
 	for _, path := range f.files {
 		module, err := readFile(path, maxModule)
 		if err != nil {
+			return nil, err
+		}
+		if err := p.checkSigned(path, module); err != nil {
 			return nil, err
 		}
 		if err := p.add(ctx, path, module); err != nil {
@@ -139,12 +155,28 @@ func plainNumbers(v any, depth int) any {
 	return v
 }
 
+// checkSigned refuses a module that no trusted key signed, before anything of it
+// is read or run.
+func (p *plugins) checkSigned(path string, module []byte) error {
+	if p.trusted == nil {
+		return nil
+	}
+	detached, err := wasm.ReadSignature(path)
+	if err == nil {
+		_, err = wasm.Verify(module, detached, p.trusted...)
+	}
+	if err != nil {
+		return fmt.Errorf("plugin %s: %w", path, err)
+	}
+	return nil
+}
+
 func (p *plugins) add(ctx context.Context, source string, module []byte) error {
 	m, err := wasm.ReadManifest(module)
 	if err != nil {
 		return fmt.Errorf("plugin %s: %w", source, err)
 	}
-	o := wasm.Options{CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab}
+	o := wasm.Options{Engine: p.engine, CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab}
 	p.used[m.Name] = true
 	if p.log != nil {
 		o.Log = func(level int, message string) { fmt.Fprintf(p.log, "plugin %s: %s\n", m.Name, message) }
@@ -211,7 +243,7 @@ odd input, does it stay within the budget it declares? The exit code is 3 if not
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(check)
+	cmd.AddCommand(check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io))
 	return cmd
 }
 
@@ -244,6 +276,15 @@ func (in *inspector) plugin(_ context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	keys, err := readKeys(in.keys)
+	if err != nil {
+		return err
+	}
+	detached, err := wasm.ReadSignature(path)
+	if err != nil {
+		return err
+	}
+	d.Verify(module, detached, keys...)
 	if in.json {
 		enc := json.NewEncoder(in.io.out)
 		enc.SetIndent("", "  ")
