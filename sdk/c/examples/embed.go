@@ -17,3 +17,10 @@ var Redact []byte
 //
 //go:embed banlist.wasm
 var Banlist []byte
+
+// Constrain is a sampler that lets a model write only what a JSON schema or a
+// regular expression allows: {"json": true}, {"schema": "{...}"} or {"regex": "..."}.
+// It needs the model's vocabulary (wasm.Options.Vocab).
+//
+//go:embed constrain.wasm
+var Constrain []byte

@@ -14,7 +14,7 @@ import (
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
-var modules = map[string][]byte{"redact": examples.Redact, "banlist": examples.Banlist}
+var modules = map[string][]byte{"redact": examples.Redact, "banlist": examples.Banlist, "constrain": examples.Constrain}
 
 // load loads a plugin, closed at the test's end without a fault on its books.
 func load(t testing.TB, module []byte, o wasm.Options) *wasm.Plugin {
@@ -59,7 +59,7 @@ func TestFirstLoadIsFast(t *testing.T) {
 func TestCommittedModules(t *testing.T) {
 	needTools(t)
 	dir := t.TempDir()
-	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.json"} {
+	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.json", "examples/constrain/*.h"} {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)

@@ -1,0 +1,261 @@
+/* machine.h: runs a net. A configuration is a node and the calls it is inside of; a
+ * state is the set of configurations a text leads to. States are made when a text
+ * first leads there, and kept (as in a lazily built DFA, e.g. Aho, Sethi, Ullman 1986,
+ * section 3.7). Of bytes no node tells apart, one stands for all. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "net.h"
+
+enum { STATES_MAX = 6000, CONFIGS_MAX = 1000, FRAMES_MAX = 40000, CALLS_MAX = 200 };
+#define UNKNOWN 0xffffffff
+#define NOWHERE 0 /* the state of texts that are no beginning of the language */
+
+typedef struct {
+    uint32_t node, frame;
+} config;
+
+/* A call that has not come back. Frame 0 is the outermost. */
+typedef struct {
+    uint32_t back, up, depth;
+    uint32_t dist; /* fewest bytes from `back` to the end of all */
+} frame;
+
+typedef struct {
+    uint32_t first, n; /* configurations, all at nodes that read a byte */
+    uint32_t dist;     /* fewest bytes to the end of the language; 0: may end here */
+    uint32_t mask;     /* slot of its mask, and one; 0: none */
+} state;
+
+typedef struct {
+    net g;
+    uint32_t entry, depth; /* first node; most calls inside of each other */
+    uint8_t class_of[256];
+    uint8_t sample[256]; /* a byte of each class */
+    uint32_t classes;
+
+    config *configs;
+    uint32_t configs_n, configs_cap;
+    frame *frames;
+    uint32_t frames_n, frames_cap;
+    state *states;
+    uint32_t states_n, states_cap;
+    uint32_t *to; /* classes of each state: the next one, or UNKNOWN */
+    uint32_t to_cap;
+    uint32_t *state_table, *frame_table; /* open addressing; 0: free */
+    uint32_t start;
+    bool full; /* begin again */
+} machine;
+
+enum { STATE_TABLE = 16384, FRAME_TABLE = 65536 };
+
+static uint32_t hash_of(uint32_t h, uint32_t x)
+{
+    h ^= x;
+    h *= 0x9e3779b1;
+    return h ^ h >> 15;
+}
+
+/* Finds which bytes belong together: classes end where a node's range does. */
+static void classify(machine *m)
+{
+    bool begins[257] = {true};
+    for (uint32_t i = 0; i < m->g.n; i++)
+        if (m->g.nodes[i].kind == N_RANGE)
+            begins[m->g.nodes[i].low] = begins[m->g.nodes[i].high + 1] = true;
+    m->classes = 0;
+    for (uint32_t b = 0; b < 256; b++) {
+        if (begins[b])
+            m->sample[m->classes++] = (uint8_t)b;
+        m->class_of[b] = (uint8_t)(m->classes - 1);
+    }
+}
+
+/* The frame of a call; 0 if that is too deep, or there are too many. */
+static uint32_t enter(machine *m, uint32_t back, uint32_t up, bool leaf)
+{
+    uint32_t h = hash_of(hash_of(7, back), up) & (FRAME_TABLE - 1);
+    for (; m->frame_table[h]; h = (h + 1) & (FRAME_TABLE - 1)) {
+        const frame *f = &m->frames[m->frame_table[h]];
+        if (f->back == back && f->up == up)
+            return m->frame_table[h];
+    }
+    if (!leaf && m->frames[up].depth >= m->depth)
+        return 0;
+    if (m->frames_n >= FRAMES_MAX || !room(&m->frames, &m->frames_cap, m->frames_n + 1, sizeof *m->frames)) {
+        m->full = true;
+        return 0;
+    }
+    m->frames[m->frames_n] = (frame){back, up, m->frames[up].depth + !leaf, near(m->g.dist[back], m->frames[up].dist)};
+    return m->frame_table[h] = m->frames_n++;
+}
+
+/* What a set of configurations is put together in. */
+static config set[CONFIGS_MAX], todo[CONFIGS_MAX];
+static uint32_t set_n, todo_n, set_dist;
+
+static bool push(machine *m, uint32_t at, uint32_t frame)
+{
+    if (near(m->g.dist[at], m->frames[frame].dist) >= FAR)
+        return true; /* a dead end */
+    if (todo_n == CONFIGS_MAX)
+        return false;
+    todo[todo_n++] = (config){at, frame};
+    return true;
+}
+
+/* Adds a configuration and all it leads to without a byte. Forks and calls already
+ * seen are in the set, too, until settle takes them out. */
+static bool reach(machine *m, uint32_t at, uint32_t frame)
+{
+    todo_n = 0;
+    if (!push(m, at, frame))
+        return false;
+    while (todo_n > 0) {
+        config c = todo[--todo_n];
+        bool seen = false;
+        for (uint32_t i = 0; i < set_n && !seen; i++)
+            seen = set[i].node == c.node && set[i].frame == c.frame;
+        if (seen)
+            continue;
+        if (set_n == CONFIGS_MAX)
+            return false;
+        set[set_n++] = c;
+        node x = m->g.nodes[c.node];
+        bool good = true;
+        if (x.kind == N_FORK) {
+            good = push(m, x.next, c.frame) && push(m, x.other, c.frame);
+        } else if (x.kind == N_CALL) {
+            uint32_t f = enter(m, x.next, c.frame, x.low);
+            good = !m->full && (!f || push(m, x.other, f));
+        } else if (x.kind == N_RETURN && c.frame > 0) {
+            good = push(m, m->frames[c.frame].back, m->frames[c.frame].up);
+        }
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+/* Leaves those at bytes, sorted, and notes how far the end is. */
+static void settle(machine *m)
+{
+    uint32_t n = 0;
+    set_dist = FAR;
+    for (uint32_t i = 0; i < set_n; i++) {
+        config c = set[i];
+        uint8_t kind = m->g.nodes[c.node].kind;
+        if (kind == N_RETURN && c.frame == 0)
+            set_dist = 0;
+        if (kind != N_RANGE)
+            continue;
+        uint32_t d = near(m->g.dist[c.node], m->frames[c.frame].dist), j = n++;
+        set_dist = d < set_dist ? d : set_dist;
+        for (; j > 0 && (set[j - 1].node > c.node || (set[j - 1].node == c.node && set[j - 1].frame > c.frame)); j--)
+            set[j] = set[j - 1];
+        set[j] = c;
+    }
+    set_n = n;
+}
+
+/* The state of the set; UNKNOWN if there is no room for it. */
+static uint32_t state_of(machine *m)
+{
+    uint32_t h = set_dist == 0;
+    for (uint32_t i = 0; i < set_n; i++)
+        h = hash_of(hash_of(h, set[i].node), set[i].frame);
+    for (h &= STATE_TABLE - 1; m->state_table[h]; h = (h + 1) & (STATE_TABLE - 1)) {
+        const state *s = &m->states[m->state_table[h]];
+        if (s->n == set_n && s->dist == set_dist && memcmp(m->configs + s->first, set, set_n * sizeof *set) == 0)
+            return m->state_table[h];
+    }
+    uint32_t cells = (m->states_n + 1) * m->classes;
+    if (m->states_n >= STATES_MAX || !room(&m->states, &m->states_cap, m->states_n + 1, sizeof *m->states) ||
+        !room(&m->to, &m->to_cap, cells, sizeof *m->to) || !room(&m->configs, &m->configs_cap, m->configs_n + set_n, sizeof *m->configs)) {
+        m->full = true;
+        return UNKNOWN;
+    }
+    memcpy(m->configs + m->configs_n, set, set_n * sizeof *set);
+    m->states[m->states_n] = (state){m->configs_n, set_n, set_dist, 0};
+    m->configs_n += set_n;
+    memset(m->to + cells - m->classes, 0xff, m->classes * sizeof *m->to);
+    return m->state_table[h] = m->states_n++;
+}
+
+/* The state after a byte of the class; UNKNOWN if there is no room for it. */
+static uint32_t step(machine *m, uint32_t from, uint32_t class)
+{
+    uint8_t b = m->sample[class];
+    set_n = 0;
+    for (uint32_t i = 0; i < m->states[from].n; i++) {
+        config c = m->configs[m->states[from].first + i];
+        const node *x = &m->g.nodes[c.node];
+        if (b < x->low || b > x->high)
+            continue;
+        if (!reach(m, x->next, c.frame)) {
+            m->full = true;
+            return UNKNOWN;
+        }
+    }
+    settle(m);
+    uint32_t s = set_n == 0 && set_dist > 0 ? NOWHERE : state_of(m);
+    if (s != UNKNOWN)
+        m->to[from * m->classes + class] = s;
+    return s;
+}
+
+static uint32_t next_state(machine *m, uint32_t from, uint8_t b)
+{
+    uint32_t s = m->to[from * m->classes + m->class_of[b]];
+    return s != UNKNOWN ? s : step(m, from, m->class_of[b]);
+}
+
+/* Forgets all states and makes the first one. False if there is no room, or the
+ * grammar is too ambiguous. */
+static bool restart(machine *m)
+{
+    m->full = false;
+    m->configs_n = m->states_n = 0;
+    m->frames_n = 0;
+    memset(m->state_table, 0, STATE_TABLE * sizeof *m->state_table);
+    memset(m->frame_table, 0, FRAME_TABLE * sizeof *m->frame_table);
+    if (!room(&m->frames, &m->frames_cap, 1, sizeof *m->frames))
+        return false;
+    m->frames[m->frames_n++] = (frame){0};
+    set_n = 0;
+    set_dist = FAR;
+    if (state_of(m) == UNKNOWN) /* NOWHERE, whose number must be 0 */
+        return false;
+    for (uint32_t i = 0; i < m->classes; i++)
+        m->to[i] = NOWHERE;
+    memset(m->state_table, 0, STATE_TABLE * sizeof *m->state_table);
+    if (!reach(m, m->entry, 0))
+        return false;
+    settle(m);
+    m->start = state_of(m);
+    return m->start != UNKNOWN;
+}
+
+static int32_t machine_begin(machine *m, uint32_t depth)
+{
+    m->depth = depth;
+    if (!measure(&m->g))
+        return m->g.err;
+    if (m->g.dist[m->entry] >= FAR)
+        return sw_fail(SW_EINVAL, "nothing satisfies the grammar");
+    classify(m);
+    m->state_table = sw_alloc(STATE_TABLE * sizeof *m->state_table, 16);
+    m->frame_table = sw_alloc(FRAME_TABLE * sizeof *m->frame_table, 16);
+    if (!m->state_table || !m->frame_table)
+        return sw_fail(SW_ENOMEM, "no memory for the grammar");
+    return restart(m) ? SW_OK : sw_fail(SW_E2BIG, "the grammar is too ambiguous: more than 1000 ways at once");
+}
+
+static void machine_end(machine *m)
+{
+    void *all[] = {m->g.nodes, m->g.dist, m->configs, m->frames, m->states, m->to, m->state_table, m->frame_table};
+    for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)
+        sw_free(all[i], 0, 16);
+}
+
+#endif
