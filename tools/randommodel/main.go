@@ -26,23 +26,6 @@ import (
 	"github.com/sandwarp/sandwarp/internal/tensor"
 )
 
-// shape holds the sizes of a model, as its makers published them.
-type shape struct {
-	arch                                   string
-	blocks, width, ff, heads, kvHeads, dim int
-	vocab, context                         int
-	ropeBase                               float32
-	qkvBias, tied                          bool
-}
-
-var shapes = map[string]shape{
-	"qwen2.5-0.5b": {"qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e6, true, true},
-	"qwen2.5-1.5b": {"qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 32768, 1e6, true, true},
-	"qwen2.5-7b":   {"qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e6, true, false},
-	"llama-3.2-1b": {"llama", 16, 2048, 8192, 32, 8, 64, 128256, 8192, 5e5, false, true},
-	"llama-3.1-8b": {"llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 5e5, false, false},
-}
-
 func main() {
 	mix := "F16"
 	if len(os.Args) == 4 {
@@ -66,17 +49,11 @@ func write(name string, s shape, out, format string) error {
 	w := gguf.NewWriter()
 	w.Set("general.architecture", s.arch)
 	w.Set("general.name", name+" (random weights)")
-	for key, v := range map[string]int{
-		"block_count": s.blocks, "embedding_length": s.width, "feed_forward_length": s.ff, "context_length": s.context,
-		"attention.head_count": s.heads, "attention.head_count_kv": s.kvHeads, "rope.dimension_count": s.dim,
-		"attention.key_length": s.dim, "attention.value_length": s.dim,
-	} {
-		w.Set(s.arch+"."+key, uint32(v))
+	for key, v := range s.meta() {
+		w.Set(s.arch+"."+key, v)
 	}
-	w.Set(s.arch+".attention.layer_norm_rms_epsilon", float32(1e-6))
-	w.Set(s.arch+".rope.freq_base", s.ropeBase)
 	vocabulary(w, s.vocab)
-	list := tensors(s)
+	list := s.tensors()
 	for i, t := range mix.Formats(list) {
 		d := list[i]
 		d.DType = t
@@ -112,41 +89,6 @@ func vocabulary(w *gguf.Writer, size int) {
 	w.Set("tokenizer.ggml.merges", []string{})
 	w.Set("tokenizer.ggml.eos_token_id", uint32(size-1))
 	w.Set("tokenizer.ggml.add_bos_token", false)
-}
-
-// tensors are the weights of a shape, as they are before quantising.
-func tensors(s shape) (list []tensor.Desc) {
-	q, kv := s.heads*s.dim, s.kvHeads*s.dim
-	add := func(name string, shape ...int) {
-		t := tensor.F16
-		if len(shape) == 1 {
-			t = tensor.F32
-		}
-		list = append(list, tensor.Desc{Name: name, DType: t, Shape: shape})
-	}
-	add("token_embd.weight", s.vocab, s.width)
-	add("output_norm.weight", s.width)
-	if !s.tied {
-		add("output.weight", s.vocab, s.width)
-	}
-	for b := range s.blocks {
-		p := fmt.Sprintf("blk.%d.", b)
-		add(p+"attn_norm.weight", s.width)
-		add(p+"attn_q.weight", q, s.width)
-		add(p+"attn_k.weight", kv, s.width)
-		add(p+"attn_v.weight", kv, s.width)
-		if s.qkvBias {
-			add(p+"attn_q.bias", q)
-			add(p+"attn_k.bias", kv)
-			add(p+"attn_v.bias", kv)
-		}
-		add(p+"attn_output.weight", s.width, q)
-		add(p+"ffn_norm.weight", s.width)
-		add(p+"ffn_gate.weight", s.ff, s.width)
-		add(p+"ffn_up.weight", s.ff, s.width)
-		add(p+"ffn_down.weight", s.width, s.ff)
-	}
-	return list
 }
 
 // matrix adds random weights whose products keep their size.
