@@ -535,3 +535,183 @@ func TestConstrainSeqs(t *testing.T) {
 		}
 	}
 }
+
+// TestConstrainForks: a fork goes its own way, what was taken back was never there,
+// and a plan is the answer.
+func TestConstrainForks(t *testing.T) {
+	p := closed(t, byteVocab)
+	rapid.Check(t, func(t *rapid.T) {
+		settings := m{"schema": `{"type":"array","items":{"enum":["ab","ac",12]},"maxItems":4}`}
+		a, err := write(t, p, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := []*writer{a}
+		texts := [][]int32{nil}
+		defer func() {
+			for _, w := range all {
+				p.CloseSeq(w.seq)
+			}
+		}()
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			i := rapid.IntRange(0, len(all)-1).Draw(t, "which")
+			w := all[i]
+			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			case 0:
+				lastSeq++
+				if err := p.ForkSeq(w.seq, lastSeq); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, &writer{t: t, p: p, seq: lastSeq, n: 257})
+				texts = append(texts, append([]int32(nil), texts[i]...))
+			case 1:
+				if n := len(texts[i]); n > 0 {
+					back := rapid.IntRange(1, n).Draw(t, "back")
+					if err := p.Rollback(w.seq, back); err != nil {
+						t.Fatal(err)
+					}
+					texts[i] = texts[i][:n-back]
+				}
+			default:
+				if rapid.Bool().Draw(t, "plan") {
+					p.Plan([]uint64{w.seq}, [][]int32{nil})
+				}
+				var may []int32
+				for id, ok := range w.allowed() {
+					if ok {
+						may = append(may, int32(id))
+					}
+				}
+				if id := rapid.SampledFrom(may).Draw(t, "choice"); id != byteEnd {
+					w.accept(id)
+					texts[i] = append(texts[i], id)
+				}
+			}
+		}
+		for i, w := range all { // as one that only wrote
+			fresh, err := write(t, p, settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range texts[i] {
+				fresh.accept(id)
+			}
+			if got, want := fmt.Sprint(w.allowed()), fmt.Sprint(fresh.allowed()); got != want {
+				t.Fatalf("after %v:\n %s\n %s", texts[i], got, want)
+			}
+			p.CloseSeq(fresh.seq)
+		}
+	})
+}
+
+// words is a vocabulary in the size of a real one: bytes, and pieces of words with
+// and without a space before them, quotes and brackets.
+func words(n int) []string {
+	v := append([]string{}, byteVocab...)
+	parts := []string{"a", "e", "in", "th", "or", "st", "ra", "no", "qu", "ly", "x", "1", "20", "é", "z"}
+	had := map[string]bool{}
+	add := func(s string) {
+		if !had[s] && len(v) < n {
+			had[s] = true
+			v = append(v, s)
+		}
+	}
+	for _, s := range []string{`":`, `",`, `"}`, `"]`, `{"`, `["`, `": "`, `", "`, "},", "],", "}}", "true", "false", "null", "  ", "\n  "} {
+		add(s)
+	}
+	for i := 0; len(v) < n; i++ {
+		s, k := "", i
+		for range 1 + i%5 {
+			s += parts[k%len(parts)]
+			k = k/len(parts)*7 + i%11
+		}
+		s += fmt.Sprintf("%c%c", 'a'+i%26, 'a'+i/26%26)
+		switch i % 7 {
+		case 0, 1, 2:
+			s = " " + s
+		case 3:
+			s += `"`
+		}
+		if had[s] {
+			s = fmt.Sprintf("%s%d", s, i)
+		}
+		add(s)
+	}
+	return v
+}
+
+// BenchmarkConstrain measures a step of ten sequences in the midst of strings and
+// between values, over 151,936 tokens: what is visible if it was planned, and the
+// plan; and the first mask of a state.
+func BenchmarkConstrain(b *testing.B) {
+	vocab := words(151_936)
+	p := load(b, examples.Constrain, wasm.Options{Vocab: vocab, OnFault: wasm.FailClosed})
+	schema := `{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"},"tags":{"type":"array","items":{"type":"string"}}},"required":["name","age"]}`
+	const rows = 10
+	seqs, histories, logits, picks, errs := make([]uint64, rows), make([][]int32, rows), make([][]float32, rows), make([]int32, rows), make([]error, rows)
+	for i := range rows {
+		w, err := write(b, p, m{"schema": schema})
+		if err != nil {
+			b.Fatal(err)
+		}
+		seqs[i], logits[i] = w.seq, make([]float32, len(vocab))
+		for _, c := range []byte(`{"name":"ab", "age": 12, "tags": ["x", "`[:[]int{10, 12, 24, 33, 40}[i%5]]) {
+			w.accept(int32(c))
+		}
+	}
+	check := func() {
+		for _, err := range errs {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("planned", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			p.Plan(seqs, histories)
+			b.StartTimer()
+			p.ProcessRows(seqs, histories, logits, picks, errs)
+		}
+		check()
+	})
+	b.Run("plan", func(b *testing.B) {
+		for b.Loop() {
+			p.Plan(seqs, histories)
+			b.StopTimer()
+			p.ProcessRows(seqs, histories, logits, picks, errs)
+			b.StartTimer()
+		}
+		check()
+	})
+	b.Run("unplanned", func(b *testing.B) {
+		for b.Loop() {
+			p.ProcessRows(seqs, histories, logits, picks, errs)
+		}
+		check()
+	})
+	for first, s := range map[rune]m{'"': {"json": true}, 'a': {"regex": "[a-z ]+"}} {
+		b.Run(fmt.Sprintf("first-mask/%v", s), func(b *testing.B) {
+			row := logits[0]
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				own := m{"max_tokens": i%1_000_000 + 1000}
+				for k, v := range s {
+					own[k] = v
+				}
+				w, err := write(b, p, own)
+				if err != nil {
+					b.Fatal(err)
+				}
+				w.accept(int32(first))
+				b.StartTimer()
+				if _, err := p.Process(w.seq, nil, row); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				p.CloseSeq(w.seq)
+				b.StartTimer()
+			}
+		})
+	}
+}

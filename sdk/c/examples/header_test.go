@@ -216,13 +216,14 @@ func TestAllocator(t *testing.T) {
 func FuzzSettings(f *testing.F) {
 	for _, v := range []any{
 		nil, m{"ban": []int{1}, "allow": []int{1, 2}, "bias": m{"3": 0.5}}, m{"email": nil, "phone": "x", "prompts": true},
+		m{"regex": "a+", "max_tokens": 9}, m{"schema": m{"type": "object"}, "depth": 3}, m{"json": true, "ends": []int{1}},
 		[]any{1, -1, 1 << 40, 0.5, "x", []byte("y"), true, m{"z": []any{nil}}}, m{"seed": 1},
 	} {
 		f.Add(config(f, v))
 	}
 	var plugins []*wasm.Plugin
 	for _, module := range modules {
-		plugins = append(plugins, load(f, module, wasm.Options{}))
+		plugins = append(plugins, load(f, module, wasm.Options{Vocab: byteVocab}))
 	}
 	f.Fuzz(func(t *testing.T, settings []byte) {
 		if abi.CheckValue("settings", settings) != nil {
