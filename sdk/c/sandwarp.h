@@ -399,6 +399,10 @@ SW_EXPORT(sw_configure) int32_t sw_configure(const uint8_t *message, uint32_t n)
 #if defined(SANDWARP_FILTER) || defined(SANDWARP_SAMPLER)
 SW_EXPORT(sw_seq_open) int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n);
 SW_EXPORT(sw_seq_close) int32_t sw_seq_close(uint64_t seq);
+#ifdef SANDWARP_FORK /* define it to copy a sequence's state; else the host does */
+/* Opens dst in the state of src, with the same settings; independent from then on. */
+SW_EXPORT(sw_seq_fork) int32_t sw_seq_fork(uint64_t src, uint64_t dst);
+#endif
 #endif
 
 #ifdef SANDWARP_FILTER
@@ -413,6 +417,15 @@ SW_EXPORT(sw_sample) int32_t sw_sample(uint32_t rows);
 SW_EXPORT(sw_frame) void *sw_frame(uint32_t bytes);
 #ifdef SANDWARP_ACCEPT /* define it to be told of chosen tokens */
 SW_EXPORT(sw_accept) int32_t sw_accept(uint64_t seq, const int32_t *tokens, uint32_t n);
+#endif
+#ifdef SANDWARP_PLAN /* define it to be called while the model computes */
+/* Rows whose logits are not there yet. In mode mask it may answer them as sw_sample
+ * does, which is then not called for them; in the others it must not. It may be
+ * dropped: sw_sample must answer the same without it. */
+SW_EXPORT(sw_plan) int32_t sw_plan(uint32_t rows);
+#endif
+#ifdef SANDWARP_ROLLBACK /* define it to take back accepted tokens; else they are replayed */
+SW_EXPORT(sw_seq_rollback) int32_t sw_seq_rollback(uint64_t seq, uint32_t n);
 #endif
 #endif
 

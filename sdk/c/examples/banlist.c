@@ -3,7 +3,8 @@
 /* banlist: a sampler that excludes tokens, or makes them more or less likely.
  *
  * It answers in mask mode with a list of biases, so that it needs no logits, and a
- * step costs no more than reading the list. With "allow" it sets a mask besides.
+ * step costs no more than reading the list. With "allow" it sets a mask besides. Its
+ * answers do not depend on the text, so that it plans all of them.
  *
  * Configuration of the plugin, of a request, or both; every key may be left out:
  *     ban     [id, ...]           never these
@@ -15,6 +16,8 @@
  * the start, and otherwise without effect.
  */
 #define SANDWARP_SAMPLER
+#define SANDWARP_PLAN
+#define SANDWARP_FORK
 #include "../sandwarp.h"
 
 enum { SEQUENCES = 1024 };
@@ -199,24 +202,31 @@ static void drop(policy *p)
     sw_free(p, sizeof *p, 16);
 }
 
-/* A policy of its own for a request, with the plugin's as the start. */
-static int32_t request_policy(sw_reader *r, policy **made)
+static int32_t copied(const policy *from, policy *p)
+{
+    int32_t err = SW_OK;
+    for (uint32_t i = 0; i < from->n && !err; i++)
+        err = add(p, from->list[i].id, from->list[i].logit);
+    if (err || !from->allow)
+        return err;
+    p->allow = sw_alloc(from->words * 4, 16);
+    if (!p->allow)
+        return sw_fail(SW_ENOMEM, "no memory for the mask");
+    p->words = from->words;
+    memcpy(p->allow, from->allow, from->words * 4);
+    return SW_OK;
+}
+
+/* A policy of its own for a sequence: a copy of one, and what a request adds, if r
+ * is not NULL. */
+static int32_t new_policy(const policy *from, sw_reader *r, policy **made)
 {
     policy *p = sw_alloc(sizeof *p, 16);
     if (!p)
         return sw_fail(SW_ENOMEM, "no memory for the request");
     memset(p, 0, sizeof *p);
-    int32_t err = SW_OK;
-    for (uint32_t i = 0; i < standard.n && !err; i++)
-        err = add(p, standard.list[i].id, standard.list[i].logit);
-    if (!err && standard.allow) {
-        p->allow = sw_alloc(standard.words * 4, 16);
-        p->words = standard.words;
-        err = p->allow ? SW_OK : sw_fail(SW_ENOMEM, "no memory for the mask");
-        if (!err)
-            memcpy(p->allow, standard.allow, standard.words * 4);
-    }
-    if (!err)
+    int32_t err = copied(from, p);
+    if (!err && r)
         err = read_policy(p, r, true);
     if (err) {
         drop(p);
@@ -236,15 +246,8 @@ int32_t sw_configure(const uint8_t *message, uint32_t n)
     return read_policy(&standard, &m.config, false);
 }
 
-int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
+static int32_t open_with(uint64_t seq, policy *p)
 {
-    sw_message m;
-    policy *p = NULL;
-    int32_t err = sw_read_message(message, n, &m);
-    if (!err && m.config.at != m.config.end)
-        err = request_policy(&m.config, &p);
-    if (err)
-        return err;
     int32_t slot = sw_slot_open(slots, SEQUENCES, seq);
     if (slot < 0) {
         drop(p);
@@ -253,6 +256,26 @@ int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
     drop(own[slot]);
     own[slot] = p;
     return SW_OK;
+}
+
+int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
+{
+    sw_message m;
+    policy *p = NULL;
+    int32_t err = sw_read_message(message, n, &m);
+    if (!err && m.config.at != m.config.end)
+        err = new_policy(&standard, &m.config, &p);
+    return err ? err : open_with(seq, p);
+}
+
+int32_t sw_seq_fork(uint64_t src, uint64_t dst)
+{
+    int32_t slot = sw_slot_find(slots, SEQUENCES, src);
+    if (slot < 0)
+        return sw_fail(slot, "the sequence is not open");
+    policy *p = NULL;
+    int32_t err = own[slot] ? new_policy(own[slot], NULL, &p) : SW_OK;
+    return err ? err : open_with(dst, p);
 }
 
 int32_t sw_seq_close(uint64_t seq)
@@ -300,3 +323,5 @@ int32_t sw_sample(uint32_t rows)
     }
     return SW_OK;
 }
+
+int32_t sw_plan(uint32_t rows) { return sw_sample(rows); }

@@ -24,3 +24,9 @@ var Banlist []byte
 //
 //go:embed constrain.wasm
 var Constrain []byte
+
+// Bytes is a tokenizer whose ids are the bytes, and from 256 on the control tokens
+// of its configuration: {"special": ["<|begin|>", "<|end|>"]}.
+//
+//go:embed bytes.wasm
+var Bytes []byte

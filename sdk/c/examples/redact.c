@@ -13,8 +13,13 @@
  *                               leave this kind alone; "[email]", "[phone]", ...
  *     text                      the same for all kinds
  *     prompts                   true: redact prompts too. They pass otherwise
+ *
+ * The same program exists in Rust, Go and AssemblyScript, and a test compares what
+ * they do: change all four.
  */
 #define SANDWARP_FILTER
+#define SANDWARP_FORK
+#define SANDWARP_FEATURES SW_FEATURE_REPLAY /* what was judged matters */
 #include "../sandwarp.h"
 
 #include <wasm_simd128.h>
@@ -150,6 +155,29 @@ int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
     sw_free(pasts[slot].own, sizeof *own, 16);
     pasts[slot].own = own;
     pasts[slot].n = 0;
+    return SW_OK;
+}
+
+int32_t sw_seq_fork(uint64_t src, uint64_t dst)
+{
+    int32_t from = sw_slot_find(slots, SEQUENCES, src);
+    if (from < 0)
+        return sw_fail(from, "the sequence is not open");
+    settings *own = NULL;
+    if (pasts[from].own) {
+        own = sw_alloc(sizeof *own, 16);
+        if (!own)
+            return sw_fail(SW_ENOMEM, "no memory for the request's settings");
+        *own = *pasts[from].own;
+    }
+    int32_t to = sw_slot_open(slots, SEQUENCES, dst);
+    if (to < 0) {
+        sw_free(own, sizeof *own, 16);
+        return to;
+    }
+    sw_free(pasts[to].own, sizeof *own, 16);
+    pasts[to] = pasts[from];
+    pasts[to].own = own;
     return SW_OK;
 }
 
@@ -1034,6 +1062,11 @@ int64_t sw_filter(uint64_t seq, const uint8_t *text, uint32_t n, uint32_t flags)
     const settings *s = before->own ? before->own : &standard;
     if (flags & SW_FLAG_PROMPT && !s->prompts)
         return sw_pass(n);
+    if (flags & SW_FLAG_REPLAY) {
+        before->n = 0;
+        remember(before, text, n);
+        return sw_pass(n);
+    }
     out_n = 0;
     if (out_cap > OUT_KEPT) { /* for a long text, once */
         sw_free(out, out_cap, 16);
