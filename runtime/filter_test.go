@@ -141,10 +141,10 @@ func TestFilterLies(t *testing.T) {
 
 func TestFilterPrompt(t *testing.T) {
 	o := GenerateOptions{Filters: []Filter{censor{"secret", "***"}, stopAt("BAD", "")}}
-	if got, err := filterPrompt(&o, 1, "a secret"); got != "a ***" || err != nil {
+	if got, _, err := filterPrompt(&o, 1, "a secret"); got != "a ***" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got, err := filterPrompt(&o, 1, "a BAD one"); !errors.Is(err, ErrBlocked) {
+	if got, _, err := filterPrompt(&o, 1, "a BAD one"); !errors.Is(err, ErrBlocked) {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -24,6 +24,8 @@ type generation struct {
 	raw    strings.Builder // the answer as the model wrote it, for chat
 	broken bool            // the consumer left its loop
 	slid   bool            // the oldest part of the sequence was dropped
+	chose  choices
+	ledger ledger
 	stats  Stats
 }
 
@@ -168,8 +170,18 @@ func (g *generation) token(e sched.Event) error {
 	if err != nil {
 		return err
 	}
-	g.broken = !g.yield(Token{ID: e.ID, Text: text, Logprob: e.Logprob, TopLogprobs: e.Top}, nil)
+	t := Token{ID: e.ID, Text: text, Logprob: e.Logprob, TopLogprobs: e.Top, Changes: g.chose.of(e.Acts, g.o.Processors)}
+	g.emit(t)
 	return nil
+}
+
+// emit yields a token, or text that follows the last, and books what was done to it.
+func (g *generation) emit(t Token) {
+	if len(g.out.marks) > 0 {
+		t.Changes = append(t.Changes[:len(t.Changes):len(t.Changes)], g.out.marks...)
+	}
+	g.ledger.book(t.Changes, t.Text)
+	g.broken = !g.yield(t, nil)
 }
 
 // abandon cancels a request and waits until the scheduler has let go of it.
@@ -187,8 +199,8 @@ func (g *generation) finish(reason FinishReason) error {
 		reason = g.out.stopped
 	}
 	g.stats.Finish = reason
-	if err == nil && text != "" {
-		g.broken = !g.yield(Token{ID: -1, Text: text, Logprob: math.NaN()}, nil)
+	if err == nil && (text != "" || len(g.out.marks) > 0) {
+		g.emit(Token{ID: -1, Text: text, Logprob: math.NaN()})
 	}
 	return err
 }

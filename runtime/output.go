@@ -15,6 +15,7 @@ type output struct {
 	held    string // may be the beginning of a stop text
 	filters []filterStage
 	seq     uint64
+	marks   []Change     // what filters did to the text of the last next or end
 	stopped FinishReason // FinishStop or FinishFilter once nothing more may follow
 }
 
@@ -22,6 +23,7 @@ type output struct {
 type filterStage struct {
 	Filter
 	pending []byte
+	marks   []Change // of pending, by the stages before
 	stopped bool
 }
 
@@ -44,7 +46,8 @@ func (o *output) close() {
 	}
 }
 
-// next returns what becomes visible with the next piece.
+// next returns what becomes visible with the next piece; marks then says what was
+// done to it, until the next call.
 func (o *output) next(piece string) (string, error) {
 	text := o.chars.next(piece)
 	if o.dummy && text != "" {
@@ -60,6 +63,7 @@ func (o *output) next(piece string) (string, error) {
 // end returns what becomes visible when nothing more follows.
 func (o *output) end() (string, error) {
 	if o.stopped == FinishFilter {
+		o.marks = nil
 		return "", nil // what was held back never passed it
 	}
 	text := ""
@@ -107,17 +111,34 @@ func (o *output) cut(text string, end bool) string {
 
 // filter passes text through all stages.
 func (o *output) filter(text string, flags uint32) (string, error) {
+	o.marks = o.marks[:0]
+	text, err := o.pass(text, flags)
+	for i := range o.filters {
+		if f := &o.filters[i]; err == nil && len(f.pending) > 0 && !f.stopped {
+			o.marks = append(o.marks, Change{By: f.Name(), Kind: ChangeHeld, Start: len(text), End: len(text), Original: len(f.pending)})
+		}
+	}
+	return text, err
+}
+
+// pass is filter but for what is held.
+func (o *output) pass(text string, flags uint32) (string, error) {
 	for i := range o.filters {
 		f := &o.filters[i]
 		if f.stopped {
 			return "", nil
 		}
+		for _, m := range o.marks {
+			m.Start, m.End = m.Start+len(f.pending), m.End+len(f.pending)
+			f.marks = append(f.marks, m)
+		}
+		o.marks = o.marks[:0]
 		f.pending = append(f.pending, text...)
 		if len(f.pending) == 0 && flags&FilterEnd == 0 {
 			return "", nil
 		}
 		var err error
-		if text, err = f.judge(o.seq, flags); err != nil {
+		if text, err = o.judge(f, flags); err != nil {
 			return "", err
 		}
 		if f.stopped {
@@ -130,10 +151,10 @@ func (o *output) filter(text string, flags uint32) (string, error) {
 
 // judge lets a filter decide on its pending text, again while it decides on some
 // and leaves some.
-func (f *filterStage) judge(seq uint64, flags uint32) (string, error) {
+func (o *output) judge(f *filterStage, flags uint32) (string, error) {
 	var text []byte
 	for {
-		out, n, stop, err := f.Filter.Filter(seq, f.pending, flags)
+		out, n, stop, err := f.Filter.Filter(o.seq, f.pending, flags)
 		if err != nil {
 			return "", fmt.Errorf("filter %s: %w", f.Name(), err)
 		}
@@ -143,6 +164,7 @@ func (f *filterStage) judge(seq uint64, flags uint32) (string, error) {
 		if flags&FilterEnd != 0 && n == 0 && len(f.pending) > 0 && !stop {
 			return "", fmt.Errorf("filter %s: it holds %d bytes although nothing follows", f.Name(), len(f.pending))
 		}
+		o.marks = f.released(o.marks, len(text), out, n, stop)
 		text = append(text, out...)
 		f.pending = f.pending[:copy(f.pending, f.pending[n:])]
 		if f.stopped = stop; stop || n == 0 || len(f.pending) == 0 {
@@ -151,20 +173,34 @@ func (f *filterStage) judge(seq uint64, flags uint32) (string, error) {
 	}
 }
 
-// filterPrompt passes a prompt through the filters of a request.
-func filterPrompt(o *GenerateOptions, seq uint64, prompt string) (string, error) {
+// filterPrompt passes a prompt through the filters of a request, and says what they
+// did to it.
+func filterPrompt(o *GenerateOptions, seq uint64, prompt string) (string, []Change, error) {
 	if len(o.Filters) == 0 {
-		return prompt, nil
+		return prompt, nil, nil
 	}
 	p := GenerateOptions{Filters: o.Filters, Configs: o.Configs}
 	out, err := openOutput(&p, seq)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer out.close()
 	text, err := out.filter(prompt, FilterPrompt|FilterEnd)
 	if err == nil && out.stopped == FinishFilter {
-		err = ErrBlocked
+		err = fmt.Errorf("%w: %s", ErrBlocked, out.stopper())
 	}
-	return text, err
+	for i := range out.marks {
+		out.marks[i].Prompt = true
+	}
+	return text, out.marks, err
+}
+
+// stopper is the name of the filter that stopped the text.
+func (o *output) stopper() string {
+	for i := range o.filters {
+		if o.filters[i].stopped {
+			return o.filters[i].Name()
+		}
+	}
+	return ""
 }

@@ -30,6 +30,7 @@ type Session struct {
 	turns  []chat.Message // of Chat; contents as the model saw and wrote them
 	seen   string         // what Chat rendered and the model wrote: the text of ids[past:]
 	stats  Stats
+	text   []Change // of the latest answer
 }
 
 // NewSession begins an empty conversation.
@@ -53,7 +54,7 @@ func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) 
 // this package's. If it comes before the first token, the conversation is as it was.
 func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
 	return s.answer(ctx, o, func() (request, error) {
-		prompt, err := filterPrompt(&o, sched.NewID(), prompt)
+		prompt, changes, err := filterPrompt(&o, sched.NewID(), prompt)
 		if err != nil {
 			return request{}, err
 		}
@@ -61,7 +62,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 		if err != nil {
 			return request{}, fmt.Errorf("tokenizer: %w", err)
 		}
-		return request{ids: ids}, nil
+		return request{ids: ids, changes: changes}, nil
 	})
 }
 
@@ -81,12 +82,14 @@ func (s *Session) Chat(ctx context.Context, message string, o GenerateOptions) i
 		if s.m.chat == nil {
 			return request{}, s.m.chatErr
 		}
-		message, err := filterPrompt(&o, sched.NewID(), message)
+		message, changes, err := filterPrompt(&o, sched.NewID(), message)
 		if err != nil {
 			return request{}, err
 		}
 		turns := append(s.turns[:len(s.turns):len(s.turns)], chat.Message{Role: "user", Content: message})
-		return s.render(turns, &o)
+		r, err := s.render(turns, &o)
+		r.changes = changes
+		return r, err
 	})
 }
 
@@ -108,10 +111,11 @@ func (s *Session) System(message string) error {
 
 // request is what an answer starts from.
 type request struct {
-	ids   []int32
-	past  int            // of Chat, as in Session
-	turns []chat.Message // of Chat, nil for Generate
-	seen  string         // of Chat: the text of ids[past:]
+	ids     []int32
+	changes []Change       // of the prompt, by filters
+	past    int            // of Chat, as in Session
+	turns   []chat.Message // of Chat, nil for Generate
+	seen    string         // of Chat: the text of ids[past:]
 }
 
 // begin returns a copy of the conversation's ids, or the beginning-of-sequence
@@ -192,6 +196,7 @@ func (s *Session) answer(ctx context.Context, o GenerateOptions, prepare func() 
 			return
 		}
 		g := &generation{s: s, ctx: ctx, o: &o, yield: yield, ids: r.ids, chat: r.turns != nil}
+		g.ledger.book(r.changes, "")
 		if err = s.run(g, r); err != nil && !g.broken {
 			yield(Token{ID: -1}, err)
 		}
@@ -254,7 +259,8 @@ func (s *Session) release() {
 func (s *Session) commit(g *generation, r request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stats = g.stats
+	s.stats, s.text = g.stats, g.ledger.text
+	s.stats.Changes = g.ledger.counts
 	if g.stats.Generated == 0 && g.stats.Finish == FinishNone {
 		return // it failed before it began
 	}
@@ -274,6 +280,14 @@ func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stats
+}
+
+// Changes are what filters replaced or stopped in the latest answer and its prompt,
+// the first 10,000; Stats counts them all.
+func (s *Session) Changes() []Change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.text)
 }
 
 // Tokens is a copy of the conversation's ids.
@@ -315,7 +329,7 @@ func (s *Session) Reset() error {
 		return ErrBusy
 	}
 	s.m.sched.Release(s.cache)
-	s.ids, s.past, s.turns, s.seen, s.stats = nil, 0, nil, "", Stats{}
+	s.ids, s.past, s.turns, s.seen, s.stats, s.text = nil, 0, nil, "", Stats{}, nil
 	return nil
 }
 

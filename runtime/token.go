@@ -17,6 +17,9 @@ type Token struct {
 	Logprob float64
 	// TopLogprobs are the most likely tokens of this step, if asked for.
 	TopLogprobs []TokenLogprob
+	// Changes say which processors acted on the token, in their order, and then
+	// what filters did about Text; nil if none did anything. It must not be changed.
+	Changes []Change
 }
 
 // FinishReason says why an answer ended.
@@ -50,6 +53,8 @@ type Stats struct {
 	Prefill   time.Duration // from there to the first token
 	Decode    time.Duration // from the first token to the last
 	Finish    FinishReason
+	// Changes count what processors and filters did, in the order of their first.
+	Changes []ChangeCount
 }
 
 // PrefillRate is prompt tokens a second, those in the cache not counted.

@@ -142,6 +142,7 @@ type jsonToken struct {
 	Text    string        `json:"text"`
 	Logprob *float64      `json:"logprob,omitempty"`
 	Top     []jsonLogprob `json:"top_logprobs,omitempty"`
+	Changes []jsonChange  `json:"changes,omitempty"`
 }
 
 type jsonLogprob struct {
@@ -159,12 +160,13 @@ type jsonStats struct {
 	DecodeMillis  float64               `json:"decode_ms"`
 	PrefillRate   float64               `json:"prefill_tokens_per_second"`
 	DecodeRate    float64               `json:"decode_tokens_per_second"`
+	Changes       []jsonCount           `json:"changes,omitempty"`
 }
 
 func statsJSON(s sandwarp.Stats) jsonStats {
 	return jsonStats{
 		s.Finish, s.Prompt, s.Cached, s.Generated,
-		s.Prefill.Seconds() * 1000, s.Decode.Seconds() * 1000, s.PrefillRate(), s.DecodeRate(),
+		s.Prefill.Seconds() * 1000, s.Decode.Seconds() * 1000, s.PrefillRate(), s.DecodeRate(), countsJSON(s.Changes),
 	}
 }
 
@@ -177,7 +179,7 @@ func (r *runner) printJSON(s *sandwarp.Session, answer iter.Seq2[sandwarp.Token,
 		if err != nil {
 			return err
 		}
-		line := jsonToken{Text: tok.Text}
+		line := jsonToken{Text: tok.Text, Changes: changesJSON(tok.Changes)}
 		if tok.ID >= 0 {
 			line.ID = &tok.ID
 		}
@@ -205,6 +207,7 @@ func (r *runner) report(m *sandwarp.Model, s *sandwarp.Session, plugs *plugins, 
 		st.Prompt, st.Cached, st.Prefill.Seconds()*1000, st.PrefillRate())
 	fmt.Fprintf(r.io.err, "answer %d tokens, %.1f ms, %.1f tokens/s, ended by %v\n",
 		st.Generated, st.Decode.Seconds()*1000, st.DecodeRate(), st.Finish)
+	reportChanges(r.io.err, st.Changes)
 	plugs.report(r.io.err)
 }
 

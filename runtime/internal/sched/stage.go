@@ -68,17 +68,18 @@ func (r *Request) settle(pick int32, err error, vocab int) {
 	}
 }
 
-// What Tracer.LastAction can say.
+// What Tracer.LastAction can say; all else are edits.
 const (
-	actNone   = 0
-	actPicked = 1
+	ActNone   = 0
+	ActPicked = 1
+	ActMasked = 3
 )
 
 // noteAct keeps what the stage that came next did.
 func (r *Request) noteAct(pick int32) {
-	act := uint8(actNone)
+	act := uint8(ActNone)
 	if st := &r.stages[r.next]; pick >= 0 {
-		act = actPicked
+		act = ActPicked
 	} else if st.trace != nil {
 		act = st.trace.LastAction(r.id)
 	}
@@ -90,7 +91,7 @@ func (r *Request) noteAct(pick int32) {
 func (r *Request) report() []uint8 {
 	some, same := false, len(r.told) == len(r.acts)
 	for i, a := range r.acts {
-		some = some || a != actNone
+		some = some || a != ActNone
 		same = same && a == r.told[i]
 	}
 	switch {
