@@ -146,23 +146,27 @@ func BenchmarkPrefill(b *testing.B) {
 
 // BenchmarkBatch is decoding several sequences at once, each token at position 10.
 func BenchmarkBatch(b *testing.B) {
-	for _, n := range []int{1, 2, 4, 5, 8, 16} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			g := benchEngine(b, qwen05b, tensor.Q8_0, backend.Limits{Threads: 2, MaxLogit: n, MaxSeqs: n})
-			var batch backend.Batch
-			for i := range int32(n) {
-				batch.Tokens, batch.Pos, batch.Seq = append(batch.Tokens, i), append(batch.Pos, 10), append(batch.Seq, i)
-				batch.Tables, batch.LogitRows = append(batch.Tables, []int32{i}), append(batch.LogitRows, i)
-			}
-			logits := matrix(n, g.plan.Vocab)
-			for b.Loop() {
-				if err := g.exec.Run(context.Background(), &batch, logits); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "tok/s")
-		})
+	for _, f := range []tensor.DType{tensor.Q8_0, tensor.Q4_0, tensor.Q5_0} {
+		for _, n := range []int{1, 2, 4, 8, 16, 32} {
+			b.Run(fmt.Sprintf("%v/%d", f, n), func(b *testing.B) { benchBatch(b, f, n) })
+		}
 	}
+}
+
+func benchBatch(b *testing.B, f tensor.DType, n int) {
+	g := benchEngine(b, qwen05b, f, backend.Limits{Threads: 2, MaxLogit: n, MaxSeqs: n})
+	var batch backend.Batch
+	for i := range int32(n) {
+		batch.Tokens, batch.Pos, batch.Seq = append(batch.Tokens, i), append(batch.Pos, 10), append(batch.Seq, i)
+		batch.Tables, batch.LogitRows = append(batch.Tables, []int32{i % 16}), append(batch.LogitRows, i)
+	}
+	logits := matrix(n, g.plan.Vocab)
+	for b.Loop() {
+		if err := g.exec.Run(context.Background(), &batch, logits); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "tok/s")
 }
 
 // BenchmarkSteps is a model so small that a run is all overhead: barriers, walking
