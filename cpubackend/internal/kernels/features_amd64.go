@@ -131,10 +131,10 @@ var avx512vnni = isa{
 		mul: &[2][2][]tileFunc{
 			{{tile32x12AVX512, tile32x8AVX512, tile32x4AVX512, tile32x2AVX512, tile32x1AVX512}, {tile32Mx12AVX512, tile32Mx8AVX512, tile32Mx4AVX512, tile32Mx2AVX512, tile32Mx1AVX512}},
 			{{tile16x12AVX512, tile16x8AVX512, tile16x4AVX512, tile16x2AVX512, tile16x1AVX512}, {tile16Mx12AVX512, tile16Mx8AVX512, tile16Mx4AVX512, tile16Mx2AVX512, tile16Mx1AVX512}}},
-		pairColumns: []int{6, 4, 2, 1},
+		pairColumns: []int{6, 5, 4, 3, 2, 1},
 		pair: &[2][2][]pairFunc{
-			{{pair32x6AVX512, pair32x4AVX512, pair32x2AVX512, pair32x1AVX512}, {pair32Mx6AVX512, pair32Mx4AVX512, pair32Mx2AVX512, pair32Mx1AVX512}},
-			{{pair16x6AVX512, pair16x4AVX512, pair16x2AVX512, pair16x1AVX512}, {pair16Mx6AVX512, pair16Mx4AVX512, pair16Mx2AVX512, pair16Mx1AVX512}}},
+			{{pair32x6AVX512, pair32x5AVX512, pair32x4AVX512, pair32x3AVX512, pair32x2AVX512, pair32x1AVX512}, {pair32Mx6AVX512, pair32Mx5AVX512, pair32Mx4AVX512, pair32Mx3AVX512, pair32Mx2AVX512, pair32Mx1AVX512}},
+			{{pair16x6AVX512, pair16x5AVX512, pair16x4AVX512, pair16x3AVX512, pair16x2AVX512, pair16x1AVX512}, {pair16Mx6AVX512, pair16Mx5AVX512, pair16Mx4AVX512, pair16Mx3AVX512, pair16Mx2AVX512, pair16Mx1AVX512}}},
 	},
 	panels: [formats]panelFuncs{
 		tensor.Q4_0:   {packQ4_0AVX512, narrow4_0AVX512, unpackQ4_0AVX512, []panelFunc{mulQ4_0x8AVX512, mulQ4_0x4AVX512, mulQ4_0x2AVX512, mulQ4_0x1AVX512}},

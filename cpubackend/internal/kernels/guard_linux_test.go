@@ -39,7 +39,7 @@ func TestMulStaysInside(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		for _, dt := range tensor.DTypes() {
 			b := dt.BlockElems()
-			for i, s := range []shape{{1, b, 1}, {5, 3 * b, 1}, {16, 2 * b, 4}, {17, b, 13}, {3, 2 * b, 5}, {35, 1280 / b * b, 6}} {
+			for i, s := range []shape{{1, b, 1}, {5, 3 * b, 1}, {16, 2 * b, 4}, {17, b, 13}, {3, 2 * b, 5}, {35, 1280 / b * b, 6}, {37, 3 * b, tilesFrom}} {
 				checkMul(t, dt, s, uint64(i), -1, fenced(t))
 			}
 			r := random(8)

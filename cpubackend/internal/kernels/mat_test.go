@@ -45,9 +45,9 @@ type shape struct{ n, k, rows int }
 
 func shapes(t tensor.DType, short bool) []shape {
 	b := t.BlockElems()
-	s := []shape{{1, b, 1}, {3, 3 * b, 2}, {17, 5 * b, 1}, {33, 2 * b, 3}, {50, b, 13}, {37, 1152 / b * b, 29}, {16, 2304, 4}}
+	s := []shape{{1, b, 1}, {3, 3 * b, 2}, {17, 5 * b, 1}, {33, 2 * b, 3}, {50, b, 13}, {37, 1152 / b * b, 29}, {16, 2304, 4}, {50, 512 / b * b, tilesFrom + 4}}
 	if b == 1 {
-		s = []shape{{1, 1, 1}, {3, 5, 2}, {17, 67, 1}, {33, 64, 3}, {50, 31, 13}, {37, 1157, 29}, {16, 2304, 4}}
+		s = []shape{{1, 1, 1}, {3, 5, 2}, {17, 67, 1}, {33, 64, 3}, {50, 31, 13}, {37, 1157, 29}, {16, 2304, 4}, {50, 77, tilesFrom + 4}}
 	}
 	if short {
 		s = s[:5]
@@ -148,7 +148,7 @@ func checkProduct(t *testing.T, m *Mat, s shape, r *rand.Rand, fill int) {
 func TestMulIndependentOfSplit(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		for _, dt := range tensor.DTypes() {
-			for i, rows := range []int{1, 1, 7, 19} {
+			for i, rows := range []int{1, 1, 7, 19, 19, tilesFrom} {
 				r := random(5)
 				const n, k = 39, 512
 				m := randomMat(t, r, dt, n, k, -1, heap)
@@ -181,13 +181,13 @@ func TestMulAllocatesNothing(t *testing.T) {
 			r := random(9)
 			m, again := randomMat(t, r, dt, 35, 512, -1, heap), randomMat(t, r, dt, 35, 512, -1, heap)
 			repacked(again, heap)
-			a := NewAct(19, 512)
-			a.Set(normals(r, 19*512), 19, 512)
-			y := make([]float32, 19*35)
+			a := NewAct(tilesFrom, 512)
+			a.Set(normals(r, tilesFrom*512), tilesFrom, 512)
+			y := make([]float32, tilesFrom*35)
 			n := testing.AllocsPerRun(20, func() {
 				a.Quantize(0, 19)
 				for _, m := range []*Mat{m, again} {
-					m.Mul(y, 35, a, 0, 19, 0, 35)
+					m.Mul(y, 35, a, 0, tilesFrom, 0, 35)
 					m.Mul(y, 35, a, 0, 9, 0, 35)
 					m.Mul(y, 35, a, 0, 1, 0, 35)
 					m.Mul(y, 35, a, 0, 1, 1, 3)

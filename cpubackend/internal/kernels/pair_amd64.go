@@ -9,10 +9,20 @@ package kernels
 //go:noescape
 func pair32x6AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
+// pair32x5AVX512 sets y[i*stride+row], or adds to it, for 5 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair32x5AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
 // pair32x4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
 //go:noescape
 func pair32x4AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
+// pair32x3AVX512 sets y[i*stride+row], or adds to it, for 3 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair32x3AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
 // pair32x2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
@@ -29,10 +39,20 @@ func pair32x1AVX512(y *float32, stride int, q *byte, next int, d *float32, m *fl
 //go:noescape
 func pair32Mx6AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
+// pair32Mx5AVX512 sets y[i*stride+row], or adds to it, for 5 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair32Mx5AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
 // pair32Mx4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
 //go:noescape
 func pair32Mx4AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
+// pair32Mx3AVX512 sets y[i*stride+row], or adds to it, for 3 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair32Mx3AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
 // pair32Mx2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
@@ -49,10 +69,20 @@ func pair32Mx1AVX512(y *float32, stride int, q *byte, next int, d *float32, m *f
 //go:noescape
 func pair16x6AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
+// pair16x5AVX512 sets y[i*stride+row], or adds to it, for 5 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair16x5AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
 // pair16x4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
 //go:noescape
 func pair16x4AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
+// pair16x3AVX512 sets y[i*stride+row], or adds to it, for 3 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair16x3AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
 // pair16x2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
@@ -69,10 +99,20 @@ func pair16x1AVX512(y *float32, stride int, q *byte, next int, d *float32, m *fl
 //go:noescape
 func pair16Mx6AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
+// pair16Mx5AVX512 sets y[i*stride+row], or adds to it, for 5 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair16Mx5AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
 // pair16Mx4AVX512 sets y[i*stride+row], or adds to it, for 4 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //
 //go:noescape
 func pair16Mx4AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
+
+// pair16Mx3AVX512 sets y[i*stride+row], or adds to it, for 3 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
+//
+//go:noescape
+func pair16Mx3AVX512(y *float32, stride int, q *byte, next int, d *float32, m *float32, nextScales int, c *byte, cstride int, cells int, add int)
 
 // pair16Mx2AVX512 sets y[i*stride+row], or adds to it, for 2 activation rows and the 32 rows of two tiles; next and nextScales are the bytes from one tile to the other.
 //

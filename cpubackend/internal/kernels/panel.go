@@ -21,7 +21,8 @@ type panelFuncs struct {
 	// narrow makes planes of so many cells of a tile's bytes less minus.
 	narrow func(dst, q *byte, cells, minus int)
 	// unpack makes a tile of cells of a panel, or only its scales if codes are bytes.
-	unpack func(q *byte, d, m *float32, scales, codes *byte, cells int)
+	// Memory ahead bytes after the codes is asked for.
+	unpack func(q *byte, d, m *float32, scales, codes *byte, cells, ahead int)
 	// mul has a function for every entry of panelColumns.
 	mul []panelFunc
 }
@@ -29,8 +30,9 @@ type panelFuncs struct {
 // panelColumns are the numbers of activation rows there are functions for.
 var panelColumns = []int{8, 4, 2, 1}
 
-// tilesFrom is the number of activation rows from which tiles are faster.
-const tilesFrom = 17
+// tilesFrom is the number of activation rows from which tiles are faster: fewer do not
+// make up for the wait while a tile is unpacked, which here overlaps with products.
+const tilesFrom = 97
 
 // mulPanels is Mul for repacked matrices.
 func (m *Mat) mulPanels(s *isa, y []float32, stride int, a *Act, r0, r1, n0, n1 int) {
@@ -87,7 +89,7 @@ func (m *Mat) panelRun(f panelFunc, y *float32, stride int, a *Act, r, p, n int)
 func (p *panels) unpack(s *isa, dt tensor.DType, t *tile, i, k0, k1 int) *byte {
 	panel := p.data[i*p.size:][:p.size]
 	codes := &panel[p.codes+k0*p.codeBytes()]
-	s.panels[dt].unpack(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &panel[p.scaleBytes(k0)], codes, k1-k0)
+	s.panels[dt].unpack(&t.q[0][0][0][0], &t.d[0][0], &t.m[0][0], &panel[p.scaleBytes(k0)], codes, k1-k0, 2*p.size)
 	if p.low == 8 {
 		return codes
 	}

@@ -24,10 +24,10 @@ func mulQ4_0x2AVX512(y *float32, stride int, w *byte, codes int, size int, panel
 //go:noescape
 func mulQ4_0x1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ4_0AVX512 makes a tile of cells of a panel.
+// unpackQ4_0AVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ4_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ4_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ4_1x8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -49,10 +49,10 @@ func mulQ4_1x2AVX512(y *float32, stride int, w *byte, codes int, size int, panel
 //go:noescape
 func mulQ4_1x1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ4_1AVX512 makes a tile of cells of a panel.
+// unpackQ4_1AVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ4_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ4_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ5_0x8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -74,10 +74,10 @@ func mulQ5_0x2AVX512(y *float32, stride int, w *byte, codes int, size int, panel
 //go:noescape
 func mulQ5_0x1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ5_0AVX512 makes a tile of cells of a panel.
+// unpackQ5_0AVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ5_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ5_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ5_1x8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -99,10 +99,10 @@ func mulQ5_1x2AVX512(y *float32, stride int, w *byte, codes int, size int, panel
 //go:noescape
 func mulQ5_1x1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ5_1AVX512 makes a tile of cells of a panel.
+// unpackQ5_1AVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ5_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ5_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ8_0x8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -124,10 +124,10 @@ func mulQ8_0x2AVX512(y *float32, stride int, w *byte, codes int, size int, panel
 //go:noescape
 func mulQ8_0x1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ8_0AVX512 makes a tile of cells of a panel.
+// unpackQ8_0AVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ8_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ8_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ4Kx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -149,10 +149,10 @@ func mulQ4Kx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels
 //go:noescape
 func mulQ4Kx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ4KAVX512 makes a tile of cells of a panel.
+// unpackQ4KAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ4KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ4KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ5Kx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -174,10 +174,10 @@ func mulQ5Kx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels
 //go:noescape
 func mulQ5Kx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ5KAVX512 makes a tile of cells of a panel.
+// unpackQ5KAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ5KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ5KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ6Kx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -199,10 +199,10 @@ func mulQ6Kx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels
 //go:noescape
 func mulQ6Kx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ6KAVX512 makes a tile of cells of a panel.
+// unpackQ6KAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ6KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ6KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ2Kx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -224,10 +224,10 @@ func mulQ2Kx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels
 //go:noescape
 func mulQ2Kx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ2KAVX512 makes a tile of cells of a panel.
+// unpackQ2KAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ2KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ2KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulQ3Kx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -249,10 +249,10 @@ func mulQ3Kx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels
 //go:noescape
 func mulQ3Kx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackQ3KAVX512 makes a tile of cells of a panel.
+// unpackQ3KAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackQ3KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackQ3KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulIQ4NLx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -274,10 +274,10 @@ func mulIQ4NLx2AVX512(y *float32, stride int, w *byte, codes int, size int, pane
 //go:noescape
 func mulIQ4NLx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackIQ4NLAVX512 makes a tile of cells of a panel.
+// unpackIQ4NLAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackIQ4NLAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackIQ4NLAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // mulMXFP4x8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
@@ -299,10 +299,10 @@ func mulMXFP4x2AVX512(y *float32, stride int, w *byte, codes int, size int, pane
 //go:noescape
 func mulMXFP4x1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 
-// unpackMXFP4AVX512 makes a tile of cells of a panel.
+// unpackMXFP4AVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
 //
 //go:noescape
-func unpackMXFP4AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
+func unpackMXFP4AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
 // narrow8_0AVX512 makes planes of 8 and 0 bits of a tile's bytes less minus.
 //

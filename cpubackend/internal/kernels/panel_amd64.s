@@ -475,9 +475,9 @@ loop8:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackQ4_0AVX512(SB), $0-48
+// func unpackQ4_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackQ4_0AVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         scales+24(FP), AX
 	MOVQ         codes+32(FP), CX
@@ -485,50 +485,55 @@ TEXT ·unpackQ4_0AVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	VPBROADCASTD data1<>+0(SB), Z1
 
 loop9:
-	VCVTPH2PS (AX), Z2
-	VMOVUPS   Z2, (BX)
-	VMOVDQU32 (CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, (DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 64(DX)
-	VMOVDQU32 64(CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 128(DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 192(DX)
-	VMOVDQU32 128(CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 256(DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 320(DX)
-	VMOVDQU32 192(CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 384(DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPADDB    Z1, Z2, Z2
-	VMOVDQU32 Z2, 448(DX)
-	ADDQ      $0x00000200, DX
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x20, AX
-	ADDQ      $0x00000100, CX
-	DECQ      DI
-	JNZ       loop9
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	VCVTPH2PS  (AX), Z2
+	VMOVUPS    Z2, (BX)
+	VMOVDQU32  (CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, (DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 64(DX)
+	VMOVDQU32  64(CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 128(DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 192(DX)
+	VMOVDQU32  128(CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 256(DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 320(DX)
+	VMOVDQU32  192(CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 384(DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPADDB     Z1, Z2, Z2
+	VMOVDQU32  Z2, 448(DX)
+	ADDQ       $0x00000200, DX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, SI
+	ADDQ       $0x20, AX
+	ADDQ       $0x00000100, CX
+	DECQ       DI
+	JNZ        loop9
 	VZEROUPPER
 	RET
 
@@ -1007,9 +1012,9 @@ loop17:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackQ4_1AVX512(SB), $0-48
+// func unpackQ4_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackQ4_1AVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         scales+24(FP), AX
 	MOVQ         codes+32(FP), CX
@@ -1017,43 +1022,48 @@ TEXT ·unpackQ4_1AVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 
 loop18:
-	VCVTPH2PS (AX), Z1
-	VCVTPH2PS 32(AX), Z2
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   Z2, (SI)
-	VMOVDQU32 (CX), Z2
-	VPANDD    Z0, Z2, Z1
-	VMOVDQU32 Z1, (DX)
-	VPSRLW    $0x04, Z2, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 64(DX)
-	VMOVDQU32 64(CX), Z2
-	VPANDD    Z0, Z2, Z1
-	VMOVDQU32 Z1, 128(DX)
-	VPSRLW    $0x04, Z2, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 192(DX)
-	VMOVDQU32 128(CX), Z2
-	VPANDD    Z0, Z2, Z1
-	VMOVDQU32 Z1, 256(DX)
-	VPSRLW    $0x04, Z2, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 320(DX)
-	VMOVDQU32 192(CX), Z2
-	VPANDD    Z0, Z2, Z1
-	VMOVDQU32 Z1, 384(DX)
-	VPSRLW    $0x04, Z2, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 448(DX)
-	ADDQ      $0x00000200, DX
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x40, AX
-	ADDQ      $0x00000100, CX
-	DECQ      DI
-	JNZ       loop18
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	VCVTPH2PS  (AX), Z1
+	VCVTPH2PS  32(AX), Z2
+	VMOVUPS    Z1, (BX)
+	VMOVUPS    Z2, (SI)
+	VMOVDQU32  (CX), Z2
+	VPANDD     Z0, Z2, Z1
+	VMOVDQU32  Z1, (DX)
+	VPSRLW     $0x04, Z2, Z1
+	VPANDD     Z0, Z1, Z1
+	VMOVDQU32  Z1, 64(DX)
+	VMOVDQU32  64(CX), Z2
+	VPANDD     Z0, Z2, Z1
+	VMOVDQU32  Z1, 128(DX)
+	VPSRLW     $0x04, Z2, Z1
+	VPANDD     Z0, Z1, Z1
+	VMOVDQU32  Z1, 192(DX)
+	VMOVDQU32  128(CX), Z2
+	VPANDD     Z0, Z2, Z1
+	VMOVDQU32  Z1, 256(DX)
+	VPSRLW     $0x04, Z2, Z1
+	VPANDD     Z0, Z1, Z1
+	VMOVDQU32  Z1, 320(DX)
+	VMOVDQU32  192(CX), Z2
+	VPANDD     Z0, Z2, Z1
+	VMOVDQU32  Z1, 384(DX)
+	VPSRLW     $0x04, Z2, Z1
+	VPANDD     Z0, Z1, Z1
+	VMOVDQU32  Z1, 448(DX)
+	ADDQ       $0x00000200, DX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, SI
+	ADDQ       $0x40, AX
+	ADDQ       $0x00000100, CX
+	DECQ       DI
+	JNZ        loop18
 	VZEROUPPER
 	RET
 
@@ -1600,9 +1610,9 @@ loop26:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackQ5_0AVX512(SB), $0-48
+// func unpackQ5_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackQ5_0AVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	VPBROADCASTD data2<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -1611,9 +1621,15 @@ TEXT ·unpackQ5_0AVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	VPBROADCASTD data3<>+0(SB), Z2
 
 loop27:
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	PREFETCHT1 256(CX)(R8*1)
 	VCVTPH2PS  (AX), Z3
 	VMOVUPS    Z3, (BX)
 	VMOVDQU32  (CX), Z4
@@ -2221,9 +2237,9 @@ loop35:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackQ5_1AVX512(SB), $0-48
+// func unpackQ5_1AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackQ5_1AVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	VPBROADCASTD data2<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -2232,8 +2248,14 @@ TEXT ·unpackQ5_1AVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 
 loop36:
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	PREFETCHT1 256(CX)(R8*1)
 	VCVTPH2PS  (AX), Z2
 	VCVTPH2PS  32(AX), Z3
 	VMOVUPS    Z2, (BX)
@@ -2721,26 +2743,35 @@ loop44:
 	VZEROUPPER
 	RET
 
-// func unpackQ8_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512F
-TEXT ·unpackQ8_0AVX512(SB), $0-48
+// func unpackQ8_0AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·unpackQ8_0AVX512(SB), $0-56
 	MOVQ scales+24(FP), AX
 	MOVQ codes+32(FP), CX
 	MOVQ q+0(FP), DX
 	MOVQ d+8(FP), BX
 	MOVQ m+16(FP), SI
 	MOVQ cells+40(FP), DI
+	MOVQ ahead+48(FP), R8
 
 loop45:
-	VCVTPH2PS (AX), Z0
-	VMOVUPS   Z0, (BX)
-	ADDQ      $0x00000200, DX
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x20, AX
-	ADDQ      $0x00000200, CX
-	DECQ      DI
-	JNZ       loop45
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	PREFETCHT1 256(CX)(R8*1)
+	PREFETCHT1 320(CX)(R8*1)
+	PREFETCHT1 384(CX)(R8*1)
+	PREFETCHT1 448(CX)(R8*1)
+	VCVTPH2PS  (AX), Z0
+	VMOVUPS    Z0, (BX)
+	ADDQ       $0x00000200, DX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, SI
+	ADDQ       $0x20, AX
+	ADDQ       $0x00000200, CX
+	DECQ       DI
+	JNZ        loop45
 	VZEROUPPER
 	RET
 
@@ -3275,9 +3306,9 @@ loop57:
 	VZEROUPPER
 	RET
 
-// func unpackQ4KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
-TEXT ·unpackQ4KAVX512(SB), $0-48
+// func unpackQ4KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·unpackQ4KAVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	MOVQ         scales+24(FP), AX
 	MOVQ         codes+32(FP), CX
@@ -3285,6 +3316,7 @@ TEXT ·unpackQ4KAVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	SHRQ         $0x03, DI
 
 loop58:
@@ -3292,50 +3324,54 @@ loop58:
 	VCVTPH2PS   32(AX), Z2
 	VXORPS.BCST data4<>+0(SB), Z2, Z2
 	ADDQ        $0x40, AX
-	MOVQ        $0x00000008, R8
+	MOVQ        $0x00000008, R9
 
 loop59:
-	VPMOVZXBD (AX), Z3
-	VCVTDQ2PS Z3, Z3
-	VPMOVZXBD 16(AX), Z4
-	VCVTDQ2PS Z4, Z4
-	VMULPS    Z1, Z3, Z3
-	VMULPS    Z2, Z4, Z4
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, (SI)
-	VMOVDQU32 (CX), Z4
-	VPANDD    Z0, Z4, Z3
-	VMOVDQU32 Z3, (DX)
-	VPSRLW    $0x04, Z4, Z3
-	VPANDD    Z0, Z3, Z3
-	VMOVDQU32 Z3, 64(DX)
-	VMOVDQU32 64(CX), Z4
-	VPANDD    Z0, Z4, Z3
-	VMOVDQU32 Z3, 128(DX)
-	VPSRLW    $0x04, Z4, Z3
-	VPANDD    Z0, Z3, Z3
-	VMOVDQU32 Z3, 192(DX)
-	VMOVDQU32 128(CX), Z4
-	VPANDD    Z0, Z4, Z3
-	VMOVDQU32 Z3, 256(DX)
-	VPSRLW    $0x04, Z4, Z3
-	VPANDD    Z0, Z3, Z3
-	VMOVDQU32 Z3, 320(DX)
-	VMOVDQU32 192(CX), Z4
-	VPANDD    Z0, Z4, Z3
-	VMOVDQU32 Z3, 384(DX)
-	VPSRLW    $0x04, Z4, Z3
-	VPANDD    Z0, Z3, Z3
-	VMOVDQU32 Z3, 448(DX)
-	ADDQ      $0x00000200, DX
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x20, AX
-	ADDQ      $0x00000100, CX
-	DECQ      R8
-	JNZ       loop59
-	DECQ      DI
-	JNZ       loop58
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	VPMOVZXBD  (AX), Z3
+	VCVTDQ2PS  Z3, Z3
+	VPMOVZXBD  16(AX), Z4
+	VCVTDQ2PS  Z4, Z4
+	VMULPS     Z1, Z3, Z3
+	VMULPS     Z2, Z4, Z4
+	VMOVUPS    Z3, (BX)
+	VMOVUPS    Z4, (SI)
+	VMOVDQU32  (CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VMOVDQU32  Z3, (DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VMOVDQU32  Z3, 64(DX)
+	VMOVDQU32  64(CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VMOVDQU32  Z3, 128(DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VMOVDQU32  Z3, 192(DX)
+	VMOVDQU32  128(CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VMOVDQU32  Z3, 256(DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VMOVDQU32  Z3, 320(DX)
+	VMOVDQU32  192(CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VMOVDQU32  Z3, 384(DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VMOVDQU32  Z3, 448(DX)
+	ADDQ       $0x00000200, DX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, SI
+	ADDQ       $0x20, AX
+	ADDQ       $0x00000100, CX
+	DECQ       R9
+	JNZ        loop59
+	DECQ       DI
+	JNZ        loop58
 	VZEROUPPER
 	RET
 
@@ -3939,9 +3975,9 @@ loop71:
 	VZEROUPPER
 	RET
 
-// func unpackQ5KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
-TEXT ·unpackQ5KAVX512(SB), $0-48
+// func unpackQ5KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·unpackQ5KAVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	VPBROADCASTD data2<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -3950,6 +3986,7 @@ TEXT ·unpackQ5KAVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	SHRQ         $0x03, DI
 
 loop72:
@@ -3957,9 +3994,14 @@ loop72:
 	VCVTPH2PS   32(AX), Z3
 	VXORPS.BCST data4<>+0(SB), Z3, Z3
 	ADDQ        $0x40, AX
-	MOVQ        $0x00000008, R8
+	MOVQ        $0x00000008, R9
 
 loop73:
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	PREFETCHT1 256(CX)(R8*1)
 	VPMOVZXBD  (AX), Z4
 	VCVTDQ2PS  Z4, Z4
 	VPMOVZXBD  16(AX), Z5
@@ -4013,7 +4055,7 @@ loop73:
 	ADDQ       $0x40, SI
 	ADDQ       $0x20, AX
 	ADDQ       $0x00000140, CX
-	DECQ       R8
+	DECQ       R9
 	JNZ        loop73
 	DECQ       DI
 	JNZ        loop72
@@ -4694,9 +4736,9 @@ loop85:
 	VZEROUPPER
 	RET
 
-// func unpackQ6KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackQ6KAVX512(SB), $0-48
+// func unpackQ6KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackQ6KAVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	VPBROADCASTD data5<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -4705,15 +4747,22 @@ TEXT ·unpackQ6KAVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	VPBROADCASTD data6<>+0(SB), Z2
 	SHRQ         $0x03, DI
 
 loop86:
 	VCVTPH2PS (AX), Z3
 	ADDQ      $0x20, AX
-	MOVQ      $0x00000008, R8
+	MOVQ      $0x00000008, R9
 
 loop87:
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	PREFETCHT1 256(CX)(R8*1)
+	PREFETCHT1 320(CX)(R8*1)
 	VPMOVSXBD  (AX), Z4
 	VCVTDQ2PS  Z4, Z4
 	VMULPS     Z3, Z4, Z4
@@ -4775,7 +4824,7 @@ loop87:
 	ADDQ       $0x00000080, SI
 	ADDQ       $0x20, AX
 	ADDQ       $0x00000180, CX
-	DECQ       R8
+	DECQ       R9
 	JNZ        loop87
 	DECQ       DI
 	JNZ        loop86
@@ -5418,9 +5467,9 @@ loop99:
 	VZEROUPPER
 	RET
 
-// func unpackQ2KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
-TEXT ·unpackQ2KAVX512(SB), $0-48
+// func unpackQ2KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·unpackQ2KAVX512(SB), $0-56
 	VPBROADCASTD data7<>+0(SB), Z0
 	MOVQ         scales+24(FP), AX
 	MOVQ         codes+32(FP), CX
@@ -5428,6 +5477,7 @@ TEXT ·unpackQ2KAVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	SHRQ         $0x03, DI
 
 loop100:
@@ -5435,9 +5485,11 @@ loop100:
 	VCVTPH2PS   32(AX), Z2
 	VXORPS.BCST data4<>+0(SB), Z2, Z2
 	ADDQ        $0x40, AX
-	MOVQ        $0x00000008, R8
+	MOVQ        $0x00000008, R9
 
 loop101:
+	PREFETCHT1  (CX)(R8*1)
+	PREFETCHT1  64(CX)(R8*1)
 	VPMOVZXBD   (AX), Z3
 	VPANDD.BCST data8<>+0(SB), Z3, Z4
 	VPSRLD      $0x04, Z3, Z3
@@ -5485,7 +5537,7 @@ loop101:
 	ADDQ        $0x00000080, SI
 	ADDQ        $0x20, AX
 	ADDQ        $0x00000080, CX
-	DECQ        R8
+	DECQ        R9
 	JNZ         loop101
 	DECQ        DI
 	JNZ         loop100
@@ -6154,9 +6206,9 @@ loop113:
 	VZEROUPPER
 	RET
 
-// func unpackQ3KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackQ3KAVX512(SB), $0-48
+// func unpackQ3KAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackQ3KAVX512(SB), $0-56
 	VPBROADCASTD data7<>+0(SB), Z0
 	VPBROADCASTD data9<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -6165,15 +6217,19 @@ TEXT ·unpackQ3KAVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 	VPBROADCASTD data10<>+0(SB), Z2
 	SHRQ         $0x03, DI
 
 loop114:
 	VCVTPH2PS (AX), Z3
 	ADDQ      $0x20, AX
-	MOVQ      $0x00000008, R8
+	MOVQ      $0x00000008, R9
 
 loop115:
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
 	VPMOVSXBD  (AX), Z4
 	VCVTDQ2PS  Z4, Z4
 	VMULPS     Z3, Z4, Z4
@@ -6235,7 +6291,7 @@ loop115:
 	ADDQ       $0x00000080, SI
 	ADDQ       $0x20, AX
 	ADDQ       $0x000000c0, CX
-	DECQ       R8
+	DECQ       R9
 	JNZ        loop115
 	DECQ       DI
 	JNZ        loop114
@@ -6744,9 +6800,9 @@ loop123:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4NLAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackIQ4NLAVX512(SB), $0-48
+// func unpackIQ4NLAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackIQ4NLAVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	VMOVDQU32    data11<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -6755,49 +6811,54 @@ TEXT ·unpackIQ4NLAVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 
 loop124:
-	VCVTPH2PS (AX), Z2
-	VMOVUPS   Z2, (BX)
-	VMOVDQU32 (CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, (DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 64(DX)
-	VMOVDQU32 64(CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 128(DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 192(DX)
-	VMOVDQU32 128(CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 256(DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 320(DX)
-	VMOVDQU32 192(CX), Z3
-	VPANDD    Z0, Z3, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 384(DX)
-	VPSRLW    $0x04, Z3, Z2
-	VPANDD    Z0, Z2, Z2
-	VPSHUFB   Z2, Z1, Z2
-	VMOVDQU32 Z2, 448(DX)
-	ADDQ      $0x00000200, DX
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x20, AX
-	ADDQ      $0x00000100, CX
-	DECQ      DI
-	JNZ       loop124
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	VCVTPH2PS  (AX), Z2
+	VMOVUPS    Z2, (BX)
+	VMOVDQU32  (CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, (DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 64(DX)
+	VMOVDQU32  64(CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 128(DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 192(DX)
+	VMOVDQU32  128(CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 256(DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 320(DX)
+	VMOVDQU32  192(CX), Z3
+	VPANDD     Z0, Z3, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 384(DX)
+	VPSRLW     $0x04, Z3, Z2
+	VPANDD     Z0, Z2, Z2
+	VPSHUFB    Z2, Z1, Z2
+	VMOVDQU32  Z2, 448(DX)
+	ADDQ       $0x00000200, DX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, SI
+	ADDQ       $0x20, AX
+	ADDQ       $0x00000100, CX
+	DECQ       DI
+	JNZ        loop124
 	VZEROUPPER
 	RET
 
@@ -7329,9 +7390,9 @@ loop132:
 	VZEROUPPER
 	RET
 
-// func unpackMXFP4AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·unpackMXFP4AVX512(SB), $0-48
+// func unpackMXFP4AVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackMXFP4AVX512(SB), $0-56
 	VPBROADCASTD data0<>+0(SB), Z0
 	VMOVDQU32    data12<>+0(SB), Z1
 	MOVQ         scales+24(FP), AX
@@ -7340,8 +7401,13 @@ TEXT ·unpackMXFP4AVX512(SB), $0-48
 	MOVQ         d+8(FP), BX
 	MOVQ         m+16(FP), SI
 	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
 
 loop133:
+	PREFETCHT1  (CX)(R8*1)
+	PREFETCHT1  64(CX)(R8*1)
+	PREFETCHT1  128(CX)(R8*1)
+	PREFETCHT1  192(CX)(R8*1)
 	VPMOVZXBD   (AX), Z2
 	VPSLLD      $0x18, Z2, Z2
 	VPSRLD      $0x01, Z2, Z2

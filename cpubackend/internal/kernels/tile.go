@@ -275,7 +275,7 @@ func (p *tileProduct) tile(r0, r1, n, k0, k1 int) {
 	if p.width == pairRows && n+tileRows < p.n1 {
 		p.unpack(1, n+tileRows, k0, k1)
 		mul := p.set.tiles.pair[p.half][p.constant]
-		eachColumns(p.set.tiles.pairColumns, r0, r1, func(i, r int) {
+		evenColumns(p.set.tiles.pairColumns, r0, r1, func(i, r int) {
 			y, stride, add := p.target(n, pairRows, r, k0)
 			mul[i](y, stride, q, p.next, d, m, int(unsafe.Sizeof(tile{})), p.a.cells[r*p.a.cellStride+k0].bytes(), cstride, k1-k0, add)
 			p.collect(n, pairRows, r, p.set.tiles.pairColumns[i], k0)
@@ -323,6 +323,17 @@ func eachColumns(columns []int, r0, r1 int, f func(i, r int)) {
 		}
 		f(i, r)
 		r += columns[i]
+	}
+}
+
+// evenColumns is eachColumns where there is a function for every number up to
+// columns[0]: they differ by one at most, for a small rest would be done slowly.
+func evenColumns(columns []int, r0, r1 int, f func(i, r int)) {
+	most := columns[0]
+	for left := (r1 - r0 + most - 1) / most; left > 0; left-- {
+		n := (r1 - r0 + left - 1) / left
+		f(most-n, r0)
+		r0 += n
 	}
 }
 

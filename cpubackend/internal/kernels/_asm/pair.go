@@ -13,7 +13,7 @@ import (
 
 // pairColumns are the numbers of activation rows there are functions for: of the
 // 32 registers, 24 hold the sums of six.
-var pairColumns = []int{6, 4, 2, 1}
+var pairColumns = []int{6, 5, 4, 3, 2, 1}
 
 func emitPair(a *asm) {
 	for _, half := range []bool{false, true} {

@@ -383,15 +383,18 @@ func (a *asm) storePanel(sums []reg.VecVirtual, y reg.GPVirtual) {
 // they are multiplied where they lie, and only scales are made.
 func (f panelFormat) unpack(a *asm) {
 	name := "unpack" + f.name + "AVX512"
-	a.function(name, "q *byte, d, m *float32, scales, codes *byte, cells int", name+" makes a tile of cells of a panel.")
+	a.function(name, "q *byte, d, m *float32, scales, codes *byte, cells, ahead int", name+" makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.")
 	r := f.reader(a)
 	r.scalesAt, r.codesAt = a.arg("scales"), a.arg("codes")
-	q, d, m, cells := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells")
+	q, d, m, cells, ahead := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells"), a.arg("ahead")
 	var bias reg.VecVirtual
 	if f.values == nil && !f.kind.constant && f.zeroCode < 128 {
 		bias = a.filled(byte(128 - f.zeroCode))
 	}
 	r.eachCell(cells, func() {
+		for line := 0; line < f.codeBytes(); line += 64 {
+			a.PREFETCHT1(atIndex(r.codesAt, ahead, 1, line))
+		}
 		for part := range f.parts() {
 			x, y := r.scale(part)
 			a.VMOVUPS(x, at(d, 64*part))
