@@ -52,6 +52,8 @@ type attnScratch struct {
 	state  []softmax // (tileQueries)
 	// q8 rounds rows for a cache in Q8_0; nil otherwise.
 	q8 *kernels.RowsQ8
+	// wide is for tiles of many queries; nil over a cache in Q8_0.
+	wide *wideScratch
 }
 
 // softmax is how far an online softmax has come: the largest score, and the sum of
@@ -98,25 +100,34 @@ func (s *attention) tile(w *worker, t *attnTile, head, split int) {
 		at := ((t.first+r)*s.heads + head*s.group) * k
 		copy(q[r*s.group*k:(r+1)*s.group*k], s.q[at:])
 	}
-	s.layer.setQueries(x, q, n)
 	acc, state := x.acc[:n*v], x.state[:n]
 	if p.splits > 1 {
 		acc, state = p.partial(t, head, split, n, v)
 	}
-	clear(acc)
-	for i := range state {
-		state[i] = softmaxStart
-	}
 	from, to := t.positions(split, p.splits)
 	table := b.Tables[b.Seq[t.first]]
-	for ; from < to; from += attnRun {
-		s.advance(x, q, acc, state, t, table, head, from, min(from+attnRun, to))
+	if x.wide != nil && n >= wideFrom {
+		s.wide(x, acc, state, t, table, head, from, to)
+	} else {
+		s.narrow(x, q, acc, state, t, table, head, from, to)
 	}
 	if p.splits > 1 {
 		return
 	}
 	for i, st := range state {
 		s.finish(t.first+i/s.group, head*s.group+i%s.group, acc[i*v:(i+1)*v], 1/st.sum)
+	}
+}
+
+// narrow does a tile row by row of its queries.
+func (s *attention) narrow(x *attnScratch, q, acc []float32, state []softmax, t *attnTile, table []int32, head, from, to int) {
+	s.layer.setQueries(x, q, len(state))
+	clear(acc)
+	for i := range state {
+		state[i] = softmaxStart
+	}
+	for ; from < to; from += attnRun {
+		s.advance(x, q, acc, state, t, table, head, from, min(from+attnRun, to))
 	}
 }
 

@@ -14,6 +14,7 @@ type attnPlan struct {
 	workers int
 	heads   []int // KV heads by layer
 	group   int   // the most query heads that share a KV head
+	size    int   // query rows of a tile: rows of the batch times heads in a group
 
 	// local: a worker attends with the heads it projected. So it is in small
 	// batches whose KV heads divide evenly; it spares a barrier per layer.
@@ -40,15 +41,26 @@ type ticket struct {
 	_    [60]byte
 }
 
-// tileQueries is how many query rows (rows of the batch times heads in a group)
-// share one pass over the cache; more if a group alone is larger.
-const tileQueries = 32
+// How many query rows (rows of the batch times heads in a group) share one pass over
+// the cache; more if a group alone is larger. Over a cache in Q8_0 a tile does them
+// one by one, otherwise wideColumns at once.
+const (
+	tileQueries   = 2 * wideColumns
+	tileQueriesQ8 = 32
+)
+
+// tilesPerWorker is how many of the largest tiles a worker should have at least, so
+// that none waits long for another's last one.
+const tilesPerWorker = 8
 
 // splitMin is the fewest positions worth a split of their own.
 const splitMin = 2 * backend.PageTokens
 
 func newAttnPlan(p *plan.Plan, lim backend.Limits) *attnPlan {
-	a := &attnPlan{workers: lim.Threads, group: 1, tickets: make([]ticket, len(p.KV))}
+	a := &attnPlan{workers: lim.Threads, group: 1, size: tileQueries, tickets: make([]ticket, len(p.KV))}
+	if lim.KV == backend.KVQ8_0 {
+		a.size = tileQueriesQ8
+	}
 	for i := range p.Steps {
 		if s := &p.Steps[i]; s.Kind == plan.Attention {
 			a.group = max(a.group, s.Attr.Heads/s.Attr.KVHeads)
@@ -65,7 +77,7 @@ func newAttnPlan(p *plan.Plan, lim backend.Limits) *attnPlan {
 }
 
 // tileRows is how many rows of the batch make a tile.
-func (a *attnPlan) tileRows() int { return max(1, tileQueries/a.group) }
+func (a *attnPlan) tileRows() int { return max(1, a.size/a.group) }
 
 // queries is the number of query rows of the largest tile.
 func (a *attnPlan) queries() int { return a.tileRows() * a.group }
@@ -85,6 +97,9 @@ func (a *attnPlan) divide(b *backend.Batch) {
 	}
 	a.tiles = a.tiles[:0]
 	longest, size := 0, a.tileRows()
+	if len(b.Pos)*a.maxHeads < tilesPerWorker*a.workers*size {
+		size = max(1, size/2)
+	}
 	for r := 0; r < len(b.Pos); {
 		n := 1
 		for n < size && r+n < len(b.Pos) && b.Seq[r+n] == b.Seq[r] {

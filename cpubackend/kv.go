@@ -154,6 +154,21 @@ func (l *layerCache) scores(w *attnScratch, dst []float32, stride int, q []float
 	kernels.ScoresF16(dst, stride, q, g, l.k.f16[i:end], n, l.k.dim, ahead, scale)
 }
 
+// widen is the first n rows of a page of one head in float32, (n, dim): in buf unless
+// the cache has them so, with room for kernels.OuterRows columns after the last.
+func (l *layerCache) widen(h *half, buf []float32, page int32, head, n int) []float32 {
+	i := l.at(h, page, head)
+	if h.f32 == nil {
+		kernels.F16ToF32(buf[:n*h.dim], h.f16[i:i+n*h.dim])
+		return buf
+	}
+	if h.dim%kernels.OuterRows == 0 {
+		return h.f32[i : i+n*h.dim]
+	}
+	copy(buf, h.f32[i:i+n*h.dim])
+	return buf
+}
+
 // weighted adds to acc (g, width) the sums of the first n value rows of a page, row
 // r weighted by p[r*stride+i], which is 0 for the other slots.
 func (l *layerCache) weighted(w *attnScratch, acc, p []float32, stride, g int, page, next int32, head, n int) {

@@ -84,6 +84,8 @@ func (e *executable) newWorker(id, n int, b *barrier) *worker {
 		acc: make([]float32, q*e.attn.maxValue), state: make([]softmax, q)}
 	if e.lim.KV == backend.KVQ8_0 {
 		w.attn.q8 = kernels.NewRowsQ8(q, maxRow)
+	} else if q >= wideFrom {
+		w.attn.wide = newWideScratch(q, maxKey, e.attn.maxValue)
 	}
 	return w
 }

@@ -46,6 +46,10 @@ type isa struct {
 	scoresQ8             func(dst []float32, dstStride int, q []cell, rows int, page []byte, groups, cells, ahead int, scale float32)
 	splitWeights         func(digits []byte, scales, p []float32, pStride, g int, d []byte)
 	weightedDigits       func(acc []float32, stride int, digits []byte, scales []float32, g int, v []byte, vStride, ahead int)
+	outer                func(c, a []float32, rows, columns int, b []float32, q, m, n int, add bool)
+	maxRows              func(top, s []float32, n int)
+	expRows              func(s, top, sum []float32, n int, scale float32)
+	scaleRows            func(c, f []float32, n int)
 	max                  func(x []float32) float32
 	expSum               func(x []float32, max float32) float32
 	readSum              func(b []byte) uint64
@@ -72,6 +76,10 @@ var generic = isa{
 	scoresQ8:       scoresQ8Generic,
 	splitWeights:   splitWeightsGeneric,
 	weightedDigits: weightedDigitsGeneric,
+	outer:          outerGeneric,
+	maxRows:        maxRowsGeneric,
+	expRows:        expRowsGeneric,
+	scaleRows:      scaleRowsGeneric,
 	max:            maxGeneric,
 	expSum:         expSumGeneric,
 	readSum:        readSumGeneric,

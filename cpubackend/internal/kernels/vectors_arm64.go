@@ -20,6 +20,7 @@ func vectorsNEON(s *isa) {
 	s.scoresF16, s.scoresF32 = scoresF16NEON, scoresF32NEON
 	s.weightedSumF16, s.weightedSumF32 = weightedSumF16NEON, weightedSumF32NEON
 	s.scoresQ8, s.splitWeights, s.weightedDigits = scoresQ8Generic, splitWeightsGeneric, weightedDigitsGeneric
+	s.outer, s.maxRows, s.expRows, s.scaleRows = outerGeneric, maxRowsGeneric, expRowsGeneric, scaleRowsGeneric
 	s.max, s.expSum, s.readSum = maxAnyNEON, expSumAnyNEON, readSumAnyNEON
 	s.peakFMA = func(n int) int64 { peakFMANEON(n); return int64(n) * 16 * 8 }
 }

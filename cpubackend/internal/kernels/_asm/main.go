@@ -51,6 +51,7 @@ var sources = []source{
 	{"half", emitHalf},
 	{"attention", emitAttention},
 	{"attention_q8", emitAttentionQ8},
+	{"attention_tile", emitAttentionTile},
 	{"probe", emitProbe},
 }
 
