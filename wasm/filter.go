@@ -39,6 +39,8 @@ func (p *Plugin) Filter(seq uint64, pending []byte, flags uint32) (out []byte, n
 	if f != nil {
 		return p.giveText(s, pending, flags, f)
 	}
+	p.stats.gave(len(pending))
+	p.stats.took(len(out))
 	s.remember(pending[:n], flags)
 	return out, n, stop, nil
 }

@@ -1,6 +1,9 @@
 package wasm
 
 import (
+	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,13 +74,33 @@ func (b *lineBudget) take() bool {
 
 // log passes a line on, within the limits. The guest cannot tell.
 func (in *instance) log(level int, line []byte) {
+	o := &in.p.opt
 	switch {
-	case in.p.opt.Log == nil:
+	case o.Log == nil && o.Logger == nil:
 	case !in.p.lines.take():
 		in.p.stats.dropped.Add(1)
 	default:
-		in.p.opt.Log(level, string(line[:min(len(line), maxLine)]))
+		text := string(line[:min(len(line), maxLine)])
+		if o.Log != nil {
+			o.Log(level, text)
+		}
+		if o.Logger != nil {
+			o.Logger.Log(context.Background(), severity(level), strings.ToValidUTF8(text, "?"), "plugin", in.p.name)
+		}
 	}
+}
+
+// severity is what a guest's level is called here; the higher, the worse.
+func severity(level int) slog.Level {
+	switch {
+	case level >= 3:
+		return slog.LevelError
+	case level == 2:
+		return slog.LevelWarn
+	case level == 1:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 func hostLog(in *instance, s []uint64) {

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"crypto/ed25519"
+	"log/slog"
 	"math"
 	"runtime"
 	"time"
@@ -62,6 +63,9 @@ type Options struct {
 	// several goroutines, and must not block.
 	Log    func(level int, message string)
 	Metric func(name string, value float64)
+	// Logger receives the lines as well, as records that name the plugin: errors
+	// from level 3 on, 2 warnings, 1 information, the rest for debugging. Nil for none.
+	Logger *slog.Logger
 }
 
 // Limits bound a plugin whatever its manifest asks for. Zero fields mean the

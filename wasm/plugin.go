@@ -66,6 +66,7 @@ func (p *Plugin) Stats() Stats {
 		Calls: s.calls.Load(), Fuel: s.fuel.Load(), Faults: s.faults.Load(), Skipped: s.skipped.Load(),
 		Rows: s.rows.Load(), Planned: s.planned.Load(), Repeats: s.repeats.Load(),
 		Resets: s.resets.Load(), Dropped: s.dropped.Load(),
+		BytesIn: s.in.Load(), BytesOut: s.out.Load(),
 		P50: s.quantile(0.5), P99: s.quantile(0.99),
 		Instances: len(p.instances), Sequences: len(p.seqs),
 	}

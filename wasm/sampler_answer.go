@@ -57,6 +57,7 @@ func (in *instance) untouched(t *task) *Fault {
 func (in *instance) apply(t *task) {
 	a := &t.answer
 	t.pick, t.s.action = -1, a.choice
+	in.p.stats.took(in.size(a))
 	if t.undo != nil && a.choice != abi.ChoiceEdit {
 		copy(t.logits, t.undo) // whatever the guest scribbled was not meant
 	}
@@ -68,6 +69,18 @@ func (in *instance) apply(t *task) {
 	case abi.ChoiceMask, abi.ChoiceBias:
 		a.restrict(t.logits)
 	}
+}
+
+// size is how many bytes an answer is.
+func (in *instance) size(a *answer) int {
+	n := len(a.list) + 4*len(a.mask)
+	switch {
+	case a.choice == abi.ChoicePick:
+		n = 4
+	case a.choice == abi.ChoiceEdit && in.layout.Mode == abi.ModeDense:
+		n = 4 * int(in.layout.Vocab)
+	}
+	return n
 }
 
 // edited takes over the logits or candidates the guest has edited; of candidates the

@@ -283,10 +283,12 @@ func (in *instance) present(t *task, k int) {
 			c.Set(i, best.id(), best.logit())
 		}
 		in.row(t).SetCandN(uint32(len(in.top)))
+		in.p.stats.gave(len(in.top) * abi.CandidateSize)
 	case abi.ModeMask:
 		in.clearMask(t.at)
 	case abi.ModeDense:
 		dst := in.logits(t.s.slot)
+		in.p.stats.gave(4 * len(dst))
 		t.inPlace = unsafe.SliceData(dst) == unsafe.SliceData(t.logits)
 		if !t.inPlace {
 			copy(dst, t.logits)

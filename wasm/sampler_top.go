@@ -68,6 +68,7 @@ func (in *instance) processTop(vocab int, ids []int32, logits []float32, all fun
 		return 0, -1, nil, nil
 	case abi.ChoicePick:
 		pick, f = in.picked(row, vocab)
+		in.p.stats.took(4)
 		return 0, pick, f, nil
 	case abi.ChoiceEdit:
 		if n, f = in.takeBack(t, vocab, ids, logits); f != nil || n > 0 {
@@ -99,6 +100,7 @@ func (in *instance) showTop(t *task, vocab int, ids []int32, logits []float32) *
 		shown++
 	}
 	in.row(t).SetCandN(uint32(shown))
+	in.p.stats.gave(shown * abi.CandidateSize)
 	return in.sample(1)
 }
 
@@ -113,6 +115,7 @@ func (in *instance) takeBack(t *task, vocab int, ids []int32, logits []float32) 
 	if len(in.seen) < (vocab+63)/64 {
 		in.seen = make([]uint64, (vocab+63)/64)
 	}
+	in.p.stats.took(len(c))
 	kept := 0
 	for i := n - 1; i >= 0; i-- {
 		id := c.ID(i)

@@ -17,6 +17,8 @@ type Stats struct {
 	Skipped   uint64        // calls kept away by the breaker
 	Resets    uint64        // instances put back to the state after configuration
 	Dropped   uint64        // log lines over the limit
+	BytesIn   uint64        // shown to the plugin: texts, ids, candidates, logits
+	BytesOut  uint64        // taken from it: texts, ids, picks, lists, masks, edited logits
 	P50, P99  time.Duration // of a call, host side included, within an eighth; every eighth is timed
 	Instances int
 	Sequences int
@@ -26,8 +28,22 @@ type Stats struct {
 type stats struct {
 	calls, fuel, faults, skipped, resets, dropped atomic.Uint64
 	rows, planned, repeats                        atomic.Uint64
+	in, out                                       atomic.Uint64 // bytes
 
 	times [64 * 8]atomic.Uint64
+}
+
+// gave and took count bytes; nothing costs nothing.
+func (s *stats) gave(n int) {
+	if n > 0 {
+		s.in.Add(uint64(n))
+	}
+}
+
+func (s *stats) took(n int) {
+	if n > 0 {
+		s.out.Add(uint64(n))
+	}
 }
 
 // begin counts a call; sampled calls are timed.

@@ -100,6 +100,8 @@ func (in *instance) tokenize(call string, input []byte, n int, special bool, mos
 	if f != nil {
 		return f
 	}
+	in.p.stats.gave(len(input))
+	in.p.stats.took(len(b))
 	return take(in, b)
 }
 

@@ -211,9 +211,37 @@ func (p *plugins) join(o *sandwarp.GenerateOptions) {
 func (p *plugins) report(w io.Writer) {
 	for _, plug := range p.all {
 		s, m := plug.Stats(), plug.Manifest()
-		fmt.Fprintf(w, "plugin %s (WebAssembly %s): %d calls, p50 %v, p99 %v, %d fuel, %d faults\n",
-			plug.Name(), m.Kind, s.Calls, s.P50, s.P99, s.Fuel, s.Faults)
+		planned := ""
+		if s.Planned > 0 {
+			planned = fmt.Sprintf(", %d planned ahead", s.Planned)
+		}
+		fmt.Fprintf(w, "plugin %s (WebAssembly %s): %d calls%s, p50 %v, p99 %v, %d fuel, %d faults, %d bytes in, %d out\n",
+			plug.Name(), m.Kind, s.Calls, planned, s.P50, s.P99, s.Fuel, s.Faults, s.BytesIn, s.BytesOut)
 	}
+}
+
+// jsonPlugin is a plugin's statistics in --json.
+type jsonPlugin struct {
+	Name     string   `json:"name"`
+	Kind     abi.Kind `json:"kind"`
+	Calls    uint64   `json:"calls"`
+	Planned  uint64   `json:"planned,omitempty"` // answers that needed no call
+	P50      float64  `json:"p50_us"`
+	P99      float64  `json:"p99_us"`
+	Fuel     uint64   `json:"fuel"`
+	Faults   uint64   `json:"faults"`
+	Skipped  uint64   `json:"skipped,omitempty"`
+	BytesIn  uint64   `json:"bytes_in"`
+	BytesOut uint64   `json:"bytes_out"`
+}
+
+func (p *plugins) stats() (list []jsonPlugin) {
+	for _, plug := range p.all {
+		s := plug.Stats()
+		list = append(list, jsonPlugin{plug.Name(), plug.Manifest().Kind, s.Calls, s.Planned, float64(s.P50.Nanoseconds()) / 1000,
+			float64(s.P99.Nanoseconds()) / 1000, s.Fuel, s.Faults, s.Skipped, s.BytesIn, s.BytesOut})
+	}
+	return list
 }
 
 func (p *plugins) close() {

@@ -84,7 +84,7 @@ func (r *runner) run(ctx context.Context, args []string) error {
 		answer = s.Chat(ctx, prompt, o)
 	}
 	if r.json {
-		err = r.printJSON(s, answer)
+		err = r.printJSON(s, plugs, answer)
 	} else {
 		err = r.printText(prompt, answer)
 	}
@@ -161,16 +161,17 @@ type jsonStats struct {
 	PrefillRate   float64               `json:"prefill_tokens_per_second"`
 	DecodeRate    float64               `json:"decode_tokens_per_second"`
 	Changes       []jsonCount           `json:"changes,omitempty"`
+	Plugins       []jsonPlugin          `json:"plugins,omitempty"`
 }
 
-func statsJSON(s sandwarp.Stats) jsonStats {
+func statsJSON(s sandwarp.Stats, plugs *plugins) jsonStats {
 	return jsonStats{
 		s.Finish, s.Prompt, s.Cached, s.Generated,
-		s.Prefill.Seconds() * 1000, s.Decode.Seconds() * 1000, s.PrefillRate(), s.DecodeRate(), countsJSON(s.Changes),
+		s.Prefill.Seconds() * 1000, s.Decode.Seconds() * 1000, s.PrefillRate(), s.DecodeRate(), countsJSON(s.Changes), plugs.stats(),
 	}
 }
 
-func (r *runner) printJSON(s *sandwarp.Session, answer iter.Seq2[sandwarp.Token, error]) error {
+func (r *runner) printJSON(s *sandwarp.Session, plugs *plugins, answer iter.Seq2[sandwarp.Token, error]) error {
 	w := bufio.NewWriter(r.io.out)
 	defer w.Flush()
 	enc := json.NewEncoder(w)
@@ -196,7 +197,7 @@ func (r *runner) printJSON(s *sandwarp.Session, answer iter.Seq2[sandwarp.Token,
 			return err
 		}
 	}
-	return enc.Encode(statsJSON(s.Stats()))
+	return enc.Encode(statsJSON(s.Stats(), plugs))
 }
 
 // report is what -v says after an answer.

@@ -1,0 +1,81 @@
+package wasm
+
+import (
+	"bytes"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/abi"
+	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
+)
+
+// TestBytesAreCounted shows plugins of each kind something of a known size.
+func TestBytesAreCounted(t *testing.T) {
+	const vocab = 1000
+	for name, c := range map[string]struct {
+		guest   *guestModule
+		call    func(p *Plugin) error
+		in, out uint64
+	}{
+		"filter": {newGuest(abi.KindFilter, ""), func(p *Plugin) error {
+			_, _, _, err := p.Filter(1, []byte("hello"), abi.FlagEnd)
+			return err
+		}, 5, 5},
+		"a pick": {newGuest(abi.KindSampler, abi.ModeCandidates).with(abi.ExportSample, choose(abi.ChoicePick, 5)), func(p *Plugin) error {
+			_, err := p.Process(1, nil, ramp(vocab))
+			return err
+		}, abi.DefaultCandidates * abi.CandidateSize, 4},
+		"the best": {newGuest(abi.KindSampler, abi.ModeCandidates).with(abi.ExportSample, choose(abi.ChoiceEdit, 0)), func(p *Plugin) error {
+			_, _, err := p.ProcessTop(1, nil, vocab, []int32{3, 4}, []float32{2, 1}, nil)
+			return err
+		}, 2 * abi.CandidateSize, 2 * abi.CandidateSize},
+		"dense": {newGuest(abi.KindSampler, abi.ModeDense).with(abi.ExportSample, choose(abi.ChoiceEdit, 0)), func(p *Plugin) error {
+			_, err := p.Process(1, nil, ramp(vocab))
+			return err
+		}, 4 * vocab, 4 * vocab},
+		"nothing": {newGuest(abi.KindSampler, abi.ModeMask), func(p *Plugin) error {
+			_, err := p.Process(1, nil, ramp(vocab))
+			return err
+		}, 0, 0},
+		"a mask": {newGuest(abi.KindSampler, abi.ModeMask).with(abi.ExportSample,
+			framePtr, framePtr, I32Load(40), I32Add, I32Const(1), I32Store(0), choose(abi.ChoiceMask, 0)), func(p *Plugin) error {
+			_, err := p.Process(1, nil, ramp(vocab))
+			return err
+		}, 0, (vocab + 31) / 32 * 4},
+		"tokenizer": {newGuest(abi.KindTokenizer, ""), func(p *Plugin) error {
+			_, err := p.Encode(nil, "hello", false)
+			return err
+		}, 5, 0},
+	} {
+		p := c.guest.load(t, Options{})
+		if p.Manifest().Kind != abi.KindTokenizer {
+			open(t, p, 1)
+		}
+		if err := c.call(p); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s := p.Stats(); s.BytesIn != c.in || s.BytesOut != c.out {
+			t.Errorf("%s: %d bytes in, %d out; want %d, %d", name, s.BytesIn, s.BytesOut, c.in, c.out)
+		}
+	}
+}
+
+// TestLogger wants lines as records of the right level that name the plugin, whatever
+// bytes they hold.
+func TestLogger(t *testing.T) {
+	for level, want := range []string{"DEBUG", "INFO", "WARN", "ERROR", "ERROR"} {
+		g := newGuest(abi.KindFilter, "")
+		log := g.Import("sw1", "log", []byte{I32, I32, I32}, []byte{I32})
+		g.Data(64, []byte("odd \xff\nline"))
+		g.with(abi.ExportSeqOpen, I32Const(int32(level)), I32Const(64), I32Const(10), Call(log))
+		var out bytes.Buffer
+		p := g.load(t, Options{Name: "talker", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		open(t, p, 1)
+		line := regexp.MustCompile(`^time=\S+ level=` + want + ` msg="odd \?\\nline" plugin=talker\n$`)
+		if !line.MatchString(out.String()) || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("level %d: %q", level, &out)
+		}
+	}
+}
