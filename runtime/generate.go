@@ -162,7 +162,7 @@ func (g *generation) token(e sched.Event) error {
 	g.ids = append(g.ids, e.ID)
 	g.left--
 	g.stats.Generated++
-	piece := g.s.m.text.pieces[e.ID]
+	piece := g.s.m.text.piece(e.ID)
 	if g.chat {
 		g.raw.WriteString(piece)
 	}

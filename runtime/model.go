@@ -133,6 +133,7 @@ func (m *Model) load(ctx context.Context, o Options) error {
 	m.sched = sched.New(sched.Config{Exec: m.engine.exec, Limits: lim, Vocab: p.Vocab, MaxQueue: o.MaxQueue, Replace: m.replace})
 	m.describe(p)
 	m.logOpened()
+	m.file.Forget()
 	return nil
 }
 
@@ -160,7 +161,7 @@ func (m *Model) readTemplate(o Options) error {
 			return err
 		}
 	}
-	m.chat, m.chatErr = chat.New(source, m.text.name(m.text.bos), m.text.name(m.text.eos))
+	m.chat, m.chatErr = chat.New(source, m.text.bosName, m.text.eosName)
 	if m.chatErr != nil && o.ChatTemplate != "" {
 		return m.chatErr
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/tokenizer"
@@ -12,15 +13,17 @@ import (
 
 // text is a model's vocabulary as generation needs it.
 type text struct {
-	tok    Tokenizer
-	pieces []string // by id: the bytes it contributes to an answer, "" for control tokens
-	names  []string // by id: its text in the vocabulary
+	tok Tokenizer
+	// piece is the bytes an id contributes to an answer, none for control tokens.
+	piece  func(id int32) string
 	eog    []bool   // by id: it ends an answer
 	guards []string // texts of control tokens, which a message must not smuggle in
 	addBOS bool
 	dummy  bool // a text's first token carries a space that is not part of it
 	bos    int32
 	eos    int32
+	// Their texts in the vocabulary, "" if there is none.
+	bosName, eosName string
 }
 
 // newText reads the vocabulary of f, which must have size tokens. custom replaces
@@ -37,56 +40,62 @@ func newText(f *gguf.File, custom Tokenizer, size int) (*text, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	t := &text{tok: native, names: v.Tokens, addBOS: v.AddBOS && v.BOS >= 0, dummy: v.Model == "llama" && v.AddSpacePrefix, bos: v.BOS, eos: v.EOS}
+	t := &text{tok: native, addBOS: v.AddBOS && v.BOS >= 0, dummy: v.Model == "llama" && v.AddSpacePrefix, bos: v.BOS, eos: v.EOS}
+	t.bosName, t.eosName = nameOf(v, v.BOS), nameOf(v, v.EOS)
 	t.eog = make([]bool, size)
+	control := make([]bool, size)
 	for id := range t.eog {
 		t.eog[id] = native.IsEOG(int32(id))
-		if id < len(v.Types) && v.Types[id] == 3 && v.Tokens[id] != "" {
-			t.guards = append(t.guards, v.Tokens[id])
+		control[id] = id < len(v.Types) && v.Types[id] == 3
+		if control[id] && v.Tokens[id] != "" {
+			t.guards = append(t.guards, strings.Clone(v.Tokens[id]))
 		}
 	}
-	piece := func(id int32) ([]byte, error) { return native.Piece(id), nil }
+	// The tokenizer's bytes never change, so that a token's text is a view of them.
+	t.piece = func(id int32) string {
+		b := native.Piece(id)
+		if control[id] || len(b) == 0 {
+			return ""
+		}
+		return unsafe.String(&b[0], len(b))
+	}
 	if custom != nil {
 		t.tok = custom
-		piece = func(id int32) ([]byte, error) { return custom.Decode(nil, []int32{id}, false) }
+		t.piece, err = readPieces(custom, control)
 	}
-	return t, t.readPieces(v.Types, piece)
+	return t, err
 }
 
-// readPieces puts all pieces into one string, so that a token's text is a view.
-func (t *text) readPieces(types []int32, piece func(int32) ([]byte, error)) error {
+// readPieces asks a tokenizer of the program's own for the text of every token, once:
+// it may be slow. All are kept in one string.
+func readPieces(tok Tokenizer, control []bool) (piece func(id int32) string, err error) {
 	var all strings.Builder
-	ends := make([]int, len(t.names))
-	for id := range ends {
-		control := id < len(types) && types[id] == 3
-		if !control {
-			b, err := piece(int32(id))
-			if err != nil {
-				return fmt.Errorf("tokenizer: text of token %d: %w", id, err)
+	starts := make([]int, 1, len(control)+1)
+	var b []byte
+	for id := range control {
+		if !control[id] {
+			if b, err = tok.Decode(b[:0], []int32{int32(id)}, false); err != nil {
+				return nil, fmt.Errorf("tokenizer: text of token %d: %w", id, err)
 			}
 			all.Write(b)
 		}
-		ends[id] = all.Len()
+		starts = append(starts, all.Len())
 	}
-	t.pieces = make([]string, len(ends))
-	from := 0
-	for id, end := range ends {
-		t.pieces[id] = all.String()[from:end]
-		from = end
-	}
-	return nil
+	text := all.String()
+	return func(id int32) string { return text[starts[id]:starts[id+1]] }, nil
 }
 
-func (t *text) name(id int32) string {
-	if id < 0 || int(id) >= len(t.names) {
+// nameOf is the text of a token in the vocabulary.
+func nameOf(v tokenizer.Vocab, id int32) string {
+	if id < 0 || int(id) >= len(v.Tokens) {
 		return ""
 	}
-	return t.names[id]
+	return strings.Clone(v.Tokens[id]) // so that it does not keep all the others
 }
 
 func (t *text) check(id int32) error {
-	if uint32(id) >= uint32(len(t.names)) {
-		return fmt.Errorf("token id %d is out of range, the vocabulary has %d tokens", id, len(t.names))
+	if uint32(id) >= uint32(len(t.eog)) {
+		return fmt.Errorf("token id %d is out of range, the vocabulary has %d tokens", id, len(t.eog))
 	}
 	return nil
 }
@@ -178,7 +187,7 @@ func (t *text) encode(ids []int32, s string, undo bool) ([]int32, error) {
 // encodeFirst is encode for a conversation's first text, which follows past or, if
 // that is empty, the beginning-of-sequence token. The template may have written one.
 func (t *text) encodeFirst(past []int32, s string, undo bool) ([]int32, error) {
-	bos := t.name(t.bos)
+	bos := t.bosName
 	switch {
 	case len(past) > 0:
 		s = strings.TrimPrefix(s, bos)

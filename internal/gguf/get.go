@@ -16,6 +16,10 @@ func (f *File) Keys() []string {
 	return keys
 }
 
+// Forget drops the metadata, megabytes of it in a vocabulary, when everything has been
+// read: from then on the file has no keys. Tensors and their data stay.
+func (f *File) Forget() { f.entries, f.byKey = nil, nil }
+
 func (f *File) find(key string) (entry, bool) {
 	i, ok := sort.Find(len(f.byKey), func(i int) int {
 		return strings.Compare(key, f.entries[f.byKey[i]].key)
