@@ -80,7 +80,7 @@ func benchCommand(io streams) *cobra.Command {
 	fl.BoolVar(&b.memory, "memory", false, "measure resident memory as well (Linux)")
 	fl.StringVarP(&b.output, "output", "o", "table", "table or json")
 	fl.StringVar(&b.model.backend, "backend", "", "backend to run on")
-	b.model.addCacheType(fl)
+	b.model.addMemory(cmd)
 	return cmd
 }
 

@@ -193,29 +193,45 @@ func tokenTimes(ctx context.Context, m *sandwarp.Model, start, n int) ([]time.Ti
 }
 
 // together is tokens a second between the moment when the last sequence had begun
-// and the one when the first had ended; 0 if there was no such time.
+// and the one when the first had ended. Where they met for less than half of their
+// tokens, as those of a tiny model do, it is over the whole time of all.
 func together(times [][]time.Time) float64 {
-	begun, ended := times[0][0], times[0][len(times[0])-1]
-	for _, t := range times[1:] {
-		if t[0].After(begun) {
-			begun = t[0]
-		}
-		if last := t[len(t)-1]; last.Before(ended) {
-			ended = last
-		}
+	lastBegun, firstEnded := times[0][0], times[0][len(times[0])-1]
+	firstBegun, lastEnded, all := lastBegun, firstEnded, 0
+	for _, t := range times {
+		begun, ended := t[0], t[len(t)-1]
+		lastBegun, firstBegun = later(lastBegun, begun), earlier(firstBegun, begun)
+		lastEnded, firstEnded = later(lastEnded, ended), earlier(firstEnded, ended)
+		all += len(t) - 1
 	}
-	tokens := 0
+	met := 0
 	for _, t := range times {
 		for _, at := range t {
-			if at.After(begun) && !at.After(ended) {
-				tokens++
+			if at.After(lastBegun) && !at.After(firstEnded) {
+				met++
 			}
 		}
 	}
-	if !ended.After(begun) {
-		return 0
+	if 2*met < all {
+		return rate(all, lastEnded.Sub(firstBegun))
 	}
-	return float64(tokens) / ended.Sub(begun).Seconds()
+	return rate(met, firstEnded.Sub(lastBegun))
+}
+
+func rate(n int, d time.Duration) float64 { return float64(n) / max(d, 1).Seconds() }
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func median(v []float64) float64 {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
@@ -37,13 +36,15 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.IntVarP(&f.threads, "threads", "t", 0, "CPU workers; 0 means one per core")
 	fl.IntVarP(&f.context, "context", "c", 0, "longest sequence in `tokens`; 0 means the model's own, at most 8192")
 	fl.StringVar(&f.backend, "backend", "", "backend to run on; the best one by default")
-	f.addCacheType(fl)
-	fl.BoolVar(&f.lowMemory, "low-memory", false, "keep no second copy of the weights on the CPU; slower")
+	f.addMemory(cmd)
 	fl.StringVar(&f.template, "chat-template", "", "`file` with a Jinja chat template to use instead of the model's")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error what happens")
 }
 
-func (f *modelFlags) addCacheType(fl *pflag.FlagSet) {
+// addMemory adds the flags about memory.
+func (f *modelFlags) addMemory(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.BoolVar(&f.lowMemory, "low-memory", false, "keep no second copy of the weights on the CPU; slower")
 	fl.StringVar(&f.cache, "cache-type", "", "keep the KV cache as f16, f32 or q8_0, half the memory of f16; f16 by default")
 }
 
