@@ -1,0 +1,19 @@
+package wasm_test
+
+import (
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
+	"github.com/sandwarp/sandwarp/wasm"
+)
+
+// What can be swapped goes wherever the plugin goes.
+var (
+	_ sandwarp.LogitFramer    = (*wasm.Swap)(nil)
+	_ sandwarp.TopProcessor   = (*wasm.Swap)(nil)
+	_ sandwarp.BatchProcessor = (*wasm.Swap)(nil)
+	_ sandwarp.Planner        = (*wasm.Swap)(nil)
+	_ sandwarp.Rollbacker     = (*wasm.Swap)(nil)
+	_ sandwarp.Forker         = (*wasm.Swap)(nil)
+	_ sandwarp.Tracer         = (*wasm.Swap)(nil)
+	_ sandwarp.Tokenizer      = (*wasm.Swap)(nil)
+	_ sandwarp.Filter         = (*wasm.Swap)(nil)
+)
