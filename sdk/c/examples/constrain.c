@@ -422,6 +422,11 @@ int32_t sw_seq_rollback(uint64_t seq, uint32_t n)
 
 /* --- every step --------------------------------------------------------------------------- */
 
+/* Masks that may still be made in this call: a budget pays for so many. What a plan
+ * leaves is made when it is needed. */
+static uint32_t masks_left;
+enum { PLANNED = 6 };
+
 /* The mask of a state, made if it is not there; NULL and an error in sw_fail. One for
  * less than all ways to the end is not kept. */
 static mask *mask_of(sequence *s, uint32_t most)
@@ -435,6 +440,9 @@ static mask *mask_of(sequence *s, uint32_t most)
             return k;
         }
         uint32_t bound = k ? most : FAR; /* the whole one first: it may do */
+        if (masks_left == 0)
+            return NULL;
+        masks_left--;
         if (!(k = mask_slot())) {
             sw_fail(SW_ENOMEM, "no memory for a mask");
             return NULL;
@@ -483,7 +491,7 @@ static int32_t answer(uint32_t i, sequence *s)
     if (k && k->count == 0 && most < FAR) /* the vocabulary lacks bytes: the way back is not there */
         k = mask_of(s, FAR);
     if (!k)
-        return SW_E2BIG;
+        return masks_left == 0 ? SW_OK : SW_E2BIG;
     if (k->count == 0)
         return sw_fail(SW_EINVAL, "no token of the vocabulary goes on with the grammar");
     if (k->count == 1 && (uint32_t)k->only < sw_window->vocab) {
@@ -495,7 +503,7 @@ static int32_t answer(uint32_t i, sequence *s)
     return SW_OK;
 }
 
-int32_t sw_sample(uint32_t rows)
+static int32_t answer_rows(uint32_t rows)
 {
     for (uint32_t i = 0; i < rows; i++) {
         int32_t slot = sw_slot_find(slots, SEQUENCES, sw_row_at(i)->seq);
@@ -508,5 +516,15 @@ int32_t sw_sample(uint32_t rows)
     return SW_OK;
 }
 
+int32_t sw_sample(uint32_t rows)
+{
+    masks_left = UNBOUNDED;
+    return answer_rows(rows);
+}
+
 /* While the model computes there is time to make masks. */
-int32_t sw_plan(uint32_t rows) { return sw_sample(rows); }
+int32_t sw_plan(uint32_t rows)
+{
+    masks_left = PLANNED;
+    return answer_rows(rows);
+}
