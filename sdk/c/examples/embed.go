@@ -30,3 +30,16 @@ var Constrain []byte
 //
 //go:embed bytes.wasm
 var Bytes []byte
+
+// Dry is a sampler that makes tokens less likely that go on with a repetition, the
+// more the longer it is: {"multiplier": 0.8, "base": 1.75, "allowed_length": 2,
+// "penalty_last_n": 0, "breakers": ["\n"]}.
+//
+//go:embed dry.wasm
+var Dry []byte
+
+// Watermark is a sampler that leaves a watermark in what it writes, which package
+// sdk/go/watermark detects: {"key": "secret", "gamma": 0.25, "delta": 2, "window": 1}.
+//
+//go:embed watermark.wasm
+var Watermark []byte

@@ -14,7 +14,10 @@ import (
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
-var modules = map[string][]byte{"redact": examples.Redact, "banlist": examples.Banlist, "bytes": examples.Bytes, "constrain": examples.Constrain}
+var modules = map[string][]byte{
+	"redact": examples.Redact, "banlist": examples.Banlist, "bytes": examples.Bytes,
+	"constrain": examples.Constrain, "dry": examples.Dry, "watermark": examples.Watermark,
+}
 
 // load loads a plugin, closed at the test's end without a fault on its books.
 func load(t testing.TB, module []byte, o wasm.Options) *wasm.Plugin {
