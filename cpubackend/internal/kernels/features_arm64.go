@@ -26,6 +26,9 @@ func archSets() []*isa {
 		}
 		s.tilePlain = []tilePlainFunc{tilePlainx8NEON, tilePlainx4NEON, tilePlainx2NEON, tilePlainx1NEON}
 	}
+	q8NEON.into(&neon)
+	q8DotProd.into(&dotprod)
+	q8DotProd.into(&i8mm)
 	i8mm.decode = dotprod.decode
 	for _, s := range []*isa{&dotprod, &i8mm} {
 		s.pack = packsNEON

@@ -19,8 +19,7 @@ func vectorsNEON(s *isa) {
 	s.f32ToF16, s.f16ToF32 = f32ToF16AnyNEON, f16ToF32AnyNEON
 	s.scoresF16, s.scoresF32 = scoresF16NEON, scoresF32NEON
 	s.weightedSumF16, s.weightedSumF32 = weightedSumF16NEON, weightedSumF32NEON
-	s.scoresQ8, s.splitWeights, s.weightedDigits = scoresQ8Generic, splitWeightsGeneric, weightedDigitsGeneric
-	s.outer, s.maxRows, s.expRows, s.scaleRows = outerGeneric, maxRowsGeneric, expRowsGeneric, scaleRowsGeneric
+	s.outer, s.maxRows, s.expRows, s.scaleRows = outerAnyNEON, maxRowsAnyNEON, expRowsAnyNEON, scaleRowsAnyNEON
 	s.max, s.expSum, s.readSum = maxAnyNEON, expSumAnyNEON, readSumAnyNEON
 	s.peakFMA = func(n int) int64 { peakFMANEON(n); return int64(n) * 16 * 8 }
 }
@@ -218,3 +217,21 @@ func (w *weighFuncs) do(acc, p []float32, pStride, g int, x unsafe.Pointer, n, d
 		h += heads
 	}
 }
+
+func outerAnyNEON(c, a []float32, rows, columns int, b []float32, q, m, n int, add bool) {
+	f := outerNEON
+	if add {
+		f = outerAddNEON
+	}
+	for k := 0; k < q; k += TileColumns {
+		f(&c[k], q, &a[0], rows, columns, &b[k], m/OuterRows, n)
+	}
+}
+
+func maxRowsAnyNEON(top, s []float32, n int) { maxRowsNEON(&top[0], &s[0], len(top), n) }
+
+func expRowsAnyNEON(s, top, sum []float32, n int, scale float32) {
+	expRowsNEON(&s[0], &top[0], &sum[0], len(top), n, scale)
+}
+
+func scaleRowsAnyNEON(c, f []float32, n int) { scaleRowsNEON(&c[0], &f[0], len(f), n) }

@@ -76,6 +76,7 @@ func (a *asm) subv(lanes int, d, n, m V)  { a.three("sub", 1, lanes, 0b10000, la
 func (a *asm) addp(d, n, m V)             { a.three("addp", 0, b32, 0b10111, b32, d, n, m) }
 func (a *asm) umax(d, n, m V)             { a.three("umax", 1, b32, 0b01100, b32, d, n, m) }
 func (a *asm) cmtst(d, n, m V)            { a.three("cmtst", 0, b8, 0b10001, b8, d, n, m) }
+func (a *asm) cmtstWords(d, n, m V)       { a.three("cmtst", 0, b32, 0b10001, b32, d, n, m) }
 func (a *asm) cmhi(lanes int, d, n, m V)  { a.three("cmhi", 1, lanes, 0b00110, lanes, d, n, m) }
 func (a *asm) ushlv(lanes int, d, n, m V) { a.three("ushl", 1, lanes, 0b01000, lanes, d, n, m) }
 
@@ -91,6 +92,7 @@ func (a *asm) long(name string, upper, opcode int, d, n, m V) {
 }
 
 func (a *asm) smull(d, n, m V)  { a.long("smull", 0, 0b1100, d, n, m) }
+func (a *asm) smull2(d, n, m V) { a.long("smull", 1, 0b1100, d, n, m) }
 func (a *asm) smlal(d, n, m V)  { a.long("smlal", 0, 0b1000, d, n, m) }
 func (a *asm) smlal2(d, n, m V) { a.long("smlal", 1, 0b1000, d, n, m) }
 

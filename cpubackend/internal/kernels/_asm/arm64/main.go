@@ -32,6 +32,8 @@ func sources() []source {
 		{"rope", emitRope},
 		{"half", emitHalf},
 		{"attention", emitAttention},
+		{"attention_q8", emitAttentionQ8},
+		{"attention_tile", emitAttentionTile},
 		{"probe", emitProbe},
 	}
 	at := map[string]int{}
