@@ -10,13 +10,24 @@ type Layout struct {
 	rowOff, histOff, candOff, maskOff, logitsOff uint32
 	maskStride, rowStride                        uint32
 	size                                         uint32
+	paged                                        bool
 }
 
 // NewLayout computes a frame of rows slots. Dense frames hold logits, a mask and
 // candidates; candidates frames hold candidates; mask frames hold a mask.
 func NewLayout(mode Mode, rows, vocab, candidates, history uint32) (*Layout, error) {
+	return NewPagedLayout(mode, rows, vocab, candidates, history, 0)
+}
+
+// NewPagedLayout is NewLayout with logits that begin at multiples of page, a power of
+// two from PayloadAlign to WindowAlign, and own the pages they lie in: a host can map
+// them from elsewhere. 0 is any place.
+func NewPagedLayout(mode Mode, rows, vocab, candidates, history, page uint32) (*Layout, error) {
 	if rows == 0 || rows > 4096 || vocab == 0 || vocab > MaxVocab || candidates > MaxCandidates || history > MaxHistory {
 		return nil, errorf("frame: %d rows, vocabulary %d, %d candidates, history %d: out of range", rows, vocab, candidates, history)
+	}
+	if page != 0 && (page&(page-1) != 0 || page < PayloadAlign || page > WindowAlign) {
+		return nil, errorf("frame: pages of %d bytes", page)
 	}
 	l := &Layout{Rows: rows, Vocab: vocab, Candidates: min(candidates, vocab), History: history, Mode: mode}
 	at := uint64(HeaderSize)
@@ -39,6 +50,10 @@ func NewLayout(mode Mode, rows, vocab, candidates, history uint32) (*Layout, err
 	}
 	if mode == ModeDense {
 		l.rowStride = uint32(align(uint64(vocab) * 4))
+		if l.paged = page > 0; l.paged {
+			up := func(n uint64) uint64 { return (n + uint64(page) - 1) &^ (uint64(page) - 1) }
+			at, l.rowStride = up(at), uint32(up(uint64(l.rowStride)))
+		}
 		l.logitsOff = place(n * uint64(l.rowStride))
 	}
 	if at > MaxPages*WindowAlign {
@@ -49,6 +64,9 @@ func NewLayout(mode Mode, rows, vocab, candidates, history uint32) (*Layout, err
 }
 
 func align(n uint64) uint64 { return (n + PayloadAlign - 1) &^ (PayloadAlign - 1) }
+
+// Paged says whether each row's logits have pages to themselves.
+func (l *Layout) Paged() bool { return l.paged }
 
 // Size is the frame's size in bytes.
 func (l *Layout) Size() uint32 { return l.size }

@@ -162,8 +162,8 @@ func (c *checker) reload() {
 	start := time.Now()
 	err := in.reset()
 	how := "configured anew, as its code changes tables"
-	if im := c.p.image; im != nil {
-		how = fmt.Sprintf("from an image of %d KiB", im.size()/1024)
+	if im := c.p.image.Load(); im != nil {
+		how = fmt.Sprintf("from an image of %d KiB", im.bytes/1024)
 	}
 	c.add("it can be put back after a fault", err, "%v, %s", time.Since(start).Round(10*time.Microsecond), how)
 }

@@ -20,16 +20,20 @@ type instance struct {
 	gen         uint64        // counts resets, from 1; sequences opened earlier are gone
 	funcs       [fnCount]Func // as far as they were needed; see fn
 	fuel, depth Global
+	globals     []Global  // the guest's own, in the image's order, once they were needed
+	image       *image    // what raw was restored from, nil for none
 	stack       [8]uint64 // parameters and results of calls
 
 	scratch, scratchCap uint32 // the guest's buffer for our inputs
 
-	frame   uint32      // address of the frame, 0 before there is one
-	layout  *abi.Layout // of the frame
-	vocab   uint32      // the frame's, kept over resets
-	masked  []bool      // by row of the frame: its mask may not be zero
-	tasks   []task      // rows of the call in progress
-	refused int         // plans that failed in a row
+	frame   uint32       // address of the frame, 0 before there is one
+	layout  *abi.Layout  // of the frame
+	vocab   uint32       // the frame's, kept over resets
+	mapped  []*sharedRow // by slot: the row that lies there
+	held    bool         // rows of the memory itself were handed out
+	masked  []bool       // by row of the frame: its mask may not be zero
+	tasks   []task       // rows of the call in progress
+	refused int          // plans that failed in a row
 
 	seed, clock, step uint64
 
@@ -65,20 +69,23 @@ func (in *instance) charge(n uint64) bool {
 // start makes the instance run: fresh, or from the image after configuration.
 func (in *instance) start(ctx context.Context) error {
 	p := in.p
-	in.raw, in.fuel, in.depth = nil, nil, nil
+	in.raw, in.fuel, in.depth, in.globals, in.image, in.held = nil, nil, nil, nil, nil, false
+	in.forgetRows()
 	clear(in.funcs[:])
-	in.seed, in.clock = p.opt.Seed, 1<<60
-	in.scratch, in.scratchCap, in.frame, in.layout = 0, 0, 0, nil
+	in.begun(&image{})
 	raw, err := p.module.NewInstance(ctx, in)
 	if err != nil {
 		return fmt.Errorf("plugin %s: start: %s", p.name, firstLine(err))
 	}
 	in.raw, in.fuel, in.depth = raw, raw.Global(meter.FuelExport), raw.Global(meter.StackExport)
-	in.gen++
-	if p.image != nil {
-		if !p.image.restore(raw) {
-			return fmt.Errorf("plugin %s: cannot restore %d pages of memory", p.name, p.image.pages)
+	if im := p.image.Load(); im != nil {
+		if !im.restore(raw) {
+			in.raw = nil
+			raw.Close()
+			return fmt.Errorf("plugin %s: cannot restore %d pages of memory", p.name, im.pages)
 		}
+		in.image = im
+		in.begun(im)
 		return nil
 	}
 	if init := raw.Func(abi.ExportInit); init != nil {
@@ -89,10 +96,59 @@ func (in *instance) start(ctx context.Context) error {
 	return nil
 }
 
+// begun sets what the host knows of an instance in the state of an image.
+func (in *instance) begun(im *image) {
+	in.gen++
+	in.seed, in.clock = in.p.opt.Seed, 1<<60
+	in.scratch, in.scratchCap, in.frame, in.layout = im.scratch, im.scratchCap, im.frame, im.layout
+	if in.layout != nil {
+		in.vocab = in.layout.Vocab
+		in.unmasked(false) // a frame in an image is empty
+	}
+}
+
+// recover puts the instance back after a fault. A guest that may have filled the
+// engine's stack leaves it large, so it is not kept.
+func (in *instance) recover(f *Fault) error {
+	if in.raw != nil && int32(in.depth.Get()) < in.p.slots-in.p.slots/8 {
+		in.image = nil
+	}
+	return in.reset()
+}
+
+// stop closes the guest. The caller holds mu.
+func (in *instance) stop() (err error) {
+	if in.raw != nil {
+		err = in.raw.Close()
+	}
+	in.raw = nil
+	in.forgetRows()
+	return err
+}
+
 // reset puts the instance back to the state after configuration. Its sequences
 // are rebuilt at their next call.
 func (in *instance) reset() error {
 	in.p.stats.resets.Add(1)
+	if im := in.image; im != nil && !in.held && im == in.p.image.Load() && im.rewind(in.raw, in.ownGlobals()) {
+		in.begun(im)
+		return nil
+	}
+	return in.renew()
+}
+
+// ownGlobals are the guest's globals.
+func (in *instance) ownGlobals() []Global {
+	if in.globals == nil {
+		for _, name := range in.p.globals {
+			in.globals = append(in.globals, in.raw.Global(name))
+		}
+	}
+	return in.globals
+}
+
+// renew replaces the guest by a new one.
+func (in *instance) renew() error {
 	old := in.raw
 	err := in.start(context.Background())
 	if old != nil {

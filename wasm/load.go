@@ -232,7 +232,7 @@ func (p *Plugin) begin() error {
 		return err
 	}
 	if p.snapshot {
-		p.image = capture(in.raw, p.globals)
+		p.setImage(capture(in, p.globals).share(in))
 	}
 	return nil
 }

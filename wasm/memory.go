@@ -8,6 +8,7 @@ import "sync/atomic"
 type linear struct {
 	reserved []byte
 	size     uint64
+	attached bool // to an image; see backing
 	refs     atomic.Int32
 }
 
@@ -37,6 +38,17 @@ func (m *linear) Free() {
 		release(m.reserved)
 		m.reserved = nil
 	}
+}
+
+// mapped is an Instance whose memory is a mapping of the host's own.
+type mapped interface{ linear() *linear }
+
+// linearOf is the mapping behind an instance's memory, nil if that is not ours.
+func linearOf(raw Instance) *linear {
+	if m, ok := raw.(mapped); ok {
+		return m.linear()
+	}
+	return nil
 }
 
 func (m *linear) hold() func() {

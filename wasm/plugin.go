@@ -2,7 +2,9 @@ package wasm
 
 import (
 	"encoding/hex"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -21,10 +23,11 @@ type Plugin struct {
 	features uint64 // required by the guest
 
 	module Module
-	image  *image // nil if the plugin's state cannot be captured
-	config []byte // message of sw_configure
-	vocab  []byte // as vocab_map hands it over
+	image  atomic.Pointer[image] // nil if the plugin's state cannot be captured
+	config []byte                // message of sw_configure
+	vocab  []byte                // as vocab_map hands it over
 	linked []*imported
+	copies atomic.Bool // sequences are forked by copying instances
 
 	has      [fnCount]bool // exports
 	snapshot bool          // memory and globals are all of the guest's state
@@ -41,9 +44,16 @@ type Plugin struct {
 	lines   lineBudget
 	store   store
 
+	framing  sync.Mutex     // guards unframed, and that the frame is added to the image once
+	unframed bool           // that has failed
+	work     sync.WaitGroup // goroutines that make spares
+
 	mu        sync.RWMutex // guards what follows, and instance.seqs and slots
 	instances []*instance
-	forks     int // copies among them
+	forks     int         // copies among them
+	spares    []*instance // made in advance, in the state of image
+	making    bool        // spares are on their way
+	images    []*image    // all there were, to be closed
 	seqs      map[uint64]*sequence
 	closed    bool
 }
@@ -81,18 +91,20 @@ func (p *Plugin) Close() error {
 		return nil
 	}
 	p.closed = true
-	instances := p.instances
+	instances := slices.Concat(p.instances, p.spares)
+	p.spares = nil
 	p.mu.Unlock()
+	p.work.Wait()
 	var first error
 	for _, in := range instances {
 		in.mu.Lock()
-		if in.raw != nil {
-			if err := in.raw.Close(); first == nil {
-				first = err
-			}
-			in.raw = nil
+		if err := in.stop(); first == nil {
+			first = err
 		}
 		in.mu.Unlock()
+	}
+	for _, im := range p.images {
+		im.close()
 	}
 	if p.module != nil {
 		if err := p.module.Close(); first == nil {
@@ -121,7 +133,7 @@ func (p *Plugin) settle(in *instance, f *Fault) {
 	}
 	p.stats.faults.Add(1)
 	if f.torn() {
-		if err := in.reset(); err != nil {
+		if err := in.recover(f); err != nil {
 			f.Detail += "; reset: " + err.Error()
 		}
 	}

@@ -86,10 +86,11 @@ func (p *Plugin) Frame(seq uint64, vocab int) ([]float32, error) {
 	if p.manifest.Mode == abi.ModeDense && p.breaker.allow() {
 		f := in.usable()
 		if f == nil {
+			in.settleIn(uint32(vocab))
 			f = in.window(uint32(vocab))
 		}
 		if f == nil {
-			return s.hold(), nil
+			return s.seen(vocab), nil
 		}
 		p.settle(in, f)
 		if !p.open {
@@ -101,6 +102,28 @@ func (p *Plugin) Frame(seq uint64, vocab int) ([]float32, error) {
 		s.own = make([]float32, vocab)
 	}
 	return s.own, nil
+}
+
+// seen returns the sequence's row as the guest sees it: one that can be mapped into other
+// plugins' frames, too, or the one in this guest's memory.
+func (s *sequence) seen(vocab int) []float32 {
+	in := s.in
+	if s.shared == nil && in.layout.Paged() {
+		s.shared = newRow(vocab)
+	}
+	if s.shared != nil && in.mapRow(s.slot, s.shared) {
+		return s.shared.vals
+	}
+	in.held = true
+	return s.hold()
+}
+
+// pages is how rows must lie to be shared, 0 where they cannot be.
+func (in *instance) pages() uint32 {
+	if linearOf(in.raw) == nil {
+		return 0
+	}
+	return rowAlign()
 }
 
 // hold returns the sequence's row and keeps its memory mapped.
@@ -119,7 +142,7 @@ func (in *instance) window(vocab uint32) *Fault {
 		return nil
 	}
 	p := in.p
-	l, err := abi.NewLayout(p.manifest.Mode, uint32(p.rows()), vocab, p.k, p.manifest.History)
+	l, err := abi.NewPagedLayout(p.manifest.Mode, uint32(p.rows()), vocab, p.k, p.manifest.History, in.pages())
 	if err != nil {
 		return in.fault(abi.ExportFrame, ReasonError, "%v", err)
 	}
@@ -139,11 +162,18 @@ func (in *instance) window(vocab uint32) *Fault {
 		return in.fault(abi.ExportFrame, ReasonPointer, "a frame of %d bytes at %d, memory has %d", l.Size(), ptr, in.raw.MemSize())
 	}
 	in.frame, in.layout, in.vocab = ptr, l, vocab
-	in.masked = make([]bool, p.rows())
-	for i := range in.masked {
-		in.masked[i] = true // whatever the window held before
-	}
+	in.unmasked(true) // whatever the window held before
 	return nil
+}
+
+// unmasked says of all masks whether they may not be zero.
+func (in *instance) unmasked(may bool) {
+	if in.masked == nil {
+		in.masked = make([]bool, in.p.rows())
+	}
+	for i := range in.masked {
+		in.masked[i] = may
+	}
 }
 
 // part is n bytes of the frame. The frame was checked and memory never shrinks.

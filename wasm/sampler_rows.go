@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"unsafe"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -140,6 +139,9 @@ func (in *instance) process() {
 	if p.manifest.Mode == abi.ModeDense && len(rest) > 1 {
 		slices.SortFunc(rest, func(a, b task) int { return int(a.s.slot) - int(b.s.slot) })
 	}
+	if in.raw != nil {
+		in.settleIn(uint32(len(rest[0].logits)))
+	}
 	for len(rest) > 0 {
 		n := in.together(rest)
 		in.rows(rest[:n])
@@ -164,7 +166,7 @@ func (in *instance) together(rows []task) int {
 // undoable says whether the logits will be there still if the call fails: beside the
 // frame they are, and within it where a copy is made.
 func (in *instance) undoable(t *task) bool {
-	return in.p.open || in.layout == nil || unsafe.SliceData(t.logits) != unsafe.SliceData(in.logits(t.s.slot))
+	return in.layout != nil && (in.p.open || !in.lies(t.s, t.logits))
 }
 
 // rows runs the guest on rows that share a call. If that fails, each is run alone,
@@ -287,11 +289,10 @@ func (in *instance) present(t *task, k int) {
 	case abi.ModeMask:
 		in.clearMask(t.at)
 	case abi.ModeDense:
-		dst := in.logits(t.s.slot)
-		in.p.stats.gave(4 * len(dst))
-		t.inPlace = unsafe.SliceData(dst) == unsafe.SliceData(t.logits)
+		in.p.stats.gave(4 * len(t.logits))
+		t.inPlace = in.lies(t.s, t.logits)
 		if !t.inPlace {
-			copy(dst, t.logits)
+			copy(in.logits(t.s.slot), t.logits)
 		} else if in.p.open {
 			for len(in.backup) <= k {
 				in.backup = append(in.backup, nil)

@@ -86,6 +86,7 @@ func (in *instance) processTop(vocab int, ids []int32, logits []float32, all fun
 
 // showTop calls the guest with the best tokens.
 func (in *instance) showTop(t *task, vocab int, ids []int32, logits []float32) *Fault {
+	in.settleIn(uint32(vocab))
 	if f := t.s.ensure(); f != nil {
 		return f
 	}

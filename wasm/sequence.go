@@ -3,7 +3,6 @@ package wasm
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"github.com/sandwarp/sandwarp/abi"
@@ -30,10 +29,11 @@ type sequence struct {
 	judged   []span // filter: likewise, if the guest asked for it
 	judgedN  int
 
-	own  []float32 // row of a sampler that does not see logits
-	free func()    // lets go of the memory a dense row lies in
-	row  []float32 // that row
-	out  []byte    // filter: what was released last
+	own    []float32  // row of a sampler that does not see logits
+	shared *sharedRow // what Frame returned, if that is shared
+	free   func()     // lets go of the memory a dense row lies in
+	row    []float32  // that row
+	out    []byte     // filter: what was released last
 }
 
 // span is text judged under the same flags.
@@ -118,13 +118,14 @@ func (p *Plugin) place(s *sequence) error {
 		return err
 	}
 	in.seat(s)
+	p.makeSpares()
 	return nil
 }
 
 // seat gives s a row of the instance, which has one. The caller holds p.mu.
 func (in *instance) seat(s *sequence) {
 	p := in.p
-	if in.slots == nil {
+	if in.slots == nil && p.manifest.Mode == abi.ModeDense {
 		in.slots = make([]*sequence, p.rows())
 	}
 	for i, taken := range in.slots {
@@ -138,9 +139,7 @@ func (in *instance) seat(s *sequence) {
 	p.seqs[s.id] = s
 }
 
-// pick chooses an instance: filters spread, as their sequences call side by
-// side; samplers are called from one goroutine and stay together. The caller
-// holds p.mu.
+// pick chooses an instance. The caller holds p.mu.
 func (p *Plugin) pick() (*instance, error) {
 	var best *instance
 	for _, in := range p.instances {
@@ -148,8 +147,7 @@ func (p *Plugin) pick() (*instance, error) {
 			best = in
 		}
 	}
-	spread := p.manifest.Kind == abi.KindFilter && len(p.instances) < min(p.opt.Instances, runtime.GOMAXPROCS(0))
-	if best != nil && (best.seqs == 0 || !spread) {
+	if best != nil && (best.seqs == 0 || len(p.instances)-p.forks >= p.spread()) {
 		return best, nil
 	}
 	if len(p.instances)-p.forks >= p.opt.Instances {
@@ -163,11 +161,15 @@ func (p *Plugin) pick() (*instance, error) {
 
 // another makes a new instance. The caller holds p.mu.
 func (p *Plugin) another() (*instance, error) {
+	if in := p.takeSpare(); in != nil {
+		p.instances = append(p.instances, in)
+		return in, nil
+	}
 	in := &instance{p: p}
 	if err := in.start(context.Background()); err != nil {
 		return nil, err
 	}
-	if p.image == nil {
+	if p.image.Load() == nil {
 		if err := in.configure(); err != nil {
 			in.raw.Close()
 			return nil, err
@@ -189,15 +191,11 @@ func (p *Plugin) CloseSeq(seq uint64) {
 	if s.gen == s.in.gen && s.in.raw != nil {
 		p.settle(s.in, s.close())
 	}
+	s.in.unmapRow(s.slot)
 	s.letGo()
 	s.in.mu.Unlock()
 	if p.leave(s) {
-		s.in.mu.Lock()
-		defer s.in.mu.Unlock()
-		if s.in.raw != nil {
-			s.in.raw.Close()
-			s.in.raw = nil
-		}
+		p.retire(s.in)
 	}
 }
 
@@ -210,13 +208,16 @@ func (p *Plugin) leave(s *sequence) bool {
 	}
 	in := s.in
 	delete(p.seqs, s.id)
-	in.slots[s.slot] = nil
+	if in.slots != nil {
+		in.slots[s.slot] = nil
+	}
 	in.seqs--
 	if !in.fork || in.seqs > 0 || p.closed {
 		return false
 	}
 	p.forks--
-	p.instances = slices.DeleteFunc(slices.Clone(p.instances), func(x *instance) bool { return x == in })
+	i := slices.Index(p.instances, in)
+	p.instances = slices.Delete(p.instances, i, i+1) // tokenizers, whose calls go through the list unlocked, have no copies
 	return true
 }
 
@@ -249,6 +250,10 @@ func (s *sequence) close() *Fault {
 
 // letGo gives up the row in guest memory.
 func (s *sequence) letGo() {
+	if s.shared != nil {
+		s.shared.release()
+		s.shared = nil
+	}
 	if s.free != nil {
 		s.free()
 		s.free, s.row = nil, nil

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -94,19 +95,21 @@ func (p *Plugin) admit(d *sequence, in *instance) (done bool, err error) {
 // forkCopy copies the instance. In the copy, d goes by the number of s; the other
 // sequences the copy knows are never called.
 func (p *Plugin) forkCopy(s, d *sequence) (done bool, err error) {
+	in := s.in
 	p.mu.RLock()
 	full := p.forks >= p.opt.Forks
 	p.mu.RUnlock()
-	if full || p.image == nil {
+	p.copies.Store(true)
+	if full || in.image == nil || in.image != p.image.Load() {
 		return false, nil
 	}
-	c, err := s.in.clone()
+	c, err := in.clone()
 	if err != nil {
 		return false, nil // no memory; the past can still be told
 	}
 	d.gid, d.gen = s.gid, c.gen
 	if err := p.enlist(c, d); err != nil {
-		c.raw.Close()
+		_ = c.stop()
 		return true, err
 	}
 	return true, nil
@@ -125,23 +128,61 @@ func (p *Plugin) enlist(c *instance, d *sequence) error {
 	p.instances = append(p.instances, c)
 	p.forks++
 	c.seat(d)
+	p.makeSpares()
 	return nil
 }
 
 // clone is a new instance in the state of in.
 func (in *instance) clone() (*instance, error) {
 	p := in.p
-	c := &instance{p: p, fork: true}
-	if err := c.start(context.Background()); err != nil {
-		return nil, err
+	p.mu.Lock()
+	c := p.takeSpare()
+	p.mu.Unlock()
+	if c == nil {
+		c = &instance{p: p}
+		if err := c.start(context.Background()); err != nil {
+			return nil, err
+		}
 	}
-	if !capture(in.raw, p.globals).restore(c.raw) {
-		c.raw.Close()
+	c.fork = true
+	if c.image != in.image || !in.copyTo(c) {
+		_ = c.stop()
 		return nil, fmt.Errorf("plugin %s: cannot copy %d bytes of memory", p.name, in.raw.MemSize())
 	}
 	c.scratch, c.scratchCap = in.scratch, in.scratchCap
 	c.frame, c.layout, c.vocab = in.frame, in.layout, in.vocab
 	c.seed, c.clock, c.step = in.seed, in.clock, in.step
-	c.masked = slices.Clone(in.masked)
 	return c, nil
+}
+
+// copyTo copies memory and globals to c, which is in the state of the same image.
+func (in *instance) copyTo(c *instance) bool {
+	n := in.raw.MemSize()
+	if have := c.raw.MemSize(); have < n && !c.raw.Grow((n-have)/abi.WindowAlign) || have > n {
+		return false
+	}
+	from, _ := in.raw.Mem(0, n)
+	to, _ := c.raw.Mem(0, n)
+	// What the frame holds is no state.
+	skip, end := n, n
+	if in.layout != nil {
+		skip, end = in.frame, in.frame+in.layout.Size()
+	}
+	page := func(off, n uint32) {
+		if off < skip || off+n > end {
+			copy(to[off:off+n], from[off:off+n])
+		}
+	}
+	if m := linearOf(in.raw); m == nil || !m.written(page) {
+		for off := uint32(0); off < n; off += blockSize {
+			if !bytes.Equal(from[off:off+blockSize], to[off:off+blockSize]) {
+				page(off, blockSize)
+			}
+		}
+	}
+	globals := c.ownGlobals()
+	for i, g := range in.ownGlobals() {
+		globals[i].Set(g.Get())
+	}
+	return true
 }

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/tetratelabs/wazero"
@@ -121,7 +122,8 @@ func (m *wazeroModule) NewInstance(ctx context.Context, host any) (_ Instance, e
 		}
 		return in.mem
 	})
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithRandSource(noRandom{}) // the default is 5 KB an instance, and unused: see wasi.go
 	in.mod, err = m.rt.InstantiateModule(experimental.WithMemoryAllocator(in.ctx, alloc), m.code, config)
 	if err != nil {
 		return nil, err
@@ -131,6 +133,11 @@ func (m *wazeroModule) NewInstance(ctx context.Context, host any) (_ Instance, e
 	}
 	return in, nil
 }
+
+// noRandom is a source of random bytes nobody reads.
+type noRandom struct{}
+
+func (noRandom) Read([]byte) (int, error) { return 0, io.EOF }
 
 // noMemory stands in where no address space is left: growing it fails.
 type noMemory struct{}
@@ -189,6 +196,8 @@ func (in *wazeroInstance) Grow(pages uint32) bool {
 	_, ok := in.memory.Grow(pages)
 	return ok
 }
+
+func (in *wazeroInstance) linear() *linear { return in.mem }
 
 func (in *wazeroInstance) Hold() func() {
 	if in.mem == nil {
