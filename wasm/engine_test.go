@@ -1,20 +1,56 @@
 package wasm_test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
 )
 
+// make reliability-wasm runs the tests of this package in full length.
+var reliability = flag.Bool("reliability", false, "run tests of reliability in full length")
+
+// many is how often something is tried.
+func many(short, normal, full int) int {
+	switch {
+	case *reliability:
+		return full
+	case testing.Short():
+		return short
+	}
+	return normal
+}
+
 func TestWazeroRules(t *testing.T)      { enginetest.Rules(t, wasm.Wazero()) }
 func TestInterpreterRules(t *testing.T) { enginetest.Rules(t, wasm.WazeroInterpreter()) }
 
 // Real plugins do the same on both engines, for the same fuel.
 func TestSameOnBothEngines(t *testing.T) {
-	for _, g := range enginetest.Guests(t) {
+	for _, g := range enginetest.Examples(t) {
 		t.Run(g.Name, func(t *testing.T) {
 			t.Logf("%d calls", enginetest.Same(t, g, wasm.Wazero(), wasm.WazeroInterpreter()))
 		})
 	}
+}
+
+func TestHostileCompiled(t *testing.T) { t.Logf("%d", enginetest.Matrix(t, wasm.Wazero())) }
+func TestHostileInterpreted(t *testing.T) {
+	t.Logf("%d", enginetest.Matrix(t, wasm.WazeroInterpreter()))
+}
+
+// Calls that never end are ended: the budget bounds their time.
+func TestStopLatency(t *testing.T) {
+	if testing.Short() {
+		t.Skip("timing")
+	}
+	enginetest.StopLatency(t, wasm.Wazero(), 5)
+}
+
+func TestDamagedCache(t *testing.T) {
+	flips := many(20, 200, 1000)
+	if names := enginetest.CacheFlips(t, wasm.Wazero(), flips); names == nil {
+		t.Skip("this machine's engine is an interpreter, which writes no code")
+	}
+	enginetest.MeteredFlips(t, wasm.Wazero(), flips/50)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -374,122 +373,6 @@ func TestTooManySequences(t *testing.T) {
 	}
 	p.CloseSeq(3)
 	open(t, p, 1000)
-}
-
-func TestCache(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "cache")
-	module := newGuest(abi.KindFilter, "").bytes()
-	load := func() {
-		t.Helper()
-		p, err := Load(context.Background(), module, Options{CacheDir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		open(t, p, 1)
-		if out, _, _, err := p.Filter(1, []byte("x"), 0); string(out) != "x" || err != nil {
-			t.Fatal(out, err)
-		}
-	}
-	load()
-	if list, _ := os.ReadDir(dir); len(list) == 0 {
-		t.Skip("this machine's engine is an interpreter, which writes no code")
-	}
-	entry := onlyEntry(t, dir)
-	if !sealed(entry) {
-		t.Fatal("not sealed")
-	}
-	load()
-	var code string
-	filepath.WalkDir(entry, func(path string, d os.DirEntry, _ error) error {
-		if !d.IsDir() && d.Name() != sealName {
-			code = path
-		}
-		return nil
-	})
-	good, err := os.ReadFile(code)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := rand.New(rand.NewPCG(3, 4))
-	flips := 200
-	if testing.Short() {
-		flips = 20
-	}
-	for range flips {
-		bad := bytes.Clone(good)
-		bit := r.IntN(len(bad) * 8)
-		bad[bit/8] ^= 1 << (bit % 8)
-		if err := os.WriteFile(code, bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		load()
-		if again, err := os.ReadFile(filepath.Join(onlyEntry(t, dir), strings.TrimPrefix(code, entry))); err != nil || !bytes.Equal(again, good) {
-			t.Fatalf("bit %d: not compiled again: %v", bit, err)
-		}
-	}
-	for _, damage := range []func() error{
-		func() error { return os.Truncate(code, 10) },
-		func() error { return os.Remove(code) },
-		func() error { return os.WriteFile(filepath.Join(entry, sealName), []byte("junk"), 0o600) },
-		func() error { return os.RemoveAll(entry) },
-	} {
-		if err := damage(); err != nil {
-			t.Fatal(err)
-		}
-		load()
-		load()
-	}
-}
-
-// Large modules are kept rewritten, too, and rewritten again if that was damaged.
-func TestMeteredCache(t *testing.T) {
-	dir := t.TempDir()
-	g := newGuest(abi.KindFilter, "")
-	g.Data(8192, bytes.Repeat([]byte("large"), 8000))
-	g.Func("", nil, nil, nil, bytes.Repeat(Cat(I32Const(1), Drop), 90_000))
-	module := g.bytes()
-	load := func() {
-		t.Helper()
-		p, err := Load(context.Background(), module, Options{CacheDir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		open(t, p, 1)
-		if out, _, _, err := p.Filter(1, []byte("x"), 0); string(out) != "x" || err != nil {
-			t.Fatal(out, err)
-		}
-	}
-	load()
-	files, _ := filepath.Glob(filepath.Join(dir, "*.metered"))
-	if len(files) != 1 {
-		t.Fatal(files)
-	}
-	good, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, at := range []int{0, 40, 100, len(good) / 2, len(good) - 1} {
-		bad := bytes.Clone(good)
-		bad[at] ^= 1
-		if err := os.WriteFile(files[0], bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		load()
-		if again, err := os.ReadFile(files[0]); err != nil || !bytes.Equal(again, good) {
-			t.Fatalf("byte %d: not written again: %v", at, err)
-		}
-	}
-}
-
-func onlyEntry(t *testing.T, dir string) string {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%d entries, %v", len(list), err)
-	}
-	return filepath.Join(dir, list[0].Name())
 }
 
 func TestLoadFile(t *testing.T) {

@@ -33,6 +33,9 @@ func (in *instance) check(t *task) (a answer, f *Fault) {
 		if a.list, f = in.biases(row, vocab); f == nil && choice == abi.ChoiceMask {
 			a.mask, f = in.mask(t)
 		}
+		if f == nil && in.biasesExcludeAll(a.mask, a.list, vocab) {
+			f = in.fault(abi.ExportSample, ReasonResult, "every token is excluded")
+		}
 		if f == nil {
 			f = in.untouched(t)
 		}
@@ -107,7 +110,8 @@ func (a *answer) restrict(logits []float32) {
 		applyMask(logits, a.mask)
 	}
 	for i := range len(a.list) / abi.CandidateSize {
-		logits[a.list.ID(i)] += a.list.Logit(i)
+		l := &logits[a.list.ID(i)]
+		*l = biased(*l, a.list.Logit(i))
 	}
 }
 
@@ -179,7 +183,6 @@ func (in *instance) candidates(t *task, vocab int, keep bool) (abi.Candidates, *
 		return nil, in.fault(abi.ExportSample, ReasonResult, "%d candidates, 1 to %d allowed", n, l.Candidates)
 	}
 	c := abi.Candidates(in.part(l.CandOff(t.at), n*abi.CandidateSize))
-	some := keep
 	for i := range int(n) {
 		id, v := c.ID(i), c.Logit(i)
 		if id < 0 || int(id) >= vocab {
@@ -188,9 +191,8 @@ func (in *instance) candidates(t *task, vocab int, keep bool) (abi.Candidates, *
 		if !(v <= math.MaxFloat32) {
 			return nil, in.fault(abi.ExportSample, ReasonResult, "candidate %d has logit %v", i, v)
 		}
-		some = some || v >= lowest
 	}
-	if !some {
+	if in.listExcludesAll(c, vocab, keep) {
 		return nil, in.fault(abi.ExportSample, ReasonResult, "every token is excluded")
 	}
 	return c, nil

@@ -113,21 +113,15 @@ func (in *instance) takeBack(t *task, vocab int, ids []int32, logits []float32) 
 	if f != nil || n > len(ids) {
 		return 0, f
 	}
-	if len(in.seen) < (vocab+63)/64 {
-		in.seen = make([]uint64, (vocab+63)/64)
-	}
 	in.p.stats.took(len(c))
+	in.marks(vocab)
 	kept := 0
 	for i := n - 1; i >= 0; i-- {
-		id := c.ID(i)
-		if word, bit := &in.seen[id/64], uint64(1)<<(id%64); *word&bit == 0 {
-			*word |= bit
+		if id := c.ID(i); in.mark(id) {
 			ids[kept], logits[kept] = id, c.Logit(i)
 			kept++
 		}
 	}
-	for _, id := range ids[:kept] {
-		in.seen[id/64] = 0
-	}
+	in.unmark(c)
 	return kept, nil
 }

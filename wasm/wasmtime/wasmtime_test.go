@@ -27,7 +27,7 @@ func TestRules(t *testing.T) { enginetest.Rules(t, engine(t)) }
 
 // Real plugins do the same as on wazero, for the same fuel.
 func TestSameAsWazero(t *testing.T) {
-	for _, g := range enginetest.Guests(t) {
+	for _, g := range enginetest.Examples(t) {
 		t.Run(g.Name, func(t *testing.T) {
 			t.Logf("%d calls", enginetest.Same(t, g, wasm.Wazero(), engine(t)))
 		})
@@ -51,6 +51,25 @@ func TestSameForGoGuests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%s: %d calls", name, enginetest.Same(t, enginetest.NewGuest(name, b), wasm.Wazero(), engine(t)))
+		t.Logf("%s: %d calls", name, enginetest.Same(t, enginetest.NewExample(name, b), wasm.Wazero(), engine(t)))
 	}
+}
+
+func TestHostile(t *testing.T) { t.Logf("%d", enginetest.Matrix(t, engine(t))) }
+
+func TestDamagedCache(t *testing.T) {
+	flips := 400
+	if testing.Short() {
+		flips = 20
+	}
+	if names := enginetest.CacheFlips(t, engine(t), flips); len(names) != 2 {
+		t.Errorf("%d files: compiled code was not kept", len(names))
+	}
+}
+
+func TestStopLatency(t *testing.T) {
+	if testing.Short() {
+		t.Skip("timing")
+	}
+	enginetest.StopLatency(t, engine(t), 5)
 }

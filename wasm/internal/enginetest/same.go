@@ -14,9 +14,9 @@ import (
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
-// Same runs a guest on two engines and fails unless every call has the same
+// Same runs a plugin on two engines and fails unless every call has the same
 // outcome, to the bit and to the unit of fuel. It returns the number of calls.
-func Same(t *testing.T, g Guest, a, b wasm.Engine) (calls int) {
+func Same(t *testing.T, g Example, a, b wasm.Engine) (calls int) {
 	t.Helper()
 	for i, config := range g.Configs {
 		one, two := transcript(t, g, config, a), transcript(t, g, config, b)
@@ -50,7 +50,7 @@ func (c *recorder) note(format string, args ...any) {
 }
 
 // transcript is what a plugin does with the inputs of its kind.
-func transcript(t *testing.T, g Guest, config any, e wasm.Engine) []string {
+func transcript(t *testing.T, g Example, config any, e wasm.Engine) []string {
 	t.Helper()
 	vocab := make([]string, vocabSize)
 	for i := range vocab {

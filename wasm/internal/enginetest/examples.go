@@ -10,8 +10,8 @@ import (
 	"github.com/sandwarp/sandwarp/internal/testdata"
 )
 
-// Guest is a real plugin and what it is given.
-type Guest struct {
+// Example is a real plugin and what it is given.
+type Example struct {
 	Name     string // its path in the repository
 	Module   []byte
 	Configs  []any // of the plugin, one run for each
@@ -27,10 +27,10 @@ var settings = map[string]struct{ configs, requests []any }{
 	},
 }
 
-// Guests are all plugins that are committed, wherever they are.
-func Guests(t testing.TB) []Guest {
+// Examples are all plugins that are committed, wherever they are.
+func Examples(t testing.TB) []Example {
 	t.Helper()
-	var list []Guest
+	var list []Example
 	root := testdata.Root()
 	for _, dir := range []string{"sdk", "examples"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
@@ -42,7 +42,7 @@ func Guests(t testing.TB) []Guest {
 				return err
 			}
 			rel, _ := filepath.Rel(root, path)
-			list = append(list, NewGuest(filepath.ToSlash(rel), b))
+			list = append(list, NewExample(filepath.ToSlash(rel), b))
 			return nil
 		})
 		if err != nil {
@@ -55,9 +55,9 @@ func Guests(t testing.TB) []Guest {
 	return list
 }
 
-// NewGuest is a guest with the settings that go with its name.
-func NewGuest(name string, module []byte) Guest {
-	g := Guest{Name: name, Module: module, Configs: []any{nil}, Requests: []any{nil}}
+// NewExample is a plugin with the settings that go with its name.
+func NewExample(name string, module []byte) Example {
+	g := Example{Name: name, Module: module, Configs: []any{nil}, Requests: []any{nil}}
 	if s, ok := settings[strings.TrimSuffix(filepath.Base(name), ".wasm")]; ok {
 		g.Configs, g.Requests = s.configs, s.requests
 	}
