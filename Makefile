@@ -5,7 +5,7 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: test test-arm64 lint generate generate-asm generate-c generate-rust generate-go bench check cross gpu-bin gpu-check gpu-bench
+.PHONY: test test-arm64 lint generate generate-asm generate-c generate-rust generate-as generate-go bench check cross gpu-bin gpu-check gpu-bench
 
 # The README's second command. No cgo, no GPU, no network beyond Go modules.
 test:
@@ -22,7 +22,7 @@ lint:
 	rm -f .vuln.txt; exit $$code
 
 # Everything that is generated and committed.
-generate: generate-asm generate-c generate-rust generate-go
+generate: generate-asm generate-c generate-rust generate-as generate-go
 
 generate-asm:
 	cd cpubackend/internal/kernels/_asm && $(GO) generate ./...
@@ -32,6 +32,9 @@ generate-c:
 
 generate-rust:
 	$(MAKE) -B -C sdk/rust all
+
+generate-as:
+	$(MAKE) -B -C sdk/assemblyscript all
 
 # The example plugins written in Go, for `sandwarp plugin check` and --plugin.
 generate-go:

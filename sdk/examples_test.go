@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var languages = []struct{ name, path string }{
 	{"c", "c/examples/%s.wasm"},
 	{"rust", "rust/examples/%s.wasm"},
+	{"assemblyscript", "assemblyscript/examples/%s.wasm"},
 }
 
 var kinds = map[string]abi.Kind{"banlist": abi.KindSampler, "redact": abi.KindFilter, "bytes": abi.KindTokenizer}
