@@ -44,6 +44,7 @@ func NewMeter(threads int) (*Meter, error) {
 	if m.memory, err = reserve(meterBytes); err != nil {
 		return nil, err
 	}
+	preferHugePages(m.memory.bytes) // as repacked weights lie in: the limit is that of the best memory
 	together(m.threads, func(i int) {
 		part := m.part(i)
 		for at := 0; at < len(part); at += 4096 {
