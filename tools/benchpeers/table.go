@@ -10,12 +10,11 @@ import (
 // writeTable prints a Markdown table, a line a model and test.
 func writeTable(w io.Writer, all []results, engines []engine) error {
 	var b strings.Builder
-	b.WriteString("| model | test |")
-	for _, e := range engines {
-		b.WriteString(" " + e.name + " tok/s |")
+	b.WriteString("| model | test | sandwarp tok/s | share of limit |")
+	for _, e := range engines[1:] {
+		b.WriteString(" " + e.name + " tok/s | ratio |")
 	}
-	b.WriteString(" ratio |")
-	b.WriteString(" share of limit |\n" + strings.Repeat("|---", 4+len(engines)) + "|\n")
+	b.WriteString("\n" + strings.Repeat("|---", 2+2*len(engines)) + "|\n")
 	for _, r := range all {
 		for _, test := range r.tests {
 			b.WriteString(line(r.model, test, r.of[test]))
@@ -27,14 +26,6 @@ func writeTable(w io.Writer, all []results, engines []engine) error {
 
 // line is one line of the table; engine 0 is ours.
 func line(model, test string, of []samples) string {
-	cells := []string{model, test}
-	var ratios []string
-	for k, s := range of {
-		cells = append(cells, spread(s.rate, 0))
-		if k > 0 {
-			ratios = append(ratios, spread(pairwise(of[0].rate, s.rate), 2))
-		}
-	}
 	limit := "int8 peak"
 	if strings.HasPrefix(test, "tg") {
 		limit = "read bandwidth"
@@ -43,7 +34,10 @@ func line(model, test string, of []samples) string {
 	if m := median(of[0].share); m > 0 {
 		share = fmt.Sprintf("%.0f%% of %s", 100*m, limit)
 	}
-	cells = append(cells, strings.Join(ratios, ", "), share)
+	cells := []string{model, test, spread(of[0].rate, 0), share}
+	for _, s := range of[1:] {
+		cells = append(cells, spread(s.rate, 0), spread(pairwise(of[0].rate, s.rate), 2))
+	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
