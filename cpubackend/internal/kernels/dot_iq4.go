@@ -22,9 +22,13 @@ func unpackIQ4XS(dst []group, src []byte) {
 	for i := range dst {
 		b := src[i/groupRun*136:]
 		k := i % groupRun
-		high := binary.LittleEndian.Uint16(b[2:])
-		scale := int(b[4+k/2]>>(k%2*4)&15) | int(high>>(2*k)&3<<4)
-		dst[i].both(f16(b)*float32(scale-32), 0)
+		dst[i].both(f16(b)*float32(scaleIQ4XS(b, k)), 0)
 		dst[i].values((*[16]byte)(b[8+16*k:]), &valuesIQ4)
 	}
+}
+
+// scaleIQ4XS is scale k of super-block b, less 32.
+func scaleIQ4XS(b []byte, k int) int {
+	high := binary.LittleEndian.Uint16(b[2:])
+	return int(b[4+k/2]>>(k%2*4)&15|byte(high>>(2*k)&3<<4)) - 32
 }

@@ -38,3 +38,13 @@ func packIQ4XSAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int
 //
 //go:noescape
 func packIQ4XSAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
+
+// packIQ4XSCodesAVX512 packs n cells of 16 rows into a tile; n is a multiple of 8.
+//
+//go:noescape
+func packIQ4XSCodesAVX512(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)
+
+// packIQ4XSCodesAVX2 packs n cells of 16 rows into a tile; n is a multiple of 8.
+//
+//go:noescape
+func packIQ4XSCodesAVX2(q *byte, d *float32, m *float32, w *byte, stride int, n int, ahead *byte, step int)

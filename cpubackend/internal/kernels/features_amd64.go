@@ -151,6 +151,7 @@ var avx512vnni = isa{
 		tensor.Q2_K:   {packQ2KAVX512, narrow2_0AVX512, unpackQ2KAVX512, []panelFunc{mulQ2Kx8AVX512, mulQ2Kx4AVX512, mulQ2Kx2AVX512, mulQ2Kx1AVX512}},
 		tensor.Q3_K:   {packQ3KAVX512, narrow2_1AVX512, unpackQ3KAVX512, []panelFunc{mulQ3Kx8AVX512, mulQ3Kx4AVX512, mulQ3Kx2AVX512, mulQ3Kx1AVX512}},
 		tensor.IQ4_NL: {packQ4_0AVX512, narrow4_0AVX512, unpackIQ4NLAVX512, []panelFunc{mulIQ4NLx8AVX512, mulIQ4NLx4AVX512, mulIQ4NLx2AVX512, mulIQ4NLx1AVX512}},
+		tensor.IQ4_XS: {packIQ4XSCodesAVX512, narrow4_0AVX512, unpackIQ4XSAVX512, []panelFunc{mulIQ4XSx8AVX512, mulIQ4XSx4AVX512, mulIQ4XSx2AVX512, mulIQ4XSx1AVX512}},
 		tensor.MXFP4:  {packMXFP4CodesAVX512, narrow4_0AVX512, unpackMXFP4AVX512, []panelFunc{mulMXFP4x8AVX512, mulMXFP4x4AVX512, mulMXFP4x2AVX512, mulMXFP4x1AVX512}},
 	},
 	tileFrom: 2, plainFrom: 6,

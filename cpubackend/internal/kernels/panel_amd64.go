@@ -279,6 +279,31 @@ func mulIQ4NLx1AVX512(y *float32, stride int, w *byte, codes int, size int, pane
 //go:noescape
 func unpackIQ4NLAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
 
+// mulIQ4XSx8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
+//
+//go:noescape
+func mulIQ4XSx8AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+
+// mulIQ4XSx4AVX512 sets y[i*stride+row] for 4 activation rows and the rows of panels of size bytes.
+//
+//go:noescape
+func mulIQ4XSx4AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+
+// mulIQ4XSx2AVX512 sets y[i*stride+row] for 2 activation rows and the rows of panels of size bytes.
+//
+//go:noescape
+func mulIQ4XSx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+
+// mulIQ4XSx1AVX512 sets y[i*stride+row] for 1 activation rows and the rows of panels of size bytes.
+//
+//go:noescape
+func mulIQ4XSx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+
+// unpackIQ4XSAVX512 makes a tile of cells of a panel. Memory ahead bytes after the codes is asked for.
+//
+//go:noescape
+func unpackIQ4XSAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+
 // mulMXFP4x8AVX512 sets y[i*stride+row] for 8 activation rows and the rows of panels of size bytes.
 //
 //go:noescape

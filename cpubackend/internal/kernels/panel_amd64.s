@@ -6862,11 +6862,11 @@ loop124:
 	VZEROUPPER
 	RET
 
-// func mulMXFP4x8AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+// func mulIQ4XSx8AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·mulMXFP4x8AVX512(SB), $0-72
+TEXT ·mulIQ4XSx8AVX512(SB), $0-72
 	VPBROADCASTD data0<>+0(SB), Z0
-	VMOVDQU32    data12<>+0(SB), Z1
+	VMOVDQU32    data11<>+0(SB), Z1
 	MOVQ         w+16(FP), AX
 	MOVQ         panels+40(FP), CX
 	MOVQ         y+0(FP), DX
@@ -6890,8 +6890,609 @@ loop125:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	SHRQ   $0x03, R8
 
 loop126:
+	VCVTPH2PS (BX), Z10
+	ADDQ      $0x20, BX
+	MOVQ      $0x00000008, R13
+
+loop127:
+	PREFETCHT0    (DI)
+	PREFETCHT0    64(DI)
+	PREFETCHT0    128(DI)
+	PREFETCHT0    192(DI)
+	PREFETCHT0    256(DI)
+	ADDQ          $0x00000114, DI
+	VPBROADCASTD  36(R9), Z11
+	VPBROADCASTD  36(R9)(R10*1), Z12
+	VPBROADCASTD  36(R9)(R10*2), Z13
+	VPBROADCASTD  36(R12), Z14
+	VPBROADCASTD  36(R12)(R10*1), Z15
+	VPBROADCASTD  36(R12)(R10*2), Z16
+	VPBROADCASTD  36(R11), Z17
+	VPBROADCASTD  36(R11)(R10*1), Z18
+	VMOVDQU32     (SI), Z20
+	VPANDD        Z0, Z20, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST (R9), Z19, Z11
+	VPDPBUSD.BCST (R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST (R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST (R12), Z19, Z14
+	VPDPBUSD.BCST (R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST (R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST (R11), Z19, Z17
+	VPDPBUSD.BCST (R11)(R10*1), Z19, Z18
+	VPSRLW        $0x04, Z20, Z19
+	VPANDD        Z0, Z19, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 4(R9), Z19, Z11
+	VPDPBUSD.BCST 4(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 4(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 4(R12), Z19, Z14
+	VPDPBUSD.BCST 4(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 4(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 4(R11), Z19, Z17
+	VPDPBUSD.BCST 4(R11)(R10*1), Z19, Z18
+	VMOVDQU32     64(SI), Z20
+	VPANDD        Z0, Z20, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 8(R9), Z19, Z11
+	VPDPBUSD.BCST 8(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 8(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 8(R12), Z19, Z14
+	VPDPBUSD.BCST 8(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 8(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 8(R11), Z19, Z17
+	VPDPBUSD.BCST 8(R11)(R10*1), Z19, Z18
+	VPSRLW        $0x04, Z20, Z19
+	VPANDD        Z0, Z19, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 12(R9), Z19, Z11
+	VPDPBUSD.BCST 12(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 12(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 12(R12), Z19, Z14
+	VPDPBUSD.BCST 12(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 12(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 12(R11), Z19, Z17
+	VPDPBUSD.BCST 12(R11)(R10*1), Z19, Z18
+	VMOVDQU32     128(SI), Z20
+	VPANDD        Z0, Z20, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 16(R9), Z19, Z11
+	VPDPBUSD.BCST 16(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 16(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 16(R12), Z19, Z14
+	VPDPBUSD.BCST 16(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 16(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 16(R11), Z19, Z17
+	VPDPBUSD.BCST 16(R11)(R10*1), Z19, Z18
+	VPSRLW        $0x04, Z20, Z19
+	VPANDD        Z0, Z19, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 20(R9), Z19, Z11
+	VPDPBUSD.BCST 20(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 20(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 20(R12), Z19, Z14
+	VPDPBUSD.BCST 20(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 20(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 20(R11), Z19, Z17
+	VPDPBUSD.BCST 20(R11)(R10*1), Z19, Z18
+	VMOVDQU32     192(SI), Z20
+	VPANDD        Z0, Z20, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 24(R9), Z19, Z11
+	VPDPBUSD.BCST 24(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 24(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 24(R12), Z19, Z14
+	VPDPBUSD.BCST 24(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 24(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 24(R11), Z19, Z17
+	VPDPBUSD.BCST 24(R11)(R10*1), Z19, Z18
+	VPSRLW        $0x04, Z20, Z19
+	VPANDD        Z0, Z19, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VPDPBUSD.BCST 28(R9), Z19, Z11
+	VPDPBUSD.BCST 28(R9)(R10*1), Z19, Z12
+	VPDPBUSD.BCST 28(R9)(R10*2), Z19, Z13
+	VPDPBUSD.BCST 28(R12), Z19, Z14
+	VPDPBUSD.BCST 28(R12)(R10*1), Z19, Z15
+	VPDPBUSD.BCST 28(R12)(R10*2), Z19, Z16
+	VPDPBUSD.BCST 28(R11), Z19, Z17
+	VPDPBUSD.BCST 28(R11)(R10*1), Z19, Z18
+	VPMOVSXBD     (BX), Z19
+	VCVTDQ2PS     Z19, Z19
+	VMULPS        Z10, Z19, Z19
+	VCVTDQ2PS     Z11, Z11
+	VMULPS.BCST   32(R9), Z19, Z20
+	VFMADD231PS   Z11, Z20, Z2
+	VCVTDQ2PS     Z12, Z12
+	VMULPS.BCST   32(R9)(R10*1), Z19, Z11
+	VFMADD231PS   Z12, Z11, Z3
+	VCVTDQ2PS     Z13, Z13
+	VMULPS.BCST   32(R9)(R10*2), Z19, Z11
+	VFMADD231PS   Z13, Z11, Z4
+	VCVTDQ2PS     Z14, Z14
+	VMULPS.BCST   32(R12), Z19, Z11
+	VFMADD231PS   Z14, Z11, Z5
+	VCVTDQ2PS     Z15, Z15
+	VMULPS.BCST   32(R12)(R10*1), Z19, Z11
+	VFMADD231PS   Z15, Z11, Z6
+	VCVTDQ2PS     Z16, Z16
+	VMULPS.BCST   32(R12)(R10*2), Z19, Z11
+	VFMADD231PS   Z16, Z11, Z7
+	VCVTDQ2PS     Z17, Z17
+	VMULPS.BCST   32(R11), Z19, Z11
+	VFMADD231PS   Z17, Z11, Z8
+	VCVTDQ2PS     Z18, Z18
+	VMULPS.BCST   32(R11)(R10*1), Z19, Z11
+	VFMADD231PS   Z18, Z11, Z9
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R12
+	ADDQ          $0x40, R11
+	ADDQ          $0x10, BX
+	ADDQ          $0x00000100, SI
+	DECQ          R13
+	JNZ           loop127
+	DECQ          R8
+	JNZ           loop126
+	MOVQ          stride+8(FP), SI
+	MOVQ          DX, BX
+	VMOVUPS       Z2, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z3, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z4, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z5, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z6, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z7, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z8, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z9, (BX)
+	ADDQ          $0x40, DX
+	MOVQ          size+32(FP), BX
+	ADDQ          BX, AX
+	DECQ          CX
+	JNZ           loop125
+	VZEROUPPER
+	RET
+
+// func mulIQ4XSx4AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·mulIQ4XSx4AVX512(SB), $0-72
+	VPBROADCASTD data0<>+0(SB), Z0
+	VMOVDQU32    data11<>+0(SB), Z1
+	MOVQ         w+16(FP), AX
+	MOVQ         panels+40(FP), CX
+	MOVQ         y+0(FP), DX
+
+loop128:
+	MOVQ   codes+24(FP), SI
+	MOVQ   AX, BX
+	ADDQ   AX, SI
+	LEAQ   8192(AX), DI
+	MOVQ   cells+64(FP), R8
+	MOVQ   c+48(FP), R9
+	MOVQ   cstride+56(FP), R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (R9)(R11*1), R11
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	SHRQ   $0x03, R8
+
+loop129:
+	VCVTPH2PS (BX), Z6
+	ADDQ      $0x20, BX
+	MOVQ      $0x00000008, R12
+
+loop130:
+	PREFETCHT0    (DI)
+	PREFETCHT0    64(DI)
+	PREFETCHT0    128(DI)
+	PREFETCHT0    192(DI)
+	PREFETCHT0    256(DI)
+	ADDQ          $0x00000114, DI
+	VPBROADCASTD  36(R9), Z7
+	VPBROADCASTD  36(R9)(R10*1), Z8
+	VPBROADCASTD  36(R9)(R10*2), Z9
+	VPBROADCASTD  36(R11), Z10
+	VMOVDQU32     (SI), Z12
+	VPANDD        Z0, Z12, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST (R9), Z11, Z7
+	VPDPBUSD.BCST (R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST (R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST (R11), Z11, Z10
+	VPSRLW        $0x04, Z12, Z11
+	VPANDD        Z0, Z11, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 4(R9), Z11, Z7
+	VPDPBUSD.BCST 4(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 4(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 4(R11), Z11, Z10
+	VMOVDQU32     64(SI), Z12
+	VPANDD        Z0, Z12, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 8(R9), Z11, Z7
+	VPDPBUSD.BCST 8(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 8(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 8(R11), Z11, Z10
+	VPSRLW        $0x04, Z12, Z11
+	VPANDD        Z0, Z11, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 12(R9), Z11, Z7
+	VPDPBUSD.BCST 12(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 12(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 12(R11), Z11, Z10
+	VMOVDQU32     128(SI), Z12
+	VPANDD        Z0, Z12, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 16(R9), Z11, Z7
+	VPDPBUSD.BCST 16(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 16(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 16(R11), Z11, Z10
+	VPSRLW        $0x04, Z12, Z11
+	VPANDD        Z0, Z11, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 20(R9), Z11, Z7
+	VPDPBUSD.BCST 20(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 20(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 20(R11), Z11, Z10
+	VMOVDQU32     192(SI), Z12
+	VPANDD        Z0, Z12, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 24(R9), Z11, Z7
+	VPDPBUSD.BCST 24(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 24(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 24(R11), Z11, Z10
+	VPSRLW        $0x04, Z12, Z11
+	VPANDD        Z0, Z11, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VPDPBUSD.BCST 28(R9), Z11, Z7
+	VPDPBUSD.BCST 28(R9)(R10*1), Z11, Z8
+	VPDPBUSD.BCST 28(R9)(R10*2), Z11, Z9
+	VPDPBUSD.BCST 28(R11), Z11, Z10
+	VPMOVSXBD     (BX), Z11
+	VCVTDQ2PS     Z11, Z11
+	VMULPS        Z6, Z11, Z11
+	VCVTDQ2PS     Z7, Z7
+	VMULPS.BCST   32(R9), Z11, Z12
+	VFMADD231PS   Z7, Z12, Z2
+	VCVTDQ2PS     Z8, Z8
+	VMULPS.BCST   32(R9)(R10*1), Z11, Z7
+	VFMADD231PS   Z8, Z7, Z3
+	VCVTDQ2PS     Z9, Z9
+	VMULPS.BCST   32(R9)(R10*2), Z11, Z7
+	VFMADD231PS   Z9, Z7, Z4
+	VCVTDQ2PS     Z10, Z10
+	VMULPS.BCST   32(R11), Z11, Z7
+	VFMADD231PS   Z10, Z7, Z5
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R11
+	ADDQ          $0x10, BX
+	ADDQ          $0x00000100, SI
+	DECQ          R12
+	JNZ           loop130
+	DECQ          R8
+	JNZ           loop129
+	MOVQ          stride+8(FP), SI
+	MOVQ          DX, BX
+	VMOVUPS       Z2, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z3, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z4, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z5, (BX)
+	ADDQ          $0x40, DX
+	MOVQ          size+32(FP), BX
+	ADDQ          BX, AX
+	DECQ          CX
+	JNZ           loop128
+	VZEROUPPER
+	RET
+
+// func mulIQ4XSx2AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·mulIQ4XSx2AVX512(SB), $0-72
+	VPBROADCASTD data0<>+0(SB), Z0
+	VMOVDQU32    data11<>+0(SB), Z1
+	MOVQ         w+16(FP), AX
+	MOVQ         panels+40(FP), CX
+	MOVQ         y+0(FP), DX
+
+loop131:
+	MOVQ   codes+24(FP), SI
+	MOVQ   AX, BX
+	ADDQ   AX, SI
+	LEAQ   8192(AX), DI
+	MOVQ   cells+64(FP), R8
+	MOVQ   c+48(FP), R9
+	MOVQ   cstride+56(FP), R10
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SHRQ   $0x03, R8
+
+loop132:
+	VCVTPH2PS (BX), Z4
+	ADDQ      $0x20, BX
+	MOVQ      $0x00000008, R11
+
+loop133:
+	PREFETCHT0    (DI)
+	PREFETCHT0    64(DI)
+	PREFETCHT0    128(DI)
+	PREFETCHT0    192(DI)
+	PREFETCHT0    256(DI)
+	ADDQ          $0x00000114, DI
+	VPBROADCASTD  36(R9), Z5
+	VPBROADCASTD  36(R9)(R10*1), Z6
+	VMOVDQU32     (SI), Z8
+	VPANDD        Z0, Z8, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST (R9), Z7, Z5
+	VPDPBUSD.BCST (R9)(R10*1), Z7, Z6
+	VPSRLW        $0x04, Z8, Z7
+	VPANDD        Z0, Z7, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 4(R9), Z7, Z5
+	VPDPBUSD.BCST 4(R9)(R10*1), Z7, Z6
+	VMOVDQU32     64(SI), Z8
+	VPANDD        Z0, Z8, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 8(R9), Z7, Z5
+	VPDPBUSD.BCST 8(R9)(R10*1), Z7, Z6
+	VPSRLW        $0x04, Z8, Z7
+	VPANDD        Z0, Z7, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 12(R9), Z7, Z5
+	VPDPBUSD.BCST 12(R9)(R10*1), Z7, Z6
+	VMOVDQU32     128(SI), Z8
+	VPANDD        Z0, Z8, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 16(R9), Z7, Z5
+	VPDPBUSD.BCST 16(R9)(R10*1), Z7, Z6
+	VPSRLW        $0x04, Z8, Z7
+	VPANDD        Z0, Z7, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 20(R9), Z7, Z5
+	VPDPBUSD.BCST 20(R9)(R10*1), Z7, Z6
+	VMOVDQU32     192(SI), Z8
+	VPANDD        Z0, Z8, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 24(R9), Z7, Z5
+	VPDPBUSD.BCST 24(R9)(R10*1), Z7, Z6
+	VPSRLW        $0x04, Z8, Z7
+	VPANDD        Z0, Z7, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VPDPBUSD.BCST 28(R9), Z7, Z5
+	VPDPBUSD.BCST 28(R9)(R10*1), Z7, Z6
+	VPMOVSXBD     (BX), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z4, Z7, Z7
+	VCVTDQ2PS     Z5, Z5
+	VMULPS.BCST   32(R9), Z7, Z8
+	VFMADD231PS   Z5, Z8, Z2
+	VCVTDQ2PS     Z6, Z6
+	VMULPS.BCST   32(R9)(R10*1), Z7, Z5
+	VFMADD231PS   Z6, Z5, Z3
+	ADDQ          $0x40, R9
+	ADDQ          $0x10, BX
+	ADDQ          $0x00000100, SI
+	DECQ          R11
+	JNZ           loop133
+	DECQ          R8
+	JNZ           loop132
+	MOVQ          stride+8(FP), SI
+	MOVQ          DX, BX
+	VMOVUPS       Z2, (BX)
+	LEAQ          (BX)(SI*4), BX
+	VMOVUPS       Z3, (BX)
+	ADDQ          $0x40, DX
+	MOVQ          size+32(FP), BX
+	ADDQ          BX, AX
+	DECQ          CX
+	JNZ           loop131
+	VZEROUPPER
+	RET
+
+// func mulIQ4XSx1AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·mulIQ4XSx1AVX512(SB), $0-72
+	VPBROADCASTD data0<>+0(SB), Z0
+	VMOVDQU32    data11<>+0(SB), Z1
+	MOVQ         w+16(FP), AX
+	MOVQ         panels+40(FP), CX
+	MOVQ         y+0(FP), DX
+
+loop134:
+	MOVQ   codes+24(FP), SI
+	MOVQ   AX, BX
+	ADDQ   AX, SI
+	LEAQ   8192(AX), DI
+	MOVQ   cells+64(FP), R8
+	MOVQ   c+48(FP), R9
+	MOVQ   cstride+56(FP), R10
+	VPXORD Z2, Z2, Z2
+	SHRQ   $0x03, R8
+
+loop135:
+	VCVTPH2PS (BX), Z3
+	ADDQ      $0x20, BX
+	MOVQ      $0x00000008, R10
+
+loop136:
+	PREFETCHT0    (DI)
+	PREFETCHT0    64(DI)
+	PREFETCHT0    128(DI)
+	PREFETCHT0    192(DI)
+	PREFETCHT0    256(DI)
+	ADDQ          $0x00000114, DI
+	VPBROADCASTD  36(R9), Z4
+	VMOVDQU32     (SI), Z6
+	VPANDD        Z0, Z6, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST (R9), Z5, Z4
+	VPSRLW        $0x04, Z6, Z5
+	VPANDD        Z0, Z5, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 4(R9), Z5, Z4
+	VMOVDQU32     64(SI), Z6
+	VPANDD        Z0, Z6, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 8(R9), Z5, Z4
+	VPSRLW        $0x04, Z6, Z5
+	VPANDD        Z0, Z5, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 12(R9), Z5, Z4
+	VMOVDQU32     128(SI), Z6
+	VPANDD        Z0, Z6, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 16(R9), Z5, Z4
+	VPSRLW        $0x04, Z6, Z5
+	VPANDD        Z0, Z5, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 20(R9), Z5, Z4
+	VMOVDQU32     192(SI), Z6
+	VPANDD        Z0, Z6, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 24(R9), Z5, Z4
+	VPSRLW        $0x04, Z6, Z5
+	VPANDD        Z0, Z5, Z5
+	VPSHUFB       Z5, Z1, Z5
+	VPDPBUSD.BCST 28(R9), Z5, Z4
+	VPMOVSXBD     (BX), Z5
+	VCVTDQ2PS     Z5, Z5
+	VMULPS        Z3, Z5, Z5
+	VCVTDQ2PS     Z4, Z4
+	VMULPS.BCST   32(R9), Z5, Z5
+	VFMADD231PS   Z4, Z5, Z2
+	ADDQ          $0x40, R9
+	ADDQ          $0x10, BX
+	ADDQ          $0x00000100, SI
+	DECQ          R10
+	JNZ           loop136
+	DECQ          R8
+	JNZ           loop135
+	MOVQ          stride+8(FP), BX
+	MOVQ          DX, BX
+	VMOVUPS       Z2, (BX)
+	ADDQ          $0x40, DX
+	MOVQ          size+32(FP), BX
+	ADDQ          BX, AX
+	DECQ          CX
+	JNZ           loop134
+	VZEROUPPER
+	RET
+
+// func unpackIQ4XSAVX512(q *byte, d *float32, m *float32, scales *byte, codes *byte, cells int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·unpackIQ4XSAVX512(SB), $0-56
+	VPBROADCASTD data0<>+0(SB), Z0
+	VMOVDQU32    data11<>+0(SB), Z1
+	MOVQ         scales+24(FP), AX
+	MOVQ         codes+32(FP), CX
+	MOVQ         q+0(FP), DX
+	MOVQ         d+8(FP), BX
+	MOVQ         m+16(FP), SI
+	MOVQ         cells+40(FP), DI
+	MOVQ         ahead+48(FP), R8
+	SHRQ         $0x03, DI
+
+loop137:
+	VCVTPH2PS (AX), Z2
+	ADDQ      $0x20, AX
+	MOVQ      $0x00000008, R9
+
+loop138:
+	PREFETCHT1 (CX)(R8*1)
+	PREFETCHT1 64(CX)(R8*1)
+	PREFETCHT1 128(CX)(R8*1)
+	PREFETCHT1 192(CX)(R8*1)
+	VPMOVSXBD  (AX), Z3
+	VCVTDQ2PS  Z3, Z3
+	VMULPS     Z2, Z3, Z3
+	VMOVUPS    Z3, (BX)
+	VMOVDQU32  (CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, (DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 64(DX)
+	VMOVDQU32  64(CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 128(DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 192(DX)
+	VMOVDQU32  128(CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 256(DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 320(DX)
+	VMOVDQU32  192(CX), Z4
+	VPANDD     Z0, Z4, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 384(DX)
+	VPSRLW     $0x04, Z4, Z3
+	VPANDD     Z0, Z3, Z3
+	VPSHUFB    Z3, Z1, Z3
+	VMOVDQU32  Z3, 448(DX)
+	ADDQ       $0x00000200, DX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, SI
+	ADDQ       $0x10, AX
+	ADDQ       $0x00000100, CX
+	DECQ       R9
+	JNZ        loop138
+	DECQ       DI
+	JNZ        loop137
+	VZEROUPPER
+	RET
+
+// func mulMXFP4x8AVX512(y *float32, stride int, w *byte, codes int, size int, panels int, c *byte, cstride int, cells int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·mulMXFP4x8AVX512(SB), $0-72
+	VPBROADCASTD data0<>+0(SB), Z0
+	VMOVDQU32    data12<>+0(SB), Z1
+	MOVQ         w+16(FP), AX
+	MOVQ         panels+40(FP), CX
+	MOVQ         y+0(FP), DX
+
+loop139:
+	MOVQ   codes+24(FP), SI
+	MOVQ   AX, BX
+	ADDQ   AX, SI
+	LEAQ   8192(AX), DI
+	MOVQ   cells+64(FP), R8
+	MOVQ   c+48(FP), R9
+	MOVQ   cstride+56(FP), R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (R9)(R11*1), R12
+	LEAQ   (R12)(R11*1), R11
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+
+loop140:
 	PREFETCHT0    (DI)
 	PREFETCHT0    64(DI)
 	PREFETCHT0    128(DI)
@@ -7029,7 +7630,7 @@ loop126:
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, SI
 	DECQ          R8
-	JNZ           loop126
+	JNZ           loop140
 	MOVQ          stride+8(FP), SI
 	MOVQ          DX, BX
 	VMOVUPS       Z2, (BX)
@@ -7051,7 +7652,7 @@ loop126:
 	MOVQ          size+32(FP), BX
 	ADDQ          BX, AX
 	DECQ          CX
-	JNZ           loop125
+	JNZ           loop139
 	VZEROUPPER
 	RET
 
@@ -7087,7 +7688,7 @@ TEXT ·mulMXFP4x4AVX512(SB), $0-72
 	MOVQ         panels+40(FP), CX
 	MOVQ         y+0(FP), DX
 
-loop127:
+loop141:
 	MOVQ   codes+24(FP), SI
 	MOVQ   AX, BX
 	ADDQ   AX, SI
@@ -7102,7 +7703,7 @@ loop127:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-loop128:
+loop142:
 	PREFETCHT0    (DI)
 	PREFETCHT0    64(DI)
 	PREFETCHT0    128(DI)
@@ -7191,7 +7792,7 @@ loop128:
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, SI
 	DECQ          R8
-	JNZ           loop128
+	JNZ           loop142
 	MOVQ          stride+8(FP), SI
 	MOVQ          DX, BX
 	VMOVUPS       Z2, (BX)
@@ -7205,7 +7806,7 @@ loop128:
 	MOVQ          size+32(FP), BX
 	ADDQ          BX, AX
 	DECQ          CX
-	JNZ           loop127
+	JNZ           loop141
 	VZEROUPPER
 	RET
 
@@ -7218,7 +7819,7 @@ TEXT ·mulMXFP4x2AVX512(SB), $0-72
 	MOVQ         panels+40(FP), CX
 	MOVQ         y+0(FP), DX
 
-loop129:
+loop143:
 	MOVQ   codes+24(FP), SI
 	MOVQ   AX, BX
 	ADDQ   AX, SI
@@ -7229,7 +7830,7 @@ loop129:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-loop130:
+loop144:
 	PREFETCHT0    (DI)
 	PREFETCHT0    64(DI)
 	PREFETCHT0    128(DI)
@@ -7293,7 +7894,7 @@ loop130:
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, SI
 	DECQ          R8
-	JNZ           loop130
+	JNZ           loop144
 	MOVQ          stride+8(FP), SI
 	MOVQ          DX, BX
 	VMOVUPS       Z2, (BX)
@@ -7303,7 +7904,7 @@ loop130:
 	MOVQ          size+32(FP), BX
 	ADDQ          BX, AX
 	DECQ          CX
-	JNZ           loop129
+	JNZ           loop143
 	VZEROUPPER
 	RET
 
@@ -7316,7 +7917,7 @@ TEXT ·mulMXFP4x1AVX512(SB), $0-72
 	MOVQ         panels+40(FP), CX
 	MOVQ         y+0(FP), DX
 
-loop131:
+loop145:
 	MOVQ   codes+24(FP), SI
 	MOVQ   AX, BX
 	ADDQ   AX, SI
@@ -7326,7 +7927,7 @@ loop131:
 	MOVQ   cstride+56(FP), R10
 	VPXORD Z2, Z2, Z2
 
-loop132:
+loop146:
 	PREFETCHT0    (DI)
 	PREFETCHT0    64(DI)
 	PREFETCHT0    128(DI)
@@ -7378,7 +7979,7 @@ loop132:
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, SI
 	DECQ          R8
-	JNZ           loop132
+	JNZ           loop146
 	MOVQ          stride+8(FP), BX
 	MOVQ          DX, BX
 	VMOVUPS       Z2, (BX)
@@ -7386,7 +7987,7 @@ loop132:
 	MOVQ          size+32(FP), BX
 	ADDQ          BX, AX
 	DECQ          CX
-	JNZ           loop131
+	JNZ           loop145
 	VZEROUPPER
 	RET
 
@@ -7403,7 +8004,7 @@ TEXT ·unpackMXFP4AVX512(SB), $0-56
 	MOVQ         cells+40(FP), DI
 	MOVQ         ahead+48(FP), R8
 
-loop133:
+loop147:
 	PREFETCHT1  (CX)(R8*1)
 	PREFETCHT1  64(CX)(R8*1)
 	PREFETCHT1  128(CX)(R8*1)
@@ -7452,7 +8053,7 @@ loop133:
 	ADDQ        $0x10, AX
 	ADDQ        $0x00000100, CX
 	DECQ        DI
-	JNZ         loop133
+	JNZ         loop147
 	VZEROUPPER
 	RET
 
@@ -7466,7 +8067,7 @@ TEXT ·narrow8_0AVX512(SB), $0-32
 	VPBROADCASTD data15<>+0(SB), Z1
 	VPBROADCASTB BX, Z0
 
-loop134:
+loop148:
 	VMOVDQU32 (CX), Z2
 	VPSUBB    Z0, Z2, Z2
 	VPANDD    Z1, Z2, Z2
@@ -7502,7 +8103,7 @@ loop134:
 	ADDQ      $0x00000200, CX
 	ADDQ      $0x00000200, AX
 	DECQ      DX
-	JNZ       loop134
+	JNZ       loop148
 	VZEROUPPER
 	RET
 
@@ -7519,7 +8120,7 @@ TEXT ·narrow4_0AVX512(SB), $0-32
 	VPBROADCASTD data0<>+0(SB), Z1
 	VPBROADCASTB BX, Z0
 
-loop135:
+loop149:
 	VMOVDQU32 (CX), Z2
 	VPSUBB    Z0, Z2, Z2
 	VPANDD    Z1, Z2, Z2
@@ -7559,7 +8160,7 @@ loop135:
 	ADDQ      $0x00000200, CX
 	ADDQ      $0x00000100, AX
 	DECQ      DX
-	JNZ       loop135
+	JNZ       loop149
 	VZEROUPPER
 	RET
 
@@ -7574,7 +8175,7 @@ TEXT ·narrow4_1AVX512(SB), $0-32
 	VPBROADCASTD data16<>+0(SB), Z2
 	VPBROADCASTB BX, Z0
 
-loop136:
+loop150:
 	VMOVDQU32 (CX), Z4
 	VPSUBB    Z0, Z4, Z4
 	VPANDD    Z1, Z4, Z3
@@ -7645,7 +8246,7 @@ loop136:
 	ADDQ      $0x00000200, CX
 	ADDQ      $0x00000140, AX
 	DECQ      DX
-	JNZ       loop136
+	JNZ       loop150
 	VZEROUPPER
 	RET
 
@@ -7663,7 +8264,7 @@ TEXT ·narrow4_2AVX512(SB), $0-32
 	VPBROADCASTD data7<>+0(SB), Z2
 	VPBROADCASTB BX, Z0
 
-loop137:
+loop151:
 	VMOVDQU32 (CX), Z4
 	VPSUBB    Z0, Z4, Z4
 	VPANDD    Z1, Z4, Z3
@@ -7733,7 +8334,7 @@ loop137:
 	ADDQ      $0x00000200, CX
 	ADDQ      $0x00000180, AX
 	DECQ      DX
-	JNZ       loop137
+	JNZ       loop151
 	VZEROUPPER
 	RET
 
@@ -7747,7 +8348,7 @@ TEXT ·narrow2_0AVX512(SB), $0-32
 	VPBROADCASTD data7<>+0(SB), Z1
 	VPBROADCASTB BX, Z0
 
-loop138:
+loop152:
 	VMOVDQU32 (CX), Z2
 	VPSUBB    Z0, Z2, Z2
 	VPANDD    Z1, Z2, Z2
@@ -7789,7 +8390,7 @@ loop138:
 	ADDQ      $0x00000200, CX
 	ADDQ      $0x00000080, AX
 	DECQ      DX
-	JNZ       loop138
+	JNZ       loop152
 	VZEROUPPER
 	RET
 
@@ -7804,7 +8405,7 @@ TEXT ·narrow2_1AVX512(SB), $0-32
 	VPBROADCASTD data16<>+0(SB), Z2
 	VPBROADCASTB BX, Z0
 
-loop139:
+loop153:
 	VMOVDQU32 (CX), Z4
 	VPSUBB    Z0, Z4, Z4
 	VPANDD    Z1, Z4, Z3
@@ -7877,6 +8478,6 @@ loop139:
 	ADDQ      $0x00000200, CX
 	ADDQ      $0x000000c0, AX
 	DECQ      DX
-	JNZ       loop139
+	JNZ       loop153
 	VZEROUPPER
 	RET

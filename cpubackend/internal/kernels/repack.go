@@ -45,6 +45,7 @@ var panelLayouts = [formats]panelLayout{
 	tensor.Q2_K:   {low: 2, block: groupRun, head: 64, scales: 32},
 	tensor.Q3_K:   {low: 2, high: 1, zero: 4, block: groupRun, head: 32, scales: 32},
 	tensor.IQ4_NL: {low: 4, values: &valuesIQ4, block: 1, scales: 32},
+	tensor.IQ4_XS: {low: 4, values: &valuesIQ4, block: groupRun, head: 32, scales: 16},
 	tensor.MXFP4:  {low: 4, values: &valuesMXFP4, block: 1, scales: 16},
 }
 
@@ -236,8 +237,8 @@ func repackWords(dst, w []byte, stride, cells, block, words int) {
 }
 
 // repackSuper writes the scales of a row's super-block b. For Q4_K and Q5_K these
-// are bytes of scales and of minima, for Q2_K bytes of both, for Q6_K and Q3_K signed
-// bytes over 16 columns.
+// are bytes of scales and of minima, for Q2_K bytes of both, for IQ4_XS signed bytes,
+// for Q6_K and Q3_K signed bytes over 16 columns.
 func repackSuper(t tensor.DType, dst []byte, row int, b []byte) {
 	switch t {
 	case tensor.Q4_K, tensor.Q5_K:
@@ -258,6 +259,11 @@ func repackSuper(t tensor.DType, dst []byte, row int, b []byte) {
 		copy(dst[2*row:2*row+2], b[208:])
 		for i := range 16 {
 			dst[32+16*i+row] = b[192+i]
+		}
+	case tensor.IQ4_XS:
+		copy(dst[2*row:2*row+2], b)
+		for k := range groupRun {
+			dst[32+16*k+row] = byte(scaleIQ4XS(b, k))
 		}
 	case tensor.Q3_K:
 		copy(dst[2*row:2*row+2], b[108:])
@@ -298,6 +304,8 @@ func (p *panels) scale(g *group, t tensor.DType, s []byte, row, k int) {
 		for h := range 2 {
 			g.d[h], g.m[h] = half(0)*float32(cell[16*h+row]&15), -half(32)*float32(cell[16*h+row]>>4)
 		}
+	case tensor.IQ4_XS:
+		g.both(half(0)*float32(int8(cell[row])), 0)
 	case tensor.Q6_K, tensor.Q3_K:
 		for h := range 2 {
 			g.d[h], g.m[h] = half(0)*float32(int8(cell[16*h+row])), 0

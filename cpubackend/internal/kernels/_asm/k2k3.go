@@ -10,7 +10,10 @@ import (
 
 func emitQ2K(a *asm)   { a.widths(packQ2K) }
 func emitQ3K(a *asm)   { a.widths(packQ3K) }
-func emitIQ4XS(a *asm) { a.widths(packIQ4XS) }
+func emitIQ4XS(a *asm) {
+	a.widths(func(v vec) { packIQ4XS(v, "IQ4XS", false) })
+	a.widths(func(v vec) { packIQ4XS(v, "IQ4XSCodes", true) })
+}
 
 // packQ2K: 16 bytes of scales (low nibbles) and minima (high ones), 64 bytes of
 // 2-bit codes, d, dmin.
@@ -119,10 +122,18 @@ func (p *packer) scalesQ3K() {
 }
 
 // packIQ4XS: d, the upper two bits of eight 6-bit scales, their lower nibbles,
-// and 16 bytes of nibbles for each group.
-func packIQ4XS(v vec) {
-	v.pack("IQ4XS", 8, 136, 1, func(p *packer) func() {
-		low4, table := v.filled(15), v.inRegister(iq4NL.biasedTable())
+// and 16 bytes of nibbles for each group. With codes the tile gets these, plus 120,
+// instead of the values.
+func packIQ4XS(v vec, name string, codes bool) {
+	v.pack(name, 8, 136, 1, func(p *packer) func() {
+		low4 := v.filled(15)
+		var table reg.VecVirtual
+		var add Op
+		if codes {
+			add = v.filled(120)
+		} else {
+			table = v.inRegister(iq4NL.biasedTable())
+		}
 		return func() {
 			t := p.column16(0)
 			d := v.lowHalves(t[0])
@@ -143,7 +154,11 @@ func packIQ4XS(v vec) {
 				for j, t := range p.column16(8 + 16*k) {
 					for high := range 2 {
 						u := v.nibble(t, high, low4)
-						v.VPSHUFB(u, table, u)
+						if codes {
+							v.VPADDB(add, u, u)
+						} else {
+							v.VPSHUFB(u, table, u)
+						}
 						v.store(u, p.toQ(k, 4*high+j))
 					}
 				}

@@ -46,6 +46,7 @@ var panelFormats = []panelFormat{
 	{name: "Q2K", lowBits: 2, kind: tileKind{half: true, constant: true}, scales: scaleSuperNibbles},
 	{name: "Q3K", lowBits: 2, highBits: 1, zeroCode: 4, kind: tileKind{half: true}, scales: scaleSuper16},
 	{name: "IQ4NL", lowBits: 4, values: iq4NL.values},
+	{name: "IQ4XS", lowBits: 4, values: iq4NL.values, scales: scaleSuper32},
 	{name: "MXFP4", lowBits: 4, values: mxfp4.values, scales: scaleExponent},
 }
 
