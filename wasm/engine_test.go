@@ -54,3 +54,17 @@ func TestDamagedCache(t *testing.T) {
 	}
 	enginetest.MeteredFlips(t, wasm.Wazero(), flips/50)
 }
+
+// Damaged plugins, on the interpreter, which never makes machine code, and with the
+// compiler beside it.
+func TestMutants(t *testing.T) {
+	n := many(500, 4000, 200_000)
+	enginetest.Mutants(t, wasm.WazeroInterpreter(), nil, n*4/5, 1)
+	enginetest.Mutants(t, wasm.Wazero(), wasm.WazeroInterpreter(), n/5, 2)
+}
+
+func TestAddresses(t *testing.T) {
+	for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
+		enginetest.Addresses(t, e)
+	}
+}

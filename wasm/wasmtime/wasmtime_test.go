@@ -55,6 +55,8 @@ func TestSameForGoGuests(t *testing.T) {
 	}
 }
 
+func TestAddresses(t *testing.T) { enginetest.Addresses(t, engine(t)) }
+
 func TestHostile(t *testing.T) { t.Logf("%d", enginetest.Matrix(t, engine(t))) }
 
 func TestDamagedCache(t *testing.T) {
@@ -72,4 +74,13 @@ func TestStopLatency(t *testing.T) {
 		t.Skip("timing")
 	}
 	enginetest.StopLatency(t, engine(t), 5)
+}
+
+// Damaged plugins do on Wasmtime what they do on wazero.
+func TestMutants(t *testing.T) {
+	n := 2000
+	if testing.Short() {
+		n = 200
+	}
+	enginetest.Mutants(t, engine(t), wasm.WazeroInterpreter(), n, 3)
 }

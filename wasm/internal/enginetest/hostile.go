@@ -333,6 +333,7 @@ func loadAttacks() (list []Hostile) {
 	section := func(b []byte) func(*Guest) { return func(g *Guest) { g.Section = b } }
 	head := abi.AppendString(abi.AppendMap(nil, 1), "name")
 	add("another ABI's version", "no export sw_abi_v1", code(abi.ExportVersion))
+	add("no alloc", "sw_alloc is missing", code(abi.ExportAlloc))
 	add("missing export", "sw_out is missing", code(abi.ExportOut))
 	add("looping start", "start", func(g *Guest) { g.Start(g.Func("", nil, nil, nil, endless)) })
 	add("recursive start", "start", func(g *Guest) { g.Start(g.Func("", nil, nil, nil, Call(0))) })

@@ -21,7 +21,7 @@ func Rules(t *testing.T, e wasm.Engine) {
 	t.Run("calls", func(t *testing.T) { calls(t, e) })
 	t.Run("host functions", func(t *testing.T) { hostFuncs(t, e) })
 	t.Run("traps", func(t *testing.T) { trapsEnd(t, e) })
-	t.Run("memory", func(t *testing.T) { memory(t, e) })
+	t.Run("memory", func(t *testing.T) { memoryViews(t, e) })
 	t.Run("globals", func(t *testing.T) { globals(t, e) })
 	t.Run("start", func(t *testing.T) { start(t, e) })
 	t.Run("invalid", func(t *testing.T) { invalid(t, e) })
@@ -159,7 +159,7 @@ func nan() float64 { z := 0.0; return z / z }
 
 // Views of memory see what the guest writes, stay valid while it grows, and,
 // held, after Close. It grows to its maximum and no further.
-func memory(t *testing.T, e wasm.Engine) {
+func memoryViews(t *testing.T, e wasm.Engine) {
 	m := &Builder{}
 	m.Memory(1, 5)
 	m.Data(8, []byte("data"))
