@@ -5,7 +5,7 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: test test-arm64 lint generate generate-asm generate-c generate-rust generate-as generate-go bench check cross gpu-bin gpu-check gpu-bench
+.PHONY: reliability-wasm test test-arm64 lint generate generate-asm generate-c generate-rust generate-as generate-go bench check cross gpu-bin gpu-check gpu-bench
 
 # The README's second command. No cgo, no GPU, no network beyond Go modules.
 test:
@@ -65,6 +65,11 @@ bench:
 	else for t in $(TYPES); do \
 		$$dir/sandwarp bench -m $$dir/$(SHAPE)-$$t.gguf -p 512 -n 64 -t $(THREADS) -r $(ROUNDS) --batch 1,2,4,8,16 --load --memory || exit 1; done; \
 	fi
+
+# Hostile plugins, bombs, 200,000 damaged modules and 1,000 damaged caches: about
+# three minutes.
+reliability-wasm:
+	$(GO) test -count=1 -v -timeout 20m -run 'Hostile|Bombs|Classes|Mutants|Damaged|Truncated|Addresses|Trap|Breaker|Recursion|StopLatency' ./wasm -reliability
 
 # For a machine with an NVIDIA GPU: what runs there, which needs no Go; then every
 # kernel checked, and measured, on the device.

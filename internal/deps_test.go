@@ -49,8 +49,9 @@ var arrows = []struct {
 	{"runtime", "runtime/internal/... cpubackend internal/model internal/gguf internal/tokenizer internal/backend internal/plan internal/tensor", ""},
 	// The one package that needs cgo: whoever does not import it downloads nothing.
 	{"wasm/wasmtime", "wasm", "github.com/bytecodealliance/wasmtime-go/v39 golang.org/x/sys"},
-	// What all engines must pass; tests import it.
-	{"wasm/internal/enginetest", "abi wasm wasm/wasmtest internal/testdata", "github.com/vmihailenco/msgpack/v5"},
+	// What all engines must pass; tests import it. The runtime is there to show what
+	// requests see of a hostile plugin.
+	{"wasm/internal/enginetest", "abi runtime wasm wasm/wasmtest internal/testdata", "github.com/vmihailenco/msgpack/v5"},
 	{"wasm/...", "abi wasm/...", "github.com/tetratelabs/wazero golang.org/x/sys"},
 	{"sdk/...", "abi sdk/...", ""},
 	{"cmd/sandwarp/...", "runtime abi wasm wasm/wasmtime cmd/sandwarp/... sdk/c/examples internal/gguf internal/quantize internal/tensor cpubackend ptxbackend", "github.com/spf13/cobra github.com/schollz/progressbar/v3 golang.org/x/term"},

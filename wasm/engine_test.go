@@ -4,6 +4,9 @@ import (
 	"flag"
 	"testing"
 
+	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
+	"github.com/sandwarp/sandwarp/internal/model/modeltest"
+	"github.com/sandwarp/sandwarp/internal/tensor"
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
 )
@@ -67,4 +70,14 @@ func TestAddresses(t *testing.T) {
 	for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
 		enginetest.Addresses(t, e)
 	}
+}
+
+// Through the runtime, with a model: what other requests get does not change.
+func TestHostileRequests(t *testing.T) {
+	model, tokens := modeltest.Tiny("llama", tensor.F16, 1), 5
+	if *reliability {
+		model, tokens = demo.GGUF, 12
+	}
+	t.Run("compiler", func(t *testing.T) { enginetest.Requests(t, wasm.Wazero(), model, tokens) })
+	t.Run("interpreter", func(t *testing.T) { enginetest.Requests(t, wasm.WazeroInterpreter(), model, tokens) })
 }

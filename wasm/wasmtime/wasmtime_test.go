@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sandwarp/sandwarp/internal/model/modeltest"
+	"github.com/sandwarp/sandwarp/internal/tensor"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
@@ -56,6 +58,10 @@ func TestSameForGoGuests(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) { enginetest.Addresses(t, engine(t)) }
+
+func TestHostileRequests(t *testing.T) {
+	enginetest.Requests(t, engine(t), modeltest.Tiny("llama", tensor.F16, 1), 5)
+}
 
 func TestHostile(t *testing.T) { t.Logf("%d", enginetest.Matrix(t, engine(t))) }
 
