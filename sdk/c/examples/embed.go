@@ -43,3 +43,10 @@ var Dry []byte
 //
 //go:embed watermark.wasm
 var Watermark []byte
+
+// Guard is a filter that looks at prompts for injections, jailbreaks and requests to
+// do harm, and stops them or logs them: {"action": "log", "injection": 7,
+// "jailbreak": 7, "request": nil}. A sieve of words, see docs/plugin-gallery.md.
+//
+//go:embed guard.wasm
+var Guard []byte

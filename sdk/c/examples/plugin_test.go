@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 var modules = map[string][]byte{
 	"redact": examples.Redact, "banlist": examples.Banlist, "bytes": examples.Bytes,
 	"constrain": examples.Constrain, "dry": examples.Dry, "watermark": examples.Watermark,
+	"guard": examples.Guard,
 }
 
 // load loads a plugin, closed at the test's end without a fault on its books.
@@ -62,13 +64,13 @@ func TestFirstLoadIsFast(t *testing.T) {
 func TestCommittedModules(t *testing.T) {
 	needTools(t)
 	dir := t.TempDir()
-	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.json", "examples/constrain/*.h"} {
+	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.json", "examples/*/*.h"} {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
 		}
 		for _, f := range files {
-			copyFile(t, f, filepath.Join(dir, "c", filepath.Dir(pattern), filepath.Base(f)))
+			copyFile(t, f, filepath.Join(dir, "c", strings.TrimPrefix(f, "../")))
 		}
 	}
 	copyFile(t, "../../pack/main.go", filepath.Join(dir, "pack", "main.go"))
