@@ -30,6 +30,7 @@ var languages = []struct{ name, path string }{
 	{"c", "c/examples/%s.wasm"},
 	{"rust", "rust/examples/%s.wasm"},
 	{"assemblyscript", "assemblyscript/examples/%s.wasm"},
+	{"go", ""},
 }
 
 var kinds = map[string]abi.Kind{"banlist": abi.KindSampler, "redact": abi.KindFilter, "bytes": abi.KindTokenizer}

@@ -6,7 +6,24 @@ import (
 	"unsafe"
 
 	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/sdk/go/internal/hook"
 )
+
+// The exports of the packages plan, fork and rollback come here.
+func init() {
+	hook.Plan = func(rows uint32) (code int32) {
+		defer caught(&code)
+		return int32(fail(plan(window, int(rows))))
+	}
+	hook.Fork = func(src, dst uint64) (code int32) {
+		defer caught(&code)
+		return int32(fail(fork(src, dst)))
+	}
+	hook.Rollback = func(seq uint64, n uint32) (code int32) {
+		defer caught(&code)
+		return int32(fail(rollback(seq, int(n))))
+	}
+}
 
 // memory keeps what the host was given alive, by address.
 var memory = map[uint32][]byte{}

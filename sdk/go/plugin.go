@@ -56,6 +56,25 @@ type (
 	Accepter interface {
 		Accept(seq *Seq, tokens []int32) error
 	}
+	// Planner is a sampler that works while the model computes; import package plan.
+	Planner interface {
+		// Plan handles a row whose logits are not there yet. In mode mask it may
+		// answer as Sample does, which is then not called. A plan may be dropped:
+		// Sample must answer the same without it.
+		Plan(row *Row) error
+	}
+	// Rollbacker is a sampler that takes back accepted tokens; import package
+	// rollback. Of another the host tells the past anew.
+	Rollbacker interface {
+		// Rollback forgets the last n accepted tokens, n > 0.
+		Rollback(seq *Seq, n int) error
+	}
+	// Forker copies a sequence's state; import package fork. Of another the host
+	// copies the whole instance.
+	Forker interface {
+		// Fork sets dst.State, independent of src from then on; the rest of dst is set.
+		Fork(src, dst *Seq) error
+	}
 )
 
 // Verdict is a filter's answer. The zero value holds everything.
@@ -175,12 +194,54 @@ func accept(id uint64, tokens []int32) error {
 	return nil
 }
 
+func fork(src, dst uint64) error {
+	impl, ok := served.impl.(Forker)
+	if !ok {
+		return abi.ENOSYS
+	}
+	s := served.seqs[src]
+	if s == nil {
+		return abi.ENOENT
+	}
+	d := &Seq{ID: dst, Seed: s.Seed, Config: s.Config}
+	if err := impl.Fork(s, d); err != nil {
+		return err
+	}
+	served.seqs[dst] = d
+	return nil
+}
+
+func rollback(id uint64, n int) error {
+	impl, ok := served.impl.(Rollbacker)
+	if !ok {
+		return abi.ENOSYS
+	}
+	s := served.seqs[id]
+	if s == nil {
+		return abi.ENOENT
+	}
+	return impl.Rollback(s, n)
+}
+
 // sample runs all rows of a frame.
 func sample(frame []byte, rows int) error {
 	impl, ok := served.impl.(Sampler)
 	if !ok {
 		return abi.ENOSYS
 	}
+	return each(frame, rows, impl.Sample)
+}
+
+// plan runs all rows of a frame without logits.
+func plan(frame []byte, rows int) error {
+	impl, ok := served.impl.(Planner)
+	if !ok {
+		return abi.ENOSYS
+	}
+	return each(frame, rows, impl.Plan)
+}
+
+func each(frame []byte, rows int, f func(*Row) error) error {
 	h := abi.Header(frame)
 	if len(frame) < abi.HeaderSize || h.Magic() != abi.FrameMagic || h.Version() != abi.FrameVersion {
 		return abi.EINVAL
@@ -192,7 +253,7 @@ func sample(frame []byte, rows int) error {
 		if row.Seq = served.seqs[row.row.Seq()]; row.Seq == nil {
 			return abi.ENOENT
 		}
-		if err := impl.Sample(row); err != nil {
+		if err := f(row); err != nil {
 			return err
 		}
 	}

@@ -137,6 +137,63 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// whole is a sampler with everything.
+type whole struct{ recorder }
+
+func (w *whole) Plan(row *Row) error {
+	row.UseBiases(Biases{}.Add(3, 1))
+	return nil
+}
+
+func (w *whole) Rollback(_ *Seq, n int) error {
+	w.accepted = w.accepted[:len(w.accepted)-n]
+	return nil
+}
+
+func (w *whole) Fork(src, dst *Seq) error {
+	dst.State = src.State.(string) + ", copied"
+	return nil
+}
+
+func TestOptionalParts(t *testing.T) {
+	w := &whole{}
+	ServeSampler(Manifest{Name: "w", Mode: abi.ModeMask}, w)
+	if err := seqOpen(1, abi.AppendSeqOpen(nil, &abi.SeqOpen{Seed: 3})); err != nil {
+		t.Fatal(err)
+	}
+	if err := fork(1, 2); err != nil || served.seqs[2].State != "open, copied" || served.seqs[2].Seed != 3 || served.seqs[2].ID != 2 {
+		t.Errorf("%v %+v", err, served.seqs[2])
+	}
+	if err := accept(1, []int32{1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := rollback(1, 2); err != nil || !slices.Equal(w.accepted, []int32{1}) {
+		t.Errorf("%v %v", err, w.accepted)
+	}
+	l, err := abi.NewLayout(abi.ModeMask, 1, 100, 8, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := make([]byte, l.Size())
+	l.PutHeader(frame, 0, 1, 1)
+	row := abi.Row(frame[l.RowOff(0):])
+	row.Begin(1, 0, 0, 0, 0, 0)
+	if err := plan(frame, 1); err != nil || row.Action() != abi.ChoiceBias || row.OutN() != 1 {
+		t.Errorf("%v %v", err, row.Action())
+	}
+	for _, err := range []error{fork(9, 1), rollback(9, 1)} {
+		if fail(err) != abi.ENOENT {
+			t.Error(err)
+		}
+	}
+	ServeSampler(Manifest{Name: "r", Mode: abi.ModeMask}, &recorder{})
+	for _, err := range []error{fork(1, 2), rollback(1, 1), plan(frame, 1)} {
+		if fail(err) != abi.ENOSYS {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSplitVocab(t *testing.T) {
 	b := []byte{2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 'a', 'b', 'c'}
 	if v, err := splitVocab(b); err != nil || !slices.Equal(v, []string{"a", "bc"}) {

@@ -154,13 +154,13 @@ func TestBias(t *testing.T) {
 }
 
 // What is labelled a number of somebody's is gone, however the text is cut.
-func TestRedact(t *testing.T) {
+func TestScrub(t *testing.T) {
 	var rows []struct {
 		Text  string   `json:"text"`
 		Spans [][4]any `json:"spans"`
 	}
 	testdata.JSON(t, &rows, "safety", "pii.json")
-	p := load(t, "redact", wasm.Options{})
+	p := load(t, "scrub", wasm.Options{})
 	r := rand.New(rand.NewPCG(31, 32))
 	for i, row := range rows {
 		got := filter(t, p, uint64(i), row.Text, r)
@@ -202,7 +202,7 @@ func filter(t testing.TB, p *wasm.Plugin, seq uint64, text string, r *rand.Rand)
 }
 
 func TestChecks(t *testing.T) {
-	for _, name := range []string{"redact", "bias", "bpe"} {
+	for _, name := range []string{"scrub", "bias", "bpe", "banlist", "bytes", "redact"} {
 		b := module(t, name)
 		if r := wasm.Check(context.Background(), b, wasm.Options{CacheDir: cacheDir()}); !r.OK() {
 			t.Errorf("%s\n%s", name, r)
@@ -301,7 +301,7 @@ func TestBPEGivesNativeIDs(t *testing.T) {
 
 func BenchmarkGoGuest(b *testing.B) {
 	bias := load(b, "bias", wasm.Options{Config: map[string]any{"ban": []int{3, 4, 5}}})
-	redact := load(b, "redact", wasm.Options{})
+	redact := load(b, "scrub", wasm.Options{})
 	bpe := load(b, "bpe", wasm.Options{})
 	if err := bias.OpenSeq(1, nil); err != nil {
 		b.Fatal(err)
@@ -317,7 +317,7 @@ func BenchmarkGoGuest(b *testing.B) {
 			}
 		}
 	})
-	b.Run("redact", func(b *testing.B) {
+	b.Run("scrub", func(b *testing.B) {
 		text := []byte("hello world and ")
 		for range b.N {
 			if _, _, _, err := redact.Filter(1, text, 0); err != nil {
@@ -335,7 +335,7 @@ func BenchmarkGoGuest(b *testing.B) {
 		}
 	})
 	b.Run("load cached", func(b *testing.B) {
-		m := module(b, "redact")
+		m := module(b, "scrub")
 		for range b.N {
 			p, err := wasm.Load(context.Background(), m, wasm.Options{CacheDir: cacheDir()})
 			if err != nil {
