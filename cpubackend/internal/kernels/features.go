@@ -31,6 +31,7 @@ type isa struct {
 	decodeMultiple int
 	packPlain      [formats]packPlainFunc
 	tilePlain      []tilePlainFunc
+	plainColumns   []int // of tilePlain, nil for those of tiles
 
 	quantize             func(dst []cell, d, m, x []float32)
 	rmsNorm              func(dst, x, w []float32, eps float32)

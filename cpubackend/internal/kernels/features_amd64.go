@@ -87,10 +87,10 @@ var avxvnni = isa{
 		tensor.IQ4_XS: packIQ4XSAVX2,
 	},
 	tiles: tileFuncs{
-		columns: []int{4, 2, 1},
+		columns: []int{3, 2, 1},
 		mul: &[2][2][]tileFunc{
-			{{tile32x4AVXVNNI, tile32x2AVXVNNI, tile32x1AVXVNNI}, {tile32Mx4AVXVNNI, tile32Mx2AVXVNNI, tile32Mx1AVXVNNI}},
-			{{tile16x4AVXVNNI, tile16x2AVXVNNI, tile16x1AVXVNNI}, {tile16Mx4AVXVNNI, tile16Mx2AVXVNNI, tile16Mx1AVXVNNI}}},
+			{{tile32x3AVXVNNI, tile32x2AVXVNNI, tile32x1AVXVNNI}, {tile32Mx3AVXVNNI, tile32Mx2AVXVNNI, tile32Mx1AVXVNNI}},
+			{{tile16x3AVXVNNI, tile16x2AVXVNNI, tile16x1AVXVNNI}, {tile16Mx3AVXVNNI, tile16Mx2AVXVNNI, tile16Mx1AVXVNNI}}},
 	},
 	tileFrom: 2, plainFrom: 6,
 
@@ -101,7 +101,8 @@ var avxvnni = isa{
 	packPlain: [formats]packPlainFunc{
 		tensor.F32: packF32AVX2, tensor.F16: packF16AVX2, tensor.BF16: packBF16AVX2,
 	},
-	tilePlain: []tilePlainFunc{tilePlainx4AVX2, tilePlainx2AVX2, tilePlainx1AVX2},
+	plainColumns: []int{4, 2, 1},
+	tilePlain:    []tilePlainFunc{tilePlainx4AVX2, tilePlainx2AVX2, tilePlainx1AVX2},
 
 	quantize: func(dst []cell, d, m, x []float32) { quantizeAVX2(dst[0].bytes(), &d[0], &m[0], &x[0], len(dst)) },
 

@@ -416,14 +416,18 @@ func (p *plainProduct) tile(r0, r1, n0, n1, k0, k1 int) {
 		ahead, step = &m.data[i], 16*size*tileRows
 	}
 	p.set.packPlain[m.dtype](&t.f[0][0], &w[0], stride, padded, ahead, step)
-	eachColumns(p.set.tiles.columns, r0, r1, func(i, r int) {
+	columns := p.set.plainColumns
+	if columns == nil {
+		columns = p.set.tiles.columns
+	}
+	eachColumns(columns, r0, r1, func(i, r int) {
 		x := &p.a.F32[r*p.a.K+k0]
 		if n1-n0 == tileRows {
 			p.set.tilePlain[i](&p.y[r*p.stride+n0], p.stride, &t.f[0][0], x, 4*p.a.K, k1-k0, k0)
 			return
 		}
 		p.set.tilePlain[i](&t.out[0], tileRows, &t.f[0][0], x, 4*p.a.K, k1-k0, 0)
-		t.scatter(p.y[n0:], p.stride, r, p.set.tiles.columns[i], t.out[:], tileRows, n1-n0, k0 > 0)
+		t.scatter(p.y[n0:], p.stride, r, columns[i], t.out[:], tileRows, n1-n0, k0 > 0)
 	})
 }
 

@@ -164,10 +164,10 @@ func tile16Mx2AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *b
 //go:noescape
 func tile16Mx1AVX2(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
-// tile32x4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+// tile32x3AVXVNNI sets y[i*stride+row], or adds to it, for 3 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+func tile32x3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32x2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
@@ -179,10 +179,10 @@ func tile32x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c 
 //go:noescape
 func tile32x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
-// tile32Mx4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+// tile32Mx3AVXVNNI sets y[i*stride+row], or adds to it, for 3 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+func tile32Mx3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile32Mx2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
@@ -194,10 +194,10 @@ func tile32Mx2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c
 //go:noescape
 func tile32Mx1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
-// tile16x4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+// tile16x3AVXVNNI sets y[i*stride+row], or adds to it, for 3 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+func tile16x3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16x2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //
@@ -209,10 +209,10 @@ func tile16x2AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c 
 //go:noescape
 func tile16x1AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
-// tile16Mx4AVXVNNI sets y[i*stride+row], or adds to it, for 4 activation rows and the 16 rows of a tile.
+// tile16Mx3AVXVNNI sets y[i*stride+row], or adds to it, for 3 activation rows and the 16 rows of a tile.
 //
 //go:noescape
-func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+func tile16Mx3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 
 // tile16Mx2AVXVNNI sets y[i*stride+row], or adds to it, for 2 activation rows and the 16 rows of a tile.
 //

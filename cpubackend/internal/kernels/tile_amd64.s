@@ -7230,312 +7230,441 @@ store88:
 	VZEROUPPER
 	RET
 
-// func tile32x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// func tile32x3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·tile32x4AVXVNNI(SB), $0-88
+TEXT ·tile32x3AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
 	MOVQ  cells+56(FP), DX
 	MOVQ  c+40(FP), BX
 	MOVQ  cstride+48(FP), SI
-	LEAQ  (SI)(SI*2), DI
-	LEAQ  (BX)(DI*1), DI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  ahead+72(FP), DI
+	MOVQ  step+80(FP), R8
 
 loop89:
-	VPBROADCASTD 36(BX), Y4
-	VPBROADCASTD 36(BX)(SI*1), Y5
-	VPBROADCASTD 36(BX)(SI*2), Y6
-	VPBROADCASTD 36(DI), Y7
-	VMOVDQU      (AX), Y8
-	VPBROADCASTD (BX), Y9
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
+	VPBROADCASTD 36(BX), Y6
+	VMOVDQA      Y6, Y9
+	VPBROADCASTD 36(BX)(SI*1), Y7
+	VMOVDQA      Y7, Y10
+	VPBROADCASTD 36(BX)(SI*2), Y8
+	VMOVDQA      Y8, Y11
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VPBROADCASTD (BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (BX)(SI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD (BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (DI), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      64(AX), Y8
-	VPBROADCASTD 4(BX), Y9
+	BYTE         $0xd6
+	VPBROADCASTD (BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(BX)(SI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y12
+	VMOVDQU      96(AX), Y13
+	VPBROADCASTD 4(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(DI), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      128(AX), Y8
-	VPBROADCASTD 8(BX), Y9
+	BYTE         $0xce
+	VPBROADCASTD 4(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(BX)(SI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 4(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(DI), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      192(AX), Y8
-	VPBROADCASTD 12(BX), Y9
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y12
+	VMOVDQU      160(AX), Y13
+	VPBROADCASTD 8(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(BX)(SI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 8(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(DI), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      256(AX), Y8
-	VPBROADCASTD 16(BX), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 8(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(BX)(SI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VPBROADCASTD 12(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(DI), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      320(AX), Y8
-	VPBROADCASTD 20(BX), Y9
+	BYTE         $0xce
+	VPBROADCASTD 12(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(BX)(SI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 12(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(DI), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      384(AX), Y8
-	VPBROADCASTD 24(BX), Y9
+	BYTE         $0xde
+	VMOVDQU      256(AX), Y12
+	VMOVDQU      288(AX), Y13
+	VPBROADCASTD 16(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(BX)(SI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 16(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(DI), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      448(AX), Y8
-	VPBROADCASTD 28(BX), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 16(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(BX)(SI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y12
+	VMOVDQU      352(AX), Y13
+	VPBROADCASTD 20(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(DI), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      (CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(BX), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(BX)(SI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
+	BYTE         $0xce
+	VPBROADCASTD 20(BX)(SI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 20(BX)(SI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VPBROADCASTD 24(BX), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 24(BX)(SI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 24(BX)(SI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y12
+	VMOVDQU      480(AX), Y13
+	VPBROADCASTD 28(BX), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 28(BX)(SI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 28(BX)(SI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVUPS      (CX), Y12
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(BX)(SI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 32(BX), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y6, Y13, Y0
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(DI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 32(BX)(SI*1), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y1
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSS 32(BX)(SI*2), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VMOVUPS      32(CX), Y6
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VCVTDQ2PS    Y10, Y10
+	VBROADCASTSS 32(BX)(SI*1), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y10, Y7, Y4
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 32(BX)(SI*2), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y11, Y7, Y5
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, BX
-	ADDQ         $0x40, DI
 	DECQ         DX
 	JNZ          loop89
 	MOVQ         y+0(FP), AX
@@ -7550,8 +7679,6 @@ loop89:
 	VADDPS       (DX), Y1, Y1
 	ADDQ         CX, DX
 	VADDPS       (DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       (DX), Y3, Y3
 
 store90:
 	VMOVUPS Y0, (AX)
@@ -7559,343 +7686,25 @@ store90:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), DX
-	MOVQ    c+40(FP), BX
-	MOVQ    cstride+48(FP), SI
-	LEAQ    (SI)(SI*2), DI
-	LEAQ    (BX)(DI*1), DI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	MOVQ    ahead+72(FP), R8
-	MOVQ    step+80(FP), R9
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store91
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y3, Y3
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y4, Y4
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y5, Y5
 
-loop91:
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	PREFETCHT1   128(R8)
-	PREFETCHT1   192(R8)
-	ADDQ         R9, R8
-	VPBROADCASTD 36(BX), Y4
-	VPBROADCASTD 36(BX)(SI*1), Y5
-	VPBROADCASTD 36(BX)(SI*2), Y6
-	VPBROADCASTD 36(DI), Y7
-	VMOVDQU      32(AX), Y8
-	VPBROADCASTD (BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      96(AX), Y8
-	VPBROADCASTD 4(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      160(AX), Y8
-	VPBROADCASTD 8(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      224(AX), Y8
-	VPBROADCASTD 12(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      288(AX), Y8
-	VPBROADCASTD 16(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      352(AX), Y8
-	VPBROADCASTD 20(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      416(AX), Y8
-	VPBROADCASTD 24(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      480(AX), Y8
-	VPBROADCASTD 28(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      32(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(BX), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(BX)(SI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(BX)(SI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(DI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, DI
-	DECQ         DX
-	JNZ          loop91
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store92
-	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y3, Y3
-
-store92:
-	VMOVUPS Y0, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
+store91:
 	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -7910,359 +7719,330 @@ TEXT ·tile32x2AVXVNNI(SB), $0-88
 	MOVQ  cstride+48(FP), SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  ahead+72(FP), DI
+	MOVQ  step+80(FP), R8
 
-loop93:
-	VPBROADCASTD 36(BX), Y2
-	VPBROADCASTD 36(BX)(SI*1), Y3
-	VMOVDQU      (AX), Y4
-	VPBROADCASTD (BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      64(AX), Y4
-	VPBROADCASTD 4(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      128(AX), Y4
-	VPBROADCASTD 8(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      192(AX), Y4
-	VPBROADCASTD 12(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      256(AX), Y4
-	VPBROADCASTD 16(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      320(AX), Y4
-	VPBROADCASTD 20(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      384(AX), Y4
-	VPBROADCASTD 24(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      448(AX), Y4
-	VPBROADCASTD 28(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVUPS      (CX), Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(BX), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(BX)(SI*1), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, BX
-	DECQ         DX
-	JNZ          loop93
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store94
-	MOVQ         AX, DX
-	VADDPS       (DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       (DX), Y1, Y1
-
-store94:
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), DX
-	MOVQ    c+40(FP), BX
-	MOVQ    cstride+48(FP), SI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	MOVQ    ahead+72(FP), DI
-	MOVQ    step+80(FP), R8
-
-loop95:
+loop92:
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
 	PREFETCHT1   128(DI)
 	PREFETCHT1   192(DI)
 	ADDQ         R8, DI
-	VPBROADCASTD 36(BX), Y2
-	VPBROADCASTD 36(BX)(SI*1), Y3
-	VMOVDQU      32(AX), Y4
-	VPBROADCASTD (BX), Y5
+	VPBROADCASTD 36(BX), Y4
+	VMOVDQA      Y4, Y6
+	VPBROADCASTD 36(BX)(SI*1), Y5
+	VMOVDQA      Y5, Y7
+	VMOVDQU      (AX), Y8
+	VMOVDQU      32(AX), Y9
+	VPBROADCASTD (BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      96(AX), Y4
-	VPBROADCASTD 4(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD (BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      160(AX), Y4
-	VPBROADCASTD 8(BX), Y5
+	BYTE         $0xfa
+	VMOVDQU      64(AX), Y8
+	VMOVDQU      96(AX), Y9
+	VPBROADCASTD 4(BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      224(AX), Y4
-	VPBROADCASTD 12(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 4(BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      288(AX), Y4
-	VPBROADCASTD 16(BX), Y5
+	BYTE         $0xfa
+	VMOVDQU      128(AX), Y8
+	VMOVDQU      160(AX), Y9
+	VPBROADCASTD 8(BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      352(AX), Y4
-	VPBROADCASTD 20(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 8(BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      416(AX), Y4
-	VPBROADCASTD 24(BX), Y5
+	BYTE         $0xfa
+	VMOVDQU      192(AX), Y8
+	VMOVDQU      224(AX), Y9
+	VPBROADCASTD 12(BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      480(AX), Y4
-	VPBROADCASTD 28(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 12(BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
+	BYTE         $0xfa
+	VMOVDQU      256(AX), Y8
+	VMOVDQU      288(AX), Y9
+	VPBROADCASTD 16(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 16(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      320(AX), Y8
+	VMOVDQU      352(AX), Y9
+	VPBROADCASTD 20(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 20(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      384(AX), Y8
+	VMOVDQU      416(AX), Y9
+	VPBROADCASTD 24(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 24(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      448(AX), Y8
+	VMOVDQU      480(AX), Y9
+	VPBROADCASTD 28(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 28(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVUPS      (CX), Y8
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(BX), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(BX)(SI*1), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y1
 	VMOVUPS      32(CX), Y4
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS 32(BX), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTDQ2PS    Y7, Y7
 	VBROADCASTSS 32(BX)(SI*1), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y7, Y5, Y3
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, BX
 	DECQ         DX
-	JNZ          loop95
+	JNZ          loop92
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store96
+	JZ           store93
 	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
+	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
+	VADDPS       (DX), Y1, Y1
 
-store96:
-	VMOVUPS Y0, 32(AX)
+store93:
+	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y1, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store94
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y2, Y2
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y3, Y3
+
+store94:
+	VMOVUPS Y2, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -8276,901 +8056,684 @@ TEXT ·tile32x1AVXVNNI(SB), $0-88
 	MOVQ  c+40(FP), BX
 	MOVQ  cstride+48(FP), SI
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	MOVQ  ahead+72(FP), SI
+	MOVQ  step+80(FP), DI
 
-loop97:
-	VPBROADCASTD 36(BX), Y1
-	VMOVDQU      (AX), Y2
-	VPBROADCASTD (BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      64(AX), Y2
-	VPBROADCASTD 4(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      128(AX), Y2
-	VPBROADCASTD 8(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      192(AX), Y2
-	VPBROADCASTD 12(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      256(AX), Y2
-	VPBROADCASTD 16(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      320(AX), Y2
-	VPBROADCASTD 20(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      384(AX), Y2
-	VPBROADCASTD 24(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      448(AX), Y2
-	VPBROADCASTD 28(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVUPS      (CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, BX
-	DECQ         DX
-	JNZ          loop97
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store98
-	MOVQ         AX, CX
-	VADDPS       (CX), Y0, Y0
-
-store98:
-	VMOVUPS Y0, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), DX
-	MOVQ    c+40(FP), BX
-	MOVQ    cstride+48(FP), SI
-	VPXOR   Y0, Y0, Y0
-	MOVQ    ahead+72(FP), SI
-	MOVQ    step+80(FP), DI
-
-loop99:
+loop95:
 	PREFETCHT1   (SI)
 	PREFETCHT1   64(SI)
 	PREFETCHT1   128(SI)
 	PREFETCHT1   192(SI)
 	ADDQ         DI, SI
-	VPBROADCASTD 36(BX), Y1
-	VMOVDQU      32(AX), Y2
-	VPBROADCASTD (BX), Y3
+	VPBROADCASTD 36(BX), Y2
+	VMOVDQA      Y2, Y3
+	VMOVDQU      (AX), Y4
+	VMOVDQU      32(AX), Y5
+	VPBROADCASTD (BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      96(AX), Y2
-	VPBROADCASTD 4(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y4
+	VMOVDQU      96(AX), Y5
+	VPBROADCASTD 4(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      160(AX), Y2
-	VPBROADCASTD 8(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y4
+	VMOVDQU      160(AX), Y5
+	VPBROADCASTD 8(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      224(AX), Y2
-	VPBROADCASTD 12(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y4
+	VMOVDQU      224(AX), Y5
+	VPBROADCASTD 12(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      288(AX), Y2
-	VPBROADCASTD 16(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      256(AX), Y4
+	VMOVDQU      288(AX), Y5
+	VPBROADCASTD 16(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      352(AX), Y2
-	VPBROADCASTD 20(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y4
+	VMOVDQU      352(AX), Y5
+	VPBROADCASTD 20(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      416(AX), Y2
-	VPBROADCASTD 24(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y4
+	VMOVDQU      416(AX), Y5
+	VPBROADCASTD 24(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      480(AX), Y2
-	VPBROADCASTD 28(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y4
+	VMOVDQU      480(AX), Y5
+	VPBROADCASTD 28(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
+	BYTE         $0xde
+	VMOVUPS      (CX), Y4
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  Y2, Y5, Y0
 	VMOVUPS      32(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, BX
 	DECQ         DX
-	JNZ          loop99
+	JNZ          loop95
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store100
+	JZ           store96
 	MOVQ         AX, CX
-	VADDPS       32(CX), Y0, Y0
+	VADDPS       (CX), Y0, Y0
 
-store100:
-	VMOVUPS Y0, 32(AX)
+store96:
+	VMOVUPS Y0, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store97
+	MOVQ    AX, CX
+	VADDPS  32(CX), Y1, Y1
+
+store97:
+	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tile32Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// func tile32Mx3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·tile32Mx4AVXVNNI(SB), $0-88
+TEXT ·tile32Mx3AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
 	MOVQ  cells+56(FP), BX
 	MOVQ  c+40(FP), SI
 	MOVQ  cstride+48(FP), DI
-	LEAQ  (DI)(DI*2), R8
-	LEAQ  (SI)(R8*1), R8
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  ahead+72(FP), R8
+	MOVQ  step+80(FP), R9
 
-loop101:
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
+loop98:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y6, Y6, Y6
+	VPXOR        Y9, Y9, Y9
 	VPXOR        Y7, Y7, Y7
-	VMOVDQU      (AX), Y8
-	VPBROADCASTD (SI), Y9
+	VPXOR        Y10, Y10, Y10
+	VPXOR        Y8, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VPBROADCASTD (SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD (SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      64(AX), Y8
-	VPBROADCASTD 4(SI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD (SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(SI)(DI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y12
+	VMOVDQU      96(AX), Y13
+	VPBROADCASTD 4(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(R8), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      128(AX), Y8
-	VPBROADCASTD 8(SI), Y9
+	BYTE         $0xce
+	VPBROADCASTD 4(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(SI)(DI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 4(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(R8), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      192(AX), Y8
-	VPBROADCASTD 12(SI), Y9
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y12
+	VMOVDQU      160(AX), Y13
+	VPBROADCASTD 8(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 8(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      256(AX), Y8
-	VPBROADCASTD 16(SI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 8(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(SI)(DI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VPBROADCASTD 12(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(R8), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      320(AX), Y8
-	VPBROADCASTD 20(SI), Y9
+	BYTE         $0xce
+	VPBROADCASTD 12(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(SI)(DI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 12(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(R8), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      384(AX), Y8
-	VPBROADCASTD 24(SI), Y9
+	BYTE         $0xde
+	VMOVDQU      256(AX), Y12
+	VMOVDQU      288(AX), Y13
+	VPBROADCASTD 16(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 16(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      448(AX), Y8
-	VPBROADCASTD 28(SI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 16(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(SI)(DI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y12
+	VMOVDQU      352(AX), Y13
+	VPBROADCASTD 20(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(R8), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      (CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(SI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(SI)(DI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
+	BYTE         $0xce
+	VPBROADCASTD 20(SI)(DI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 20(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VPBROADCASTD 24(SI), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 24(SI)(DI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 24(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y12
+	VMOVDQU      480(AX), Y13
+	VPBROADCASTD 28(SI), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 28(SI)(DI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 28(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVUPS      (CX), Y12
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(SI)(DI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 32(SI), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y6, Y13, Y0
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(R8), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VMOVUPS      (DX), Y8
-	VBROADCASTSS 40(SI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 40(SI)(DI*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 40(SI)(DI*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 40(R8), Y9
-	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 32(SI)(DI*1), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y1
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSS 32(SI)(DI*2), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS 40(SI), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 40(SI)(DI*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 40(SI)(DI*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      32(CX), Y6
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 32(SI), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VCVTDQ2PS    Y10, Y10
+	VBROADCASTSS 32(SI)(DI*1), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y10, Y7, Y4
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 32(SI)(DI*2), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y11, Y7, Y5
+	VMOVUPS      32(DX), Y6
+	VBROADCASTSS 40(SI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 40(SI)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 40(SI)(DI*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
 	DECQ         BX
-	JNZ          loop101
+	JNZ          loop98
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store102
+	JZ           store99
 	MOVQ         AX, DX
 	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
 	VADDPS       (DX), Y1, Y1
 	ADDQ         CX, DX
 	VADDPS       (DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       (DX), Y3, Y3
 
-store102:
+store99:
 	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), BX
-	MOVQ    c+40(FP), SI
-	MOVQ    cstride+48(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (SI)(R8*1), R8
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	MOVQ    ahead+72(FP), R9
-	MOVQ    step+80(FP), R10
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store100
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y3, Y3
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y4, Y4
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y5, Y5
 
-loop103:
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	PREFETCHT1   128(R9)
-	PREFETCHT1   192(R9)
-	ADDQ         R10, R9
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	VPXOR        Y7, Y7, Y7
-	VMOVDQU      32(AX), Y8
-	VPBROADCASTD (SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      96(AX), Y8
-	VPBROADCASTD 4(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      160(AX), Y8
-	VPBROADCASTD 8(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      224(AX), Y8
-	VPBROADCASTD 12(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      288(AX), Y8
-	VPBROADCASTD 16(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      352(AX), Y8
-	VPBROADCASTD 20(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      416(AX), Y8
-	VPBROADCASTD 24(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      480(AX), Y8
-	VPBROADCASTD 28(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      32(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(SI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(SI)(DI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(SI)(DI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(R8), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VMOVUPS      32(DX), Y8
-	VBROADCASTSS 40(SI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 40(SI)(DI*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 40(SI)(DI*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 40(R8), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
-	DECQ         BX
-	JNZ          loop103
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store104
-	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y3, Y3
-
-store104:
-	VMOVUPS Y0, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
+store100:
 	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -9185,371 +8748,341 @@ TEXT ·tile32Mx2AVXVNNI(SB), $0-88
 	MOVQ  cstride+48(FP), DI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  ahead+72(FP), R8
+	MOVQ  step+80(FP), R9
 
-loop105:
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VMOVDQU      (AX), Y4
-	VPBROADCASTD (SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      64(AX), Y4
-	VPBROADCASTD 4(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      128(AX), Y4
-	VPBROADCASTD 8(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      192(AX), Y4
-	VPBROADCASTD 12(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      256(AX), Y4
-	VPBROADCASTD 16(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      320(AX), Y4
-	VPBROADCASTD 20(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      384(AX), Y4
-	VPBROADCASTD 24(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      448(AX), Y4
-	VPBROADCASTD 28(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVUPS      (CX), Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(SI), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(SI)(DI*1), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VMOVUPS      (DX), Y4
-	VBROADCASTSS 40(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 40(SI)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	DECQ         BX
-	JNZ          loop105
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store106
-	MOVQ         AX, DX
-	VADDPS       (DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       (DX), Y1, Y1
-
-store106:
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), BX
-	MOVQ    c+40(FP), SI
-	MOVQ    cstride+48(FP), DI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	MOVQ    ahead+72(FP), R8
-	MOVQ    step+80(FP), R9
-
-loop107:
+loop101:
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
 	PREFETCHT1   128(R8)
 	PREFETCHT1   192(R8)
 	ADDQ         R9, R8
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VMOVDQU      32(AX), Y4
-	VPBROADCASTD (SI), Y5
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	VMOVDQU      (AX), Y8
+	VMOVDQU      32(AX), Y9
+	VPBROADCASTD (SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      96(AX), Y4
-	VPBROADCASTD 4(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD (SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      160(AX), Y4
-	VPBROADCASTD 8(SI), Y5
+	BYTE         $0xfa
+	VMOVDQU      64(AX), Y8
+	VMOVDQU      96(AX), Y9
+	VPBROADCASTD 4(SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      224(AX), Y4
-	VPBROADCASTD 12(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 4(SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      288(AX), Y4
-	VPBROADCASTD 16(SI), Y5
+	BYTE         $0xfa
+	VMOVDQU      128(AX), Y8
+	VMOVDQU      160(AX), Y9
+	VPBROADCASTD 8(SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      352(AX), Y4
-	VPBROADCASTD 20(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 8(SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      416(AX), Y4
-	VPBROADCASTD 24(SI), Y5
+	BYTE         $0xfa
+	VMOVDQU      192(AX), Y8
+	VMOVDQU      224(AX), Y9
+	VPBROADCASTD 12(SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      480(AX), Y4
-	VPBROADCASTD 28(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 12(SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
+	BYTE         $0xfa
+	VMOVDQU      256(AX), Y8
+	VMOVDQU      288(AX), Y9
+	VPBROADCASTD 16(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 16(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      320(AX), Y8
+	VMOVDQU      352(AX), Y9
+	VPBROADCASTD 20(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 20(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      384(AX), Y8
+	VMOVDQU      416(AX), Y9
+	VPBROADCASTD 24(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 24(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      448(AX), Y8
+	VMOVDQU      480(AX), Y9
+	VPBROADCASTD 28(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 28(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVUPS      (CX), Y8
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(SI), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(SI)(DI*1), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y1
+	VMOVUPS      (DX), Y8
+	VBROADCASTSS 40(SI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 40(SI)(DI*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
 	VMOVUPS      32(CX), Y4
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS 32(SI), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTDQ2PS    Y7, Y7
 	VBROADCASTSS 32(SI)(DI*1), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y7, Y5, Y3
 	VMOVUPS      32(DX), Y4
 	VBROADCASTSS 40(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 40(SI)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, SI
 	DECQ         BX
-	JNZ          loop107
+	JNZ          loop101
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store108
+	JZ           store102
 	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
+	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
+	VADDPS       (DX), Y1, Y1
 
-store108:
-	VMOVUPS Y0, 32(AX)
+store102:
+	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y1, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store103
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y2, Y2
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y3, Y3
+
+store103:
+	VMOVUPS Y2, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -9563,931 +9096,708 @@ TEXT ·tile32Mx1AVXVNNI(SB), $0-88
 	MOVQ  c+40(FP), SI
 	MOVQ  cstride+48(FP), DI
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	MOVQ  ahead+72(FP), DI
+	MOVQ  step+80(FP), R8
 
-loop109:
-	VPXOR        Y1, Y1, Y1
-	VMOVDQU      (AX), Y2
-	VPBROADCASTD (SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      64(AX), Y2
-	VPBROADCASTD 4(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      128(AX), Y2
-	VPBROADCASTD 8(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      192(AX), Y2
-	VPBROADCASTD 12(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      256(AX), Y2
-	VPBROADCASTD 16(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      320(AX), Y2
-	VPBROADCASTD 20(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      384(AX), Y2
-	VPBROADCASTD 24(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      448(AX), Y2
-	VPBROADCASTD 28(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVUPS      (CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(SI), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	VMOVUPS      (DX), Y2
-	VBROADCASTSS 40(SI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	DECQ         BX
-	JNZ          loop109
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store110
-	MOVQ         AX, CX
-	VADDPS       (CX), Y0, Y0
-
-store110:
-	VMOVUPS Y0, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), BX
-	MOVQ    c+40(FP), SI
-	MOVQ    cstride+48(FP), DI
-	VPXOR   Y0, Y0, Y0
-	MOVQ    ahead+72(FP), DI
-	MOVQ    step+80(FP), R8
-
-loop111:
+loop104:
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
 	PREFETCHT1   128(DI)
 	PREFETCHT1   192(DI)
 	ADDQ         R8, DI
-	VPXOR        Y1, Y1, Y1
-	VMOVDQU      32(AX), Y2
-	VPBROADCASTD (SI), Y3
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      (AX), Y4
+	VMOVDQU      32(AX), Y5
+	VPBROADCASTD (SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      96(AX), Y2
-	VPBROADCASTD 4(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y4
+	VMOVDQU      96(AX), Y5
+	VPBROADCASTD 4(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      160(AX), Y2
-	VPBROADCASTD 8(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y4
+	VMOVDQU      160(AX), Y5
+	VPBROADCASTD 8(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      224(AX), Y2
-	VPBROADCASTD 12(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y4
+	VMOVDQU      224(AX), Y5
+	VPBROADCASTD 12(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      288(AX), Y2
-	VPBROADCASTD 16(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      256(AX), Y4
+	VMOVDQU      288(AX), Y5
+	VPBROADCASTD 16(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      352(AX), Y2
-	VPBROADCASTD 20(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y4
+	VMOVDQU      352(AX), Y5
+	VPBROADCASTD 20(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      416(AX), Y2
-	VPBROADCASTD 24(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y4
+	VMOVDQU      416(AX), Y5
+	VPBROADCASTD 24(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      480(AX), Y2
-	VPBROADCASTD 28(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y4
+	VMOVDQU      480(AX), Y5
+	VPBROADCASTD 28(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
+	BYTE         $0xde
+	VMOVUPS      (CX), Y4
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(SI), Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  Y2, Y5, Y0
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS 40(SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
 	VMOVUPS      32(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(SI), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      32(DX), Y2
-	VBROADCASTSS 40(SI), Y3
-	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 40(SI), Y4
+	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, SI
 	DECQ         BX
-	JNZ          loop111
+	JNZ          loop104
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store112
+	JZ           store105
 	MOVQ         AX, CX
-	VADDPS       32(CX), Y0, Y0
+	VADDPS       (CX), Y0, Y0
 
-store112:
-	VMOVUPS Y0, 32(AX)
+store105:
+	VMOVUPS Y0, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store106
+	MOVQ    AX, CX
+	VADDPS  32(CX), Y1, Y1
+
+store106:
+	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tile16x4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// func tile16x3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·tile16x4AVXVNNI(SB), $0-88
+TEXT ·tile16x3AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
 	MOVQ  cells+56(FP), DX
 	MOVQ  c+40(FP), BX
 	MOVQ  cstride+48(FP), SI
-	LEAQ  (SI)(SI*2), DI
-	LEAQ  (BX)(DI*1), DI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  ahead+72(FP), DI
+	MOVQ  step+80(FP), R8
 
-loop113:
-	VPBROADCASTD 48(BX), Y4
-	VPBROADCASTD 48(BX)(SI*1), Y5
-	VPBROADCASTD 48(BX)(SI*2), Y6
-	VPBROADCASTD 48(DI), Y7
-	VMOVDQU      (AX), Y8
-	VPBROADCASTD (BX), Y9
+loop107:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	ADDQ         R8, DI
+	VPBROADCASTD 48(BX), Y6
+	VMOVDQA      Y6, Y9
+	VPBROADCASTD 48(BX)(SI*1), Y7
+	VMOVDQA      Y7, Y10
+	VPBROADCASTD 48(BX)(SI*2), Y8
+	VMOVDQA      Y8, Y11
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VPBROADCASTD (BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (BX)(SI*1), Y9
+	BYTE         $0xce
+	VPBROADCASTD (BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (BX)(SI*2), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y6
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (DI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD (BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      64(AX), Y8
-	VPBROADCASTD 4(BX), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y4
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(BX)(SI*1), Y9
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y12
+	VMOVDQU      96(AX), Y13
+	VPBROADCASTD 4(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(BX)(SI*2), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y6
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(DI), Y9
+	BYTE         $0xce
+	VPBROADCASTD 4(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      128(AX), Y8
-	VPBROADCASTD 8(BX), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y4
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(BX)(SI*1), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 4(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(BX)(SI*2), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y6
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(DI), Y9
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y12
+	VMOVDQU      160(AX), Y13
+	VPBROADCASTD 8(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      192(AX), Y8
-	VPBROADCASTD 12(BX), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y4
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(BX)(SI*1), Y9
+	BYTE         $0xce
+	VPBROADCASTD 8(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(BX)(SI*2), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y6
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(DI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 8(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      (CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(BX), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(BX)(SI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VPBROADCASTD 12(BX), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(BX)(SI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 12(BX)(SI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVUPS      (CX), Y12
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(BX)(SI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 32(BX), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y6, Y13, Y0
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(DI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VPBROADCASTD 52(BX), Y4
-	VPBROADCASTD 52(BX)(SI*1), Y5
-	VPBROADCASTD 52(BX)(SI*2), Y6
-	VPBROADCASTD 52(DI), Y7
-	VMOVDQU      256(AX), Y8
-	VPBROADCASTD 16(BX), Y9
+	VBROADCASTSS 32(BX)(SI*1), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y1
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSS 32(BX)(SI*2), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VMOVUPS      32(CX), Y6
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VCVTDQ2PS    Y10, Y10
+	VBROADCASTSS 32(BX)(SI*1), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y10, Y7, Y4
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 32(BX)(SI*2), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y11, Y7, Y5
+	VPBROADCASTD 52(BX), Y6
+	VMOVDQA      Y6, Y9
+	VPBROADCASTD 52(BX)(SI*1), Y7
+	VMOVDQA      Y7, Y10
+	VPBROADCASTD 52(BX)(SI*2), Y8
+	VMOVDQA      Y8, Y11
+	VMOVDQU      256(AX), Y12
+	VMOVDQU      288(AX), Y13
+	VPBROADCASTD 16(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(BX)(SI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 16(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(DI), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      320(AX), Y8
-	VPBROADCASTD 20(BX), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 16(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(BX)(SI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y12
+	VMOVDQU      352(AX), Y13
+	VPBROADCASTD 20(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(DI), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      384(AX), Y8
-	VPBROADCASTD 24(BX), Y9
+	BYTE         $0xce
+	VPBROADCASTD 20(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(BX)(SI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 20(BX)(SI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(DI), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      448(AX), Y8
-	VPBROADCASTD 28(BX), Y9
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VPBROADCASTD 24(BX), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(BX)(SI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(BX)(SI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 24(BX)(SI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(DI), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      64(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(BX), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(BX)(SI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
+	BYTE         $0xd6
+	VPBROADCASTD 24(BX)(SI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y12
+	VMOVDQU      480(AX), Y13
+	VPBROADCASTD 28(BX), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 28(BX)(SI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 28(BX)(SI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVUPS      64(CX), Y12
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(BX)(SI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 32(BX), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y6, Y13, Y0
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(DI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 32(BX)(SI*1), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y1
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSS 32(BX)(SI*2), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VMOVUPS      96(CX), Y6
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VCVTDQ2PS    Y10, Y10
+	VBROADCASTSS 32(BX)(SI*1), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y10, Y7, Y4
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 32(BX)(SI*2), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y11, Y7, Y5
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x40, BX
-	ADDQ         $0x40, DI
 	DECQ         DX
-	JNZ          loop113
+	JNZ          loop107
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store114
+	JZ           store108
 	MOVQ         AX, DX
 	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
 	VADDPS       (DX), Y1, Y1
 	ADDQ         CX, DX
 	VADDPS       (DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       (DX), Y3, Y3
 
-store114:
+store108:
 	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), DX
-	MOVQ    c+40(FP), BX
-	MOVQ    cstride+48(FP), SI
-	LEAQ    (SI)(SI*2), DI
-	LEAQ    (BX)(DI*1), DI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	MOVQ    ahead+72(FP), R8
-	MOVQ    step+80(FP), R9
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store109
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y3, Y3
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y4, Y4
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y5, Y5
 
-loop115:
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	PREFETCHT1   128(R8)
-	PREFETCHT1   192(R8)
-	ADDQ         R9, R8
-	VPBROADCASTD 48(BX), Y4
-	VPBROADCASTD 48(BX)(SI*1), Y5
-	VPBROADCASTD 48(BX)(SI*2), Y6
-	VPBROADCASTD 48(DI), Y7
-	VMOVDQU      32(AX), Y8
-	VPBROADCASTD (BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      96(AX), Y8
-	VPBROADCASTD 4(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      160(AX), Y8
-	VPBROADCASTD 8(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      224(AX), Y8
-	VPBROADCASTD 12(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      32(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(BX), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(BX)(SI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(BX)(SI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(DI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VPBROADCASTD 52(BX), Y4
-	VPBROADCASTD 52(BX)(SI*1), Y5
-	VPBROADCASTD 52(BX)(SI*2), Y6
-	VPBROADCASTD 52(DI), Y7
-	VMOVDQU      288(AX), Y8
-	VPBROADCASTD 16(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      352(AX), Y8
-	VPBROADCASTD 20(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      416(AX), Y8
-	VPBROADCASTD 24(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      480(AX), Y8
-	VPBROADCASTD 28(BX), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(BX)(SI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(BX)(SI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(DI), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      96(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(BX), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(BX)(SI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(BX)(SI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(DI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, DI
-	DECQ         DX
-	JNZ          loop115
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store116
-	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y3, Y3
-
-store116:
-	VMOVUPS Y0, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
+store109:
 	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -10502,381 +9812,352 @@ TEXT ·tile16x2AVXVNNI(SB), $0-88
 	MOVQ  cstride+48(FP), SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  ahead+72(FP), DI
+	MOVQ  step+80(FP), R8
 
-loop117:
-	VPBROADCASTD 48(BX), Y2
-	VPBROADCASTD 48(BX)(SI*1), Y3
-	VMOVDQU      (AX), Y4
-	VPBROADCASTD (BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      64(AX), Y4
-	VPBROADCASTD 4(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      128(AX), Y4
-	VPBROADCASTD 8(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      192(AX), Y4
-	VPBROADCASTD 12(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVUPS      (CX), Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(BX), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(BX)(SI*1), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VPBROADCASTD 52(BX), Y2
-	VPBROADCASTD 52(BX)(SI*1), Y3
-	VMOVDQU      256(AX), Y4
-	VPBROADCASTD 16(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      320(AX), Y4
-	VPBROADCASTD 20(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      384(AX), Y4
-	VPBROADCASTD 24(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      448(AX), Y4
-	VPBROADCASTD 28(BX), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(BX)(SI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVUPS      64(CX), Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(BX), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(BX)(SI*1), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x40, BX
-	DECQ         DX
-	JNZ          loop117
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store118
-	MOVQ         AX, DX
-	VADDPS       (DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       (DX), Y1, Y1
-
-store118:
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), DX
-	MOVQ    c+40(FP), BX
-	MOVQ    cstride+48(FP), SI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	MOVQ    ahead+72(FP), DI
-	MOVQ    step+80(FP), R8
-
-loop119:
+loop110:
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
 	PREFETCHT1   128(DI)
 	PREFETCHT1   192(DI)
 	ADDQ         R8, DI
-	VPBROADCASTD 48(BX), Y2
-	VPBROADCASTD 48(BX)(SI*1), Y3
-	VMOVDQU      32(AX), Y4
-	VPBROADCASTD (BX), Y5
+	VPBROADCASTD 48(BX), Y4
+	VMOVDQA      Y4, Y6
+	VPBROADCASTD 48(BX)(SI*1), Y5
+	VMOVDQA      Y5, Y7
+	VMOVDQU      (AX), Y8
+	VMOVDQU      32(AX), Y9
+	VPBROADCASTD (BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      96(AX), Y4
-	VPBROADCASTD 4(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD (BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      160(AX), Y4
-	VPBROADCASTD 8(BX), Y5
+	BYTE         $0xfa
+	VMOVDQU      64(AX), Y8
+	VMOVDQU      96(AX), Y9
+	VPBROADCASTD 4(BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      224(AX), Y4
-	VPBROADCASTD 12(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 4(BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
+	BYTE         $0xfa
+	VMOVDQU      128(AX), Y8
+	VMOVDQU      160(AX), Y9
+	VPBROADCASTD 8(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 8(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      192(AX), Y8
+	VMOVDQU      224(AX), Y9
+	VPBROADCASTD 12(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 12(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVUPS      (CX), Y8
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(BX), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(BX)(SI*1), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y1
 	VMOVUPS      32(CX), Y4
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS 32(BX), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTDQ2PS    Y7, Y7
 	VBROADCASTSS 32(BX)(SI*1), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VPBROADCASTD 52(BX), Y2
-	VPBROADCASTD 52(BX)(SI*1), Y3
-	VMOVDQU      288(AX), Y4
-	VPBROADCASTD 16(BX), Y5
+	VFMADD231PS  Y7, Y5, Y3
+	VPBROADCASTD 52(BX), Y4
+	VMOVDQA      Y4, Y6
+	VPBROADCASTD 52(BX)(SI*1), Y5
+	VMOVDQA      Y5, Y7
+	VMOVDQU      256(AX), Y8
+	VMOVDQU      288(AX), Y9
+	VPBROADCASTD 16(BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      352(AX), Y4
-	VPBROADCASTD 20(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 16(BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      416(AX), Y4
-	VPBROADCASTD 24(BX), Y5
+	BYTE         $0xfa
+	VMOVDQU      320(AX), Y8
+	VMOVDQU      352(AX), Y9
+	VPBROADCASTD 20(BX), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      480(AX), Y4
-	VPBROADCASTD 28(BX), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 20(BX)(SI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(BX)(SI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
+	BYTE         $0xfa
+	VMOVDQU      384(AX), Y8
+	VMOVDQU      416(AX), Y9
+	VPBROADCASTD 24(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 24(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      448(AX), Y8
+	VMOVDQU      480(AX), Y9
+	VPBROADCASTD 28(BX), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 28(BX)(SI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVUPS      64(CX), Y8
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(BX), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(BX)(SI*1), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y1
 	VMOVUPS      96(CX), Y4
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS 32(BX), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTDQ2PS    Y7, Y7
 	VBROADCASTSS 32(BX)(SI*1), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y7, Y5, Y3
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x40, BX
 	DECQ         DX
-	JNZ          loop119
+	JNZ          loop110
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store120
+	JZ           store111
 	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
+	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
+	VADDPS       (DX), Y1, Y1
 
-store120:
-	VMOVUPS Y0, 32(AX)
+store111:
+	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y1, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store112
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y2, Y2
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y3, Y3
+
+store112:
+	VMOVUPS Y2, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -10890,973 +10171,742 @@ TEXT ·tile16x1AVXVNNI(SB), $0-88
 	MOVQ  c+40(FP), BX
 	MOVQ  cstride+48(FP), SI
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	MOVQ  ahead+72(FP), SI
+	MOVQ  step+80(FP), DI
 
-loop121:
-	VPBROADCASTD 48(BX), Y1
-	VMOVDQU      (AX), Y2
-	VPBROADCASTD (BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      64(AX), Y2
-	VPBROADCASTD 4(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      128(AX), Y2
-	VPBROADCASTD 8(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      192(AX), Y2
-	VPBROADCASTD 12(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVUPS      (CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	VPBROADCASTD 52(BX), Y1
-	VMOVDQU      256(AX), Y2
-	VPBROADCASTD 16(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      320(AX), Y2
-	VPBROADCASTD 20(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      384(AX), Y2
-	VPBROADCASTD 24(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      448(AX), Y2
-	VPBROADCASTD 28(BX), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVUPS      64(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x40, BX
-	DECQ         DX
-	JNZ          loop121
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store122
-	MOVQ         AX, CX
-	VADDPS       (CX), Y0, Y0
-
-store122:
-	VMOVUPS Y0, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), DX
-	MOVQ    c+40(FP), BX
-	MOVQ    cstride+48(FP), SI
-	VPXOR   Y0, Y0, Y0
-	MOVQ    ahead+72(FP), SI
-	MOVQ    step+80(FP), DI
-
-loop123:
+loop113:
 	PREFETCHT1   (SI)
 	PREFETCHT1   64(SI)
 	PREFETCHT1   128(SI)
 	PREFETCHT1   192(SI)
 	ADDQ         DI, SI
-	VPBROADCASTD 48(BX), Y1
-	VMOVDQU      32(AX), Y2
-	VPBROADCASTD (BX), Y3
+	VPBROADCASTD 48(BX), Y2
+	VMOVDQA      Y2, Y3
+	VMOVDQU      (AX), Y4
+	VMOVDQU      32(AX), Y5
+	VPBROADCASTD (BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      96(AX), Y2
-	VPBROADCASTD 4(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y4
+	VMOVDQU      96(AX), Y5
+	VPBROADCASTD 4(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      160(AX), Y2
-	VPBROADCASTD 8(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y4
+	VMOVDQU      160(AX), Y5
+	VPBROADCASTD 8(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      224(AX), Y2
-	VPBROADCASTD 12(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y4
+	VMOVDQU      224(AX), Y5
+	VPBROADCASTD 12(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
+	BYTE         $0xde
+	VMOVUPS      (CX), Y4
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  Y2, Y5, Y0
 	VMOVUPS      32(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	VPBROADCASTD 52(BX), Y1
-	VMOVDQU      288(AX), Y2
-	VPBROADCASTD 16(BX), Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VPBROADCASTD 52(BX), Y2
+	VMOVDQA      Y2, Y3
+	VMOVDQU      256(AX), Y4
+	VMOVDQU      288(AX), Y5
+	VPBROADCASTD 16(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      352(AX), Y2
-	VPBROADCASTD 20(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y4
+	VMOVDQU      352(AX), Y5
+	VPBROADCASTD 20(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      416(AX), Y2
-	VPBROADCASTD 24(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y4
+	VMOVDQU      416(AX), Y5
+	VPBROADCASTD 24(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      480(AX), Y2
-	VPBROADCASTD 28(BX), Y3
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y4
+	VMOVDQU      480(AX), Y5
+	VPBROADCASTD 28(BX), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
+	BYTE         $0xde
+	VMOVUPS      64(CX), Y4
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  Y2, Y5, Y0
 	VMOVUPS      96(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x40, BX
 	DECQ         DX
-	JNZ          loop123
+	JNZ          loop113
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store124
+	JZ           store114
 	MOVQ         AX, CX
-	VADDPS       32(CX), Y0, Y0
+	VADDPS       (CX), Y0, Y0
 
-store124:
-	VMOVUPS Y0, 32(AX)
+store114:
+	VMOVUPS Y0, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store115
+	MOVQ    AX, CX
+	VADDPS  32(CX), Y1, Y1
+
+store115:
+	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tile16Mx4AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
+// func tile16Mx3AVXVNNI(y *float32, stride int, q *byte, d *float32, m *float32, c *byte, cstride int, cells int, add int, ahead *byte, step int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·tile16Mx4AVXVNNI(SB), $0-88
+TEXT ·tile16Mx3AVXVNNI(SB), $0-88
 	MOVQ  q+16(FP), AX
 	MOVQ  d+24(FP), CX
 	MOVQ  m+32(FP), DX
 	MOVQ  cells+56(FP), BX
 	MOVQ  c+40(FP), SI
 	MOVQ  cstride+48(FP), DI
-	LEAQ  (DI)(DI*2), R8
-	LEAQ  (SI)(R8*1), R8
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  ahead+72(FP), R8
+	MOVQ  step+80(FP), R9
 
-loop125:
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
+loop116:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
 	VPXOR        Y6, Y6, Y6
+	VPXOR        Y9, Y9, Y9
 	VPXOR        Y7, Y7, Y7
-	VMOVDQU      (AX), Y8
-	VPBROADCASTD (SI), Y9
+	VPXOR        Y10, Y10, Y10
+	VPXOR        Y8, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VPBROADCASTD (SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD (SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      64(AX), Y8
-	VPBROADCASTD 4(SI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD (SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(SI)(DI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y12
+	VMOVDQU      96(AX), Y13
+	VPBROADCASTD 4(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(R8), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      128(AX), Y8
-	VPBROADCASTD 8(SI), Y9
+	BYTE         $0xce
+	VPBROADCASTD 4(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(SI)(DI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 4(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(R8), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      192(AX), Y8
-	VPBROADCASTD 12(SI), Y9
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y12
+	VMOVDQU      160(AX), Y13
+	VPBROADCASTD 8(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 8(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      (CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(SI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(SI)(DI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
+	BYTE         $0xd6
+	VPBROADCASTD 8(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VPBROADCASTD 12(SI), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(SI)(DI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 12(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVUPS      (CX), Y12
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(SI)(DI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 32(SI), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y6, Y13, Y0
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(R8), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VMOVUPS      (DX), Y8
-	VBROADCASTSS 56(SI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 56(SI)(DI*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 56(SI)(DI*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 56(R8), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
+	VBROADCASTSS 32(SI)(DI*1), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y1
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSS 32(SI)(DI*2), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS 56(SI), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 56(SI)(DI*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 56(SI)(DI*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      32(CX), Y6
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 32(SI), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VCVTDQ2PS    Y10, Y10
+	VBROADCASTSS 32(SI)(DI*1), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y10, Y7, Y4
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 32(SI)(DI*2), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y11, Y7, Y5
+	VMOVUPS      32(DX), Y6
+	VBROADCASTSS 56(SI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 56(SI)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 56(SI)(DI*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
 	VPXOR        Y6, Y6, Y6
+	VPXOR        Y9, Y9, Y9
 	VPXOR        Y7, Y7, Y7
-	VMOVDQU      256(AX), Y8
-	VPBROADCASTD 16(SI), Y9
+	VPXOR        Y10, Y10, Y10
+	VPXOR        Y8, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	VMOVDQU      256(AX), Y12
+	VMOVDQU      288(AX), Y13
+	VPBROADCASTD 16(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 16(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      320(AX), Y8
-	VPBROADCASTD 20(SI), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 16(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(SI)(DI*2), Y9
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y12
+	VMOVDQU      352(AX), Y13
+	VPBROADCASTD 20(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(R8), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      384(AX), Y8
-	VPBROADCASTD 24(SI), Y9
+	BYTE         $0xce
+	VPBROADCASTD 20(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(SI)(DI*2), Y9
+	BYTE         $0xd6
+	VPBROADCASTD 20(SI)(DI*2), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(R8), Y9
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y11
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      448(AX), Y8
-	VPBROADCASTD 28(SI), Y9
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VPBROADCASTD 24(SI), Y14
 
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(SI)(DI*1), Y9
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
 
-	// VPDPBUSD Y9, Y8, Y5
+	// VPDPBUSD Y14, Y13, Y9
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(SI)(DI*2), Y9
+	BYTE         $0xce
+	VPBROADCASTD 24(SI)(DI*1), Y14
 
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(R8), Y9
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
 
-	// VPDPBUSD Y9, Y8, Y7
+	// VPDPBUSD Y14, Y13, Y10
 	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
+	BYTE         $0x42
+	BYTE         $0x15
 	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      64(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(SI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(SI)(DI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
+	BYTE         $0xd6
+	VPBROADCASTD 24(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y12
+	VMOVDQU      480(AX), Y13
+	VPBROADCASTD 28(SI), Y14
+
+	// VPDPBUSD Y14, Y12, Y6
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xf6
+
+	// VPDPBUSD Y14, Y13, Y9
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 28(SI)(DI*1), Y14
+
+	// VPDPBUSD Y14, Y12, Y7
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xfe
+
+	// VPDPBUSD Y14, Y13, Y10
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	VPBROADCASTD 28(SI)(DI*2), Y14
+
+	// VPDPBUSD Y14, Y12, Y8
+	BYTE $0xc4
+	BYTE $0x42
+	BYTE $0x1d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y14, Y13, Y11
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVUPS      64(CX), Y12
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(SI)(DI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 32(SI), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y6, Y13, Y0
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(R8), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VMOVUPS      64(DX), Y8
-	VBROADCASTSS 60(SI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 60(SI)(DI*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 60(SI)(DI*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 60(R8), Y9
-	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 32(SI)(DI*1), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y1
+	VCVTDQ2PS    Y8, Y8
+	VBROADCASTSS 32(SI)(DI*2), Y13
+	VMULPS       Y12, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VMOVUPS      64(DX), Y12
+	VBROADCASTSS 60(SI), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 60(SI)(DI*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 60(SI)(DI*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      96(CX), Y6
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 32(SI), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VCVTDQ2PS    Y10, Y10
+	VBROADCASTSS 32(SI)(DI*1), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y10, Y7, Y4
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 32(SI)(DI*2), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y11, Y7, Y5
+	VMOVUPS      96(DX), Y6
+	VBROADCASTSS 60(SI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 60(SI)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 60(SI)(DI*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
 	DECQ         BX
-	JNZ          loop125
+	JNZ          loop116
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store126
+	JZ           store117
 	MOVQ         AX, DX
 	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
 	VADDPS       (DX), Y1, Y1
 	ADDQ         CX, DX
 	VADDPS       (DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       (DX), Y3, Y3
 
-store126:
+store117:
 	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), BX
-	MOVQ    c+40(FP), SI
-	MOVQ    cstride+48(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (SI)(R8*1), R8
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	MOVQ    ahead+72(FP), R9
-	MOVQ    step+80(FP), R10
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store118
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y3, Y3
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y4, Y4
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y5, Y5
 
-loop127:
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	PREFETCHT1   128(R9)
-	PREFETCHT1   192(R9)
-	ADDQ         R10, R9
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	VPXOR        Y7, Y7, Y7
-	VMOVDQU      32(AX), Y8
-	VPBROADCASTD (SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD (SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD (SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD (R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      96(AX), Y8
-	VPBROADCASTD 4(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 4(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 4(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 4(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      160(AX), Y8
-	VPBROADCASTD 8(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 8(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 8(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 8(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      224(AX), Y8
-	VPBROADCASTD 12(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 12(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 12(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 12(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      32(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(SI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(SI)(DI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(SI)(DI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(R8), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VMOVUPS      32(DX), Y8
-	VBROADCASTSS 56(SI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 56(SI)(DI*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 56(SI)(DI*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 56(R8), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	VPXOR        Y7, Y7, Y7
-	VMOVDQU      288(AX), Y8
-	VPBROADCASTD 16(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 16(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 16(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 16(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      352(AX), Y8
-	VPBROADCASTD 20(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 20(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 20(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 20(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      416(AX), Y8
-	VPBROADCASTD 24(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 24(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 24(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 24(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVDQU      480(AX), Y8
-	VPBROADCASTD 28(SI), Y9
-
-	// VPDPBUSD Y9, Y8, Y4
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe1
-	VPBROADCASTD 28(SI)(DI*1), Y9
-
-	// VPDPBUSD Y9, Y8, Y5
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xe9
-	VPBROADCASTD 28(SI)(DI*2), Y9
-
-	// VPDPBUSD Y9, Y8, Y6
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf1
-	VPBROADCASTD 28(R8), Y9
-
-	// VPDPBUSD Y9, Y8, Y7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x3d
-	BYTE         $0x50
-	BYTE         $0xf9
-	VMOVUPS      96(CX), Y8
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(SI), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y4, Y9, Y0
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(SI)(DI*1), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 32(SI)(DI*2), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 32(R8), Y9
-	VMULPS       Y8, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VMOVUPS      96(DX), Y8
-	VBROADCASTSS 60(SI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 60(SI)(DI*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 60(SI)(DI*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 60(R8), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
-	DECQ         BX
-	JNZ          loop127
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store128
-	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y2, Y2
-	ADDQ         CX, DX
-	VADDPS       32(DX), Y3, Y3
-
-store128:
-	VMOVUPS Y0, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
+store118:
 	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -11871,403 +10921,373 @@ TEXT ·tile16Mx2AVXVNNI(SB), $0-88
 	MOVQ  cstride+48(FP), DI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  ahead+72(FP), R8
+	MOVQ  step+80(FP), R9
 
-loop129:
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VMOVDQU      (AX), Y4
-	VPBROADCASTD (SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      64(AX), Y4
-	VPBROADCASTD 4(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      128(AX), Y4
-	VPBROADCASTD 8(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      192(AX), Y4
-	VPBROADCASTD 12(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVUPS      (CX), Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(SI), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(SI)(DI*1), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VMOVUPS      (DX), Y4
-	VBROADCASTSS 56(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 56(SI)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VMOVDQU      256(AX), Y4
-	VPBROADCASTD 16(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      320(AX), Y4
-	VPBROADCASTD 20(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      384(AX), Y4
-	VPBROADCASTD 24(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      448(AX), Y4
-	VPBROADCASTD 28(SI), Y5
-
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(SI)(DI*1), Y5
-
-	// VPDPBUSD Y5, Y4, Y3
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVUPS      64(CX), Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(SI), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(SI)(DI*1), Y5
-	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VMOVUPS      64(DX), Y4
-	VBROADCASTSS 60(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 60(SI)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x40, SI
-	DECQ         BX
-	JNZ          loop129
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store130
-	MOVQ         AX, DX
-	VADDPS       (DX), Y0, Y0
-	ADDQ         CX, DX
-	VADDPS       (DX), Y1, Y1
-
-store130:
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y1, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), BX
-	MOVQ    c+40(FP), SI
-	MOVQ    cstride+48(FP), DI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	MOVQ    ahead+72(FP), R8
-	MOVQ    step+80(FP), R9
-
-loop131:
+loop119:
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
 	PREFETCHT1   128(R8)
 	PREFETCHT1   192(R8)
 	ADDQ         R9, R8
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VMOVDQU      32(AX), Y4
-	VPBROADCASTD (SI), Y5
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	VMOVDQU      (AX), Y8
+	VMOVDQU      32(AX), Y9
+	VPBROADCASTD (SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD (SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      96(AX), Y4
-	VPBROADCASTD 4(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD (SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 4(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      160(AX), Y4
-	VPBROADCASTD 8(SI), Y5
+	BYTE         $0xfa
+	VMOVDQU      64(AX), Y8
+	VMOVDQU      96(AX), Y9
+	VPBROADCASTD 4(SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 8(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      224(AX), Y4
-	VPBROADCASTD 12(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 4(SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 12(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
+	BYTE         $0xfa
+	VMOVDQU      128(AX), Y8
+	VMOVDQU      160(AX), Y9
+	VPBROADCASTD 8(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 8(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      192(AX), Y8
+	VMOVDQU      224(AX), Y9
+	VPBROADCASTD 12(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 12(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVUPS      (CX), Y8
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(SI), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(SI)(DI*1), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y1
+	VMOVUPS      (DX), Y8
+	VBROADCASTSS 56(SI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 56(SI)(DI*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
 	VMOVUPS      32(CX), Y4
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS 32(SI), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTDQ2PS    Y7, Y7
 	VBROADCASTSS 32(SI)(DI*1), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y7, Y5, Y3
 	VMOVUPS      32(DX), Y4
 	VBROADCASTSS 56(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 56(SI)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VMOVDQU      288(AX), Y4
-	VPBROADCASTD 16(SI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	VMOVDQU      256(AX), Y8
+	VMOVDQU      288(AX), Y9
+	VPBROADCASTD 16(SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 16(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      352(AX), Y4
-	VPBROADCASTD 20(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 16(SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 20(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      416(AX), Y4
-	VPBROADCASTD 24(SI), Y5
+	BYTE         $0xfa
+	VMOVDQU      320(AX), Y8
+	VMOVDQU      352(AX), Y9
+	VPBROADCASTD 20(SI), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 24(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y6
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
-	VMOVDQU      480(AX), Y4
-	VPBROADCASTD 28(SI), Y5
+	BYTE         $0xf2
+	VPBROADCASTD 20(SI)(DI*1), Y10
 
-	// VPDPBUSD Y5, Y4, Y2
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
-	BYTE         $0x50
-	BYTE         $0xd5
-	VPBROADCASTD 28(SI)(DI*1), Y5
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
 
-	// VPDPBUSD Y5, Y4, Y3
+	// VPDPBUSD Y10, Y9, Y7
 	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x5d
+	BYTE         $0xc2
+	BYTE         $0x35
 	BYTE         $0x50
-	BYTE         $0xdd
+	BYTE         $0xfa
+	VMOVDQU      384(AX), Y8
+	VMOVDQU      416(AX), Y9
+	VPBROADCASTD 24(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 24(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      448(AX), Y8
+	VMOVDQU      480(AX), Y9
+	VPBROADCASTD 28(SI), Y10
+
+	// VPDPBUSD Y10, Y8, Y4
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xe2
+
+	// VPDPBUSD Y10, Y9, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xf2
+	VPBROADCASTD 28(SI)(DI*1), Y10
+
+	// VPDPBUSD Y10, Y8, Y5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xea
+
+	// VPDPBUSD Y10, Y9, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVUPS      64(CX), Y8
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(SI), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(SI)(DI*1), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y1
+	VMOVUPS      64(DX), Y8
+	VBROADCASTSS 60(SI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 60(SI)(DI*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
 	VMOVUPS      96(CX), Y4
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS 32(SI), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y2, Y5, Y0
-	VCVTDQ2PS    Y3, Y3
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTDQ2PS    Y7, Y7
 	VBROADCASTSS 32(SI)(DI*1), Y5
 	VMULPS       Y4, Y5, Y5
-	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y7, Y5, Y3
 	VMOVUPS      96(DX), Y4
 	VBROADCASTSS 60(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 60(SI)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x40, SI
 	DECQ         BX
-	JNZ          loop131
+	JNZ          loop119
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store132
+	JZ           store120
 	MOVQ         AX, DX
-	VADDPS       32(DX), Y0, Y0
+	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
-	VADDPS       32(DX), Y1, Y1
+	VADDPS       (DX), Y1, Y1
 
-store132:
-	VMOVUPS Y0, 32(AX)
+store120:
+	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y1, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store121
+	MOVQ    AX, DX
+	VADDPS  32(DX), Y2, Y2
+	ADDQ    CX, DX
+	VADDPS  32(DX), Y3, Y3
+
+store121:
+	VMOVUPS Y2, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -12281,238 +11301,216 @@ TEXT ·tile16Mx1AVXVNNI(SB), $0-88
 	MOVQ  c+40(FP), SI
 	MOVQ  cstride+48(FP), DI
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	MOVQ  ahead+72(FP), DI
+	MOVQ  step+80(FP), R8
 
-loop133:
-	VPXOR        Y1, Y1, Y1
-	VMOVDQU      (AX), Y2
-	VPBROADCASTD (SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      64(AX), Y2
-	VPBROADCASTD 4(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      128(AX), Y2
-	VPBROADCASTD 8(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      192(AX), Y2
-	VPBROADCASTD 12(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVUPS      (CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(SI), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	VMOVUPS      (DX), Y2
-	VBROADCASTSS 56(SI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VPXOR        Y1, Y1, Y1
-	VMOVDQU      256(AX), Y2
-	VPBROADCASTD 16(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      320(AX), Y2
-	VPBROADCASTD 20(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      384(AX), Y2
-	VPBROADCASTD 24(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      448(AX), Y2
-	VPBROADCASTD 28(SI), Y3
-
-	// VPDPBUSD Y3, Y2, Y1
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x6d
-	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVUPS      64(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(SI), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
-	VMOVUPS      64(DX), Y2
-	VBROADCASTSS 60(SI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x40, SI
-	DECQ         BX
-	JNZ          loop133
-	MOVQ         y+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         add+64(FP), DX
-	SHLQ         $0x02, CX
-	TESTQ        DX, DX
-	JZ           store134
-	MOVQ         AX, CX
-	VADDPS       (CX), Y0, Y0
-
-store134:
-	VMOVUPS Y0, (AX)
-	MOVQ    q+16(FP), AX
-	MOVQ    d+24(FP), CX
-	MOVQ    m+32(FP), DX
-	MOVQ    cells+56(FP), BX
-	MOVQ    c+40(FP), SI
-	MOVQ    cstride+48(FP), DI
-	VPXOR   Y0, Y0, Y0
-	MOVQ    ahead+72(FP), DI
-	MOVQ    step+80(FP), R8
-
-loop135:
+loop122:
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
 	PREFETCHT1   128(DI)
 	PREFETCHT1   192(DI)
 	ADDQ         R8, DI
-	VPXOR        Y1, Y1, Y1
-	VMOVDQU      32(AX), Y2
-	VPBROADCASTD (SI), Y3
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      (AX), Y4
+	VMOVDQU      32(AX), Y5
+	VPBROADCASTD (SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      96(AX), Y2
-	VPBROADCASTD 4(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      64(AX), Y4
+	VMOVDQU      96(AX), Y5
+	VPBROADCASTD 4(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      160(AX), Y2
-	VPBROADCASTD 8(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      128(AX), Y4
+	VMOVDQU      160(AX), Y5
+	VPBROADCASTD 8(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      224(AX), Y2
-	VPBROADCASTD 12(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      192(AX), Y4
+	VMOVDQU      224(AX), Y5
+	VPBROADCASTD 12(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
+	BYTE         $0xde
+	VMOVUPS      (CX), Y4
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(SI), Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  Y2, Y5, Y0
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS 56(SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
 	VMOVUPS      32(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(SI), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      32(DX), Y2
-	VBROADCASTSS 56(SI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VPXOR        Y1, Y1, Y1
-	VMOVDQU      288(AX), Y2
-	VPBROADCASTD 16(SI), Y3
+	VBROADCASTSS 56(SI), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      256(AX), Y4
+	VMOVDQU      288(AX), Y5
+	VPBROADCASTD 16(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      352(AX), Y2
-	VPBROADCASTD 20(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      320(AX), Y4
+	VMOVDQU      352(AX), Y5
+	VPBROADCASTD 20(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      416(AX), Y2
-	VPBROADCASTD 24(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      384(AX), Y4
+	VMOVDQU      416(AX), Y5
+	VPBROADCASTD 24(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
-	VMOVDQU      480(AX), Y2
-	VPBROADCASTD 28(SI), Y3
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y4
+	VMOVDQU      480(AX), Y5
+	VPBROADCASTD 28(SI), Y6
 
-	// VPDPBUSD Y3, Y2, Y1
+	// VPDPBUSD Y6, Y4, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x5d
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y6, Y5, Y3
 	BYTE         $0xc4
 	BYTE         $0xe2
-	BYTE         $0x6d
+	BYTE         $0x55
 	BYTE         $0x50
-	BYTE         $0xcb
+	BYTE         $0xde
+	VMOVUPS      64(CX), Y4
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(SI), Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  Y2, Y5, Y0
+	VMOVUPS      64(DX), Y4
+	VBROADCASTSS 60(SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
 	VMOVUPS      96(CX), Y2
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(SI), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y1, Y3, Y0
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      96(DX), Y2
-	VBROADCASTSS 60(SI), Y3
-	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 60(SI), Y4
+	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         $0x00000200, AX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x40, SI
 	DECQ         BX
-	JNZ          loop135
+	JNZ          loop122
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+64(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store136
+	JZ           store123
 	MOVQ         AX, CX
-	VADDPS       32(CX), Y0, Y0
+	VADDPS       (CX), Y0, Y0
 
-store136:
-	VMOVUPS Y0, 32(AX)
+store123:
+	VMOVUPS Y0, (AX)
+	MOVQ    y+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    add+64(FP), DX
+	SHLQ    $0x02, CX
+	TESTQ   DX, DX
+	JZ      store124
+	MOVQ    AX, CX
+	VADDPS  32(CX), Y1, Y1
+
+store124:
+	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -12540,7 +11538,7 @@ TEXT ·tilePlainx12AVX512(SB), $0-56
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-loop137:
+loop125:
 	VMOVUPS          (AX), Z12
 	VFMADD231PS.BCST (DX), Z12, Z0
 	VFMADD231PS.BCST (DX)(BX*1), Z12, Z1
@@ -12560,13 +11558,13 @@ loop137:
 	ADDQ             $0x04, R8
 	ADDQ             $0x04, SI
 	DECQ             CX
-	JNZ              loop137
+	JNZ              loop125
 	MOVQ             y+0(FP), AX
 	MOVQ             stride+8(FP), CX
 	MOVQ             add+48(FP), DX
 	SHLQ             $0x02, CX
 	TESTQ            DX, DX
-	JZ               store138
+	JZ               store126
 	MOVQ             AX, DX
 	VADDPS           (DX), Z0, Z0
 	ADDQ             CX, DX
@@ -12592,7 +11590,7 @@ loop137:
 	ADDQ             CX, DX
 	VADDPS           (DX), Z11, Z11
 
-store138:
+store126:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -12638,7 +11636,7 @@ TEXT ·tilePlainx8AVX512(SB), $0-56
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-loop139:
+loop127:
 	VMOVUPS          (AX), Z8
 	VFMADD231PS.BCST (DX), Z8, Z0
 	VFMADD231PS.BCST (DX)(BX*1), Z8, Z1
@@ -12653,13 +11651,13 @@ loop139:
 	ADDQ             $0x04, DI
 	ADDQ             $0x04, SI
 	DECQ             CX
-	JNZ              loop139
+	JNZ              loop127
 	MOVQ             y+0(FP), AX
 	MOVQ             stride+8(FP), CX
 	MOVQ             add+48(FP), DX
 	SHLQ             $0x02, CX
 	TESTQ            DX, DX
-	JZ               store140
+	JZ               store128
 	MOVQ             AX, DX
 	VADDPS           (DX), Z0, Z0
 	ADDQ             CX, DX
@@ -12677,7 +11675,7 @@ loop139:
 	ADDQ             CX, DX
 	VADDPS           (DX), Z7, Z7
 
-store140:
+store128:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -12710,7 +11708,7 @@ TEXT ·tilePlainx4AVX512(SB), $0-56
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-loop141:
+loop129:
 	VMOVUPS          (AX), Z4
 	VFMADD231PS.BCST (DX), Z4, Z0
 	VFMADD231PS.BCST (DX)(BX*1), Z4, Z1
@@ -12720,13 +11718,13 @@ loop141:
 	ADDQ             $0x04, DX
 	ADDQ             $0x04, SI
 	DECQ             CX
-	JNZ              loop141
+	JNZ              loop129
 	MOVQ             y+0(FP), AX
 	MOVQ             stride+8(FP), CX
 	MOVQ             add+48(FP), DX
 	SHLQ             $0x02, CX
 	TESTQ            DX, DX
-	JZ               store142
+	JZ               store130
 	MOVQ             AX, DX
 	VADDPS           (DX), Z0, Z0
 	ADDQ             CX, DX
@@ -12736,7 +11734,7 @@ loop141:
 	ADDQ             CX, DX
 	VADDPS           (DX), Z3, Z3
 
-store142:
+store130:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -12757,26 +11755,26 @@ TEXT ·tilePlainx2AVX512(SB), $0-56
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-loop143:
+loop131:
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (DX), Z2, Z0
 	VFMADD231PS.BCST (DX)(BX*1), Z2, Z1
 	ADDQ             $0x40, AX
 	ADDQ             $0x04, DX
 	DECQ             CX
-	JNZ              loop143
+	JNZ              loop131
 	MOVQ             y+0(FP), AX
 	MOVQ             stride+8(FP), CX
 	MOVQ             add+48(FP), DX
 	SHLQ             $0x02, CX
 	TESTQ            DX, DX
-	JZ               store144
+	JZ               store132
 	MOVQ             AX, DX
 	VADDPS           (DX), Z0, Z0
 	ADDQ             CX, DX
 	VADDPS           (DX), Z1, Z1
 
-store144:
+store132:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -12792,23 +11790,23 @@ TEXT ·tilePlainx1AVX512(SB), $0-56
 	MOVQ   xstride+32(FP), BX
 	VPXORD Z0, Z0, Z0
 
-loop145:
+loop133:
 	VMOVUPS          (AX), Z1
 	VFMADD231PS.BCST (DX), Z1, Z0
 	ADDQ             $0x40, AX
 	ADDQ             $0x04, DX
 	DECQ             CX
-	JNZ              loop145
+	JNZ              loop133
 	MOVQ             y+0(FP), AX
 	MOVQ             stride+8(FP), CX
 	MOVQ             add+48(FP), DX
 	SHLQ             $0x02, CX
 	TESTQ            DX, DX
-	JZ               store146
+	JZ               store134
 	MOVQ             AX, CX
 	VADDPS           (CX), Z0, Z0
 
-store146:
+store134:
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
@@ -12831,7 +11829,7 @@ TEXT ·tilePlainx4AVX2(SB), $0-56
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 
-loop147:
+loop135:
 	VMOVUPS      (AX), Y8
 	VMOVUPS      32(AX), Y9
 	VBROADCASTSS (DX), Y10
@@ -12850,13 +11848,13 @@ loop147:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          loop147
+	JNZ          loop135
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+48(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store148
+	JZ           store136
 	MOVQ         AX, DX
 	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
@@ -12866,7 +11864,7 @@ loop147:
 	ADDQ         CX, DX
 	VADDPS       (DX), Y3, Y3
 
-store148:
+store136:
 	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y1, (AX)
@@ -12879,7 +11877,7 @@ store148:
 	MOVQ    add+48(FP), DX
 	SHLQ    $0x02, CX
 	TESTQ   DX, DX
-	JZ      store149
+	JZ      store137
 	MOVQ    AX, DX
 	VADDPS  32(DX), Y4, Y4
 	ADDQ    CX, DX
@@ -12889,7 +11887,7 @@ store148:
 	ADDQ    CX, DX
 	VADDPS  32(DX), Y7, Y7
 
-store149:
+store137:
 	VMOVUPS Y4, 32(AX)
 	ADDQ    CX, AX
 	VMOVUPS Y5, 32(AX)
@@ -12912,7 +11910,7 @@ TEXT ·tilePlainx2AVX2(SB), $0-56
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 
-loop150:
+loop138:
 	VMOVUPS      (AX), Y4
 	VMOVUPS      32(AX), Y5
 	VBROADCASTSS (DX), Y6
@@ -12924,19 +11922,19 @@ loop150:
 	ADDQ         $0x40, AX
 	ADDQ         $0x04, DX
 	DECQ         CX
-	JNZ          loop150
+	JNZ          loop138
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+48(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store151
+	JZ           store139
 	MOVQ         AX, DX
 	VADDPS       (DX), Y0, Y0
 	ADDQ         CX, DX
 	VADDPS       (DX), Y1, Y1
 
-store151:
+store139:
 	VMOVUPS Y0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y1, (AX)
@@ -12945,13 +11943,13 @@ store151:
 	MOVQ    add+48(FP), DX
 	SHLQ    $0x02, CX
 	TESTQ   DX, DX
-	JZ      store152
+	JZ      store140
 	MOVQ    AX, DX
 	VADDPS  32(DX), Y2, Y2
 	ADDQ    CX, DX
 	VADDPS  32(DX), Y3, Y3
 
-store152:
+store140:
 	VMOVUPS Y2, 32(AX)
 	ADDQ    CX, AX
 	VMOVUPS Y3, 32(AX)
@@ -12968,7 +11966,7 @@ TEXT ·tilePlainx1AVX2(SB), $0-56
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 
-loop153:
+loop141:
 	VMOVUPS      (AX), Y2
 	VMOVUPS      32(AX), Y3
 	VBROADCASTSS (DX), Y4
@@ -12977,28 +11975,28 @@ loop153:
 	ADDQ         $0x40, AX
 	ADDQ         $0x04, DX
 	DECQ         CX
-	JNZ          loop153
+	JNZ          loop141
 	MOVQ         y+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         add+48(FP), DX
 	SHLQ         $0x02, CX
 	TESTQ        DX, DX
-	JZ           store154
+	JZ           store142
 	MOVQ         AX, CX
 	VADDPS       (CX), Y0, Y0
 
-store154:
+store142:
 	VMOVUPS Y0, (AX)
 	MOVQ    y+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    add+48(FP), DX
 	SHLQ    $0x02, CX
 	TESTQ   DX, DX
-	JZ      store155
+	JZ      store143
 	MOVQ    AX, CX
 	VADDPS  32(CX), Y1, Y1
 
-store155:
+store143:
 	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET

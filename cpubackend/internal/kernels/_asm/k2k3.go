@@ -8,8 +8,8 @@ import (
 // Q2_K, Q3_K and IQ4_XS only have tiles: decoding uses them with one activation
 // row.
 
-func emitQ2K(a *asm)   { a.widths(packQ2K) }
-func emitQ3K(a *asm)   { a.widths(packQ3K) }
+func emitQ2K(a *asm) { a.widths(packQ2K) }
+func emitQ3K(a *asm) { a.widths(packQ3K) }
 func emitIQ4XS(a *asm) {
 	a.widths(func(v vec) { packIQ4XS(v, "IQ4XS", false) })
 	a.widths(func(v vec) { packIQ4XS(v, "IQ4XSCodes", true) })

@@ -23,6 +23,12 @@ func emitTile(a *asm) {
 	a.dots(func(d dot256) {
 		for _, half := range []bool{false, true} {
 			for _, constant := range []bool{false, true} {
+				if d.vnni {
+					for _, n := range columnCountsVNNI {
+						tileVNNI(d, tileKind{half, constant}, n)
+					}
+					continue
+				}
 				for _, n := range columnCounts256 {
 					tile256(d, tileKind{half, constant}, n)
 				}
@@ -39,6 +45,10 @@ func emitTile(a *asm) {
 
 // columnCounts256 are those with 256-bit registers, of which there are fewer.
 var columnCounts256 = []int{4, 2, 1}
+
+// columnCountsVNNI are those where all 16 rows are done at once: of 16 registers, 12
+// hold the sums of three.
+var columnCountsVNNI = []int{3, 2, 1}
 
 // tileKind is which of the four forms of weights a function takes: scales over 16
 // columns instead of 32, and a constant part.
@@ -146,7 +156,92 @@ func tileAVX512(a *asm, kind tileKind, n int) {
 	a.finish()
 }
 
-// tile256 does the two halves of the 16 rows one after the other.
+// tileVNNI multiplies all 16 rows at once, so that an activation in a register is used
+// twice.
+func tileVNNI(d dot256, kind tileKind, n int) {
+	a := d.asm
+	a.function(fmt.Sprintf("tile%vx%d%s", kind, n, d.isa), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int, ahead *byte, step int",
+		fmt.Sprintf("tile%vx%d%s sets y[i*stride+row], or adds to it, for %d activation rows and the 16 rows of a tile.", kind, n, d.isa, n))
+	q, scales, constants, cells := a.arg("q"), a.arg("d"), a.arg("m"), a.arg("cells")
+	c := a.columns(a.arg("c"), a.arg("cstride"), n)
+	f := [2][]reg.VecVirtual{d.ymms(n), d.ymms(n)}
+	a.zero(f[0]...)
+	a.zero(f[1]...)
+	fetch := a.tileFetch(n)
+	parts := 1
+	if kind.half {
+		parts = 2
+	}
+	a.loop(cells, func() {
+		fetch()
+		for part := range parts {
+			s := d.bothSums(kind, part, parts, q, c, n)
+			for h := range s {
+				scale, t := a.YMM(), a.YMM()
+				a.VMOVUPS(at(scales, 64*part+32*h), scale)
+				for i := range s[h] {
+					a.VCVTDQ2PS(s[h][i], s[h][i])
+					a.VBROADCASTSS(c.at(i, cellD), t)
+					a.VMULPS(scale, t, t)
+					a.VFMADD231PS(s[h][i], t, f[h][i])
+				}
+				if !kind.constant {
+					continue
+				}
+				a.VMOVUPS(at(constants, 64*part+32*h), scale)
+				from := cellM
+				if kind.half {
+					from = cellM2 + 4*part
+				}
+				for i := range f[h] {
+					a.VBROADCASTSS(c.at(i, from), t)
+					a.VFMADD231PS(scale, t, f[h][i])
+				}
+			}
+		}
+		a.ADDQ(imm(512), q)
+		a.ADDQ(imm(64*parts), scales)
+		if kind.constant {
+			a.ADDQ(imm(64*parts), constants)
+		}
+		c.advance(a, 64)
+	})
+	a.storeColumns(f[0], 0)
+	a.storeColumns(f[1], 32)
+	a.finish()
+}
+
+// bothSums are the integer sums of a cell, or of half of one, of the lower and of the
+// upper eight rows.
+func (d dot256) bothSums(kind tileKind, part, parts int, q reg.GPVirtual, c columns, n int) (s [2][]reg.VecVirtual) {
+	s[0], s[1] = d.ymms(n), d.ymms(n)
+	for i := range n {
+		switch {
+		case kind.constant:
+			d.zero(s[0][i], s[1][i])
+			continue
+		case kind.half:
+			d.VPBROADCASTD(c.at(i, cellC2+4*part), s[0][i])
+		default:
+			d.VPBROADCASTD(c.at(i, cellC), s[0][i])
+		}
+		d.VMOVDQA(s[0][i], s[1][i])
+	}
+	for j := 8 / parts * part; j < 8/parts*(part+1); j++ {
+		w := d.ymms(2)
+		d.VMOVDQU(at(q, 64*j), w[0])
+		d.VMOVDQU(at(q, 64*j+32), w[1])
+		for i := range n {
+			x := d.YMM()
+			d.VPBROADCASTD(c.at(i, cellQ+4*j), x)
+			d.unsigned(x, w[0], s[0][i])
+			d.unsigned(x, w[1], s[1][i])
+		}
+	}
+	return s
+}
+
+// tile256 does the two halves of the 16 rows one after the other, without VNNI.
 func tile256(d dot256, kind tileKind, n int) {
 	a := d.asm
 	a.function(fmt.Sprintf("tile%vx%d%s", kind, n, d.isa), "y *float32, stride int, q *byte, d, m *float32, c *byte, cstride, cells, add int, ahead *byte, step int",
@@ -204,20 +299,11 @@ func tile256(d dot256, kind tileKind, n int) {
 // plus 128 without a constant part, and at most 31 with one.
 func (d dot256) tileSums(kind tileKind, part, parts, upper int, q reg.GPVirtual, c columns, n int) []reg.VecVirtual {
 	s := d.ymms(n)
-	for i := range s {
-		switch {
-		case kind.constant || !d.vnni:
-			d.zero(s[i])
-		case kind.half:
-			d.VPBROADCASTD(c.at(i, cellC2+4*part), s[i])
-		default:
-			d.VPBROADCASTD(c.at(i, cellC), s[i])
-		}
-	}
+	d.zero(s...)
 	for j := 8 / parts * part; j < 8/parts*(part+1); j++ {
 		w := d.YMM()
 		d.VMOVDQU(at(q, 64*j+32*upper), w)
-		if d.vnni || kind.constant {
+		if kind.constant {
 			for i := range s {
 				x := d.YMM()
 				d.VPBROADCASTD(c.at(i, cellQ+4*j), x)
