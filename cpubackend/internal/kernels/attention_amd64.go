@@ -9,6 +9,11 @@ package kernels
 //go:noescape
 func scoresF16x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
+// weightedSumF16x4x4AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 64 columns, over n positions.
+//
+//go:noescape
+func weightedSumF16x4x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
 // weightedSumF16x4x2AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
@@ -18,6 +23,26 @@ func weightedSumF16x4x2AVX512(acc *float32, stride int, p *float32, pstride int,
 //
 //go:noescape
 func weightedSumF16x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// scoresF16x3AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 3 heads and groups of 4 keys of d columns.
+//
+//go:noescape
+func scoresF16x3AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+
+// weightedSumF16x3x4AVX512 adds p[i*pstride+j] * v[j] to 3 rows of acc, 64 columns, over n positions.
+//
+//go:noescape
+func weightedSumF16x3x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// weightedSumF16x3x2AVX512 adds p[i*pstride+j] * v[j] to 3 rows of acc, 32 columns, over n positions.
+//
+//go:noescape
+func weightedSumF16x3x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// weightedSumF16x3x1AVX512 adds p[i*pstride+j] * v[j] to 3 rows of acc, 16 columns, over n positions.
+//
+//go:noescape
+func weightedSumF16x3x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF16x2AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
@@ -64,6 +89,11 @@ func weightedSumF16x1x1AVX512(acc *float32, stride int, p *float32, pstride int,
 //go:noescape
 func scoresF32x4AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
 
+// weightedSumF32x4x4AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 64 columns, over n positions.
+//
+//go:noescape
+func weightedSumF32x4x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
 // weightedSumF32x4x2AVX512 adds p[i*pstride+j] * v[j] to 4 rows of acc, 32 columns, over n positions.
 //
 //go:noescape
@@ -73,6 +103,26 @@ func weightedSumF32x4x2AVX512(acc *float32, stride int, p *float32, pstride int,
 //
 //go:noescape
 func weightedSumF32x4x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// scoresF32x3AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 3 heads and groups of 4 keys of d columns.
+//
+//go:noescape
+func scoresF32x3AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+
+// weightedSumF32x3x4AVX512 adds p[i*pstride+j] * v[j] to 3 rows of acc, 64 columns, over n positions.
+//
+//go:noescape
+func weightedSumF32x3x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// weightedSumF32x3x2AVX512 adds p[i*pstride+j] * v[j] to 3 rows of acc, 32 columns, over n positions.
+//
+//go:noescape
+func weightedSumF32x3x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// weightedSumF32x3x1AVX512 adds p[i*pstride+j] * v[j] to 3 rows of acc, 16 columns, over n positions.
+//
+//go:noescape
+func weightedSumF32x3x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x2AVX512 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
@@ -129,6 +179,21 @@ func weightedSumF16x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v
 //go:noescape
 func weightedSumF16x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
+// scoresF16x3AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 3 heads and groups of 4 keys of d columns.
+//
+//go:noescape
+func scoresF16x3AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+
+// weightedSumF16x3x2AVX2 adds p[i*pstride+j] * v[j] to 3 rows of acc, 16 columns, over n positions.
+//
+//go:noescape
+func weightedSumF16x3x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// weightedSumF16x3x1AVX2 adds p[i*pstride+j] * v[j] to 3 rows of acc, 8 columns, over n positions.
+//
+//go:noescape
+func weightedSumF16x3x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
 // scoresF16x2AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //
 //go:noescape
@@ -183,6 +248,21 @@ func weightedSumF32x4x2AVX2(acc *float32, stride int, p *float32, pstride int, v
 //
 //go:noescape
 func weightedSumF32x4x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// scoresF32x3AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 3 heads and groups of 4 keys of d columns.
+//
+//go:noescape
+func scoresF32x3AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+
+// weightedSumF32x3x2AVX2 adds p[i*pstride+j] * v[j] to 3 rows of acc, 16 columns, over n positions.
+//
+//go:noescape
+func weightedSumF32x3x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+
+// weightedSumF32x3x1AVX2 adds p[i*pstride+j] * v[j] to 3 rows of acc, 8 columns, over n positions.
+//
+//go:noescape
+func weightedSumF32x3x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 
 // scoresF32x2AVX2 sets dst[i*stride+j] = scale * q[i] . k[j] for 2 heads and groups of 4 keys of d columns.
 //

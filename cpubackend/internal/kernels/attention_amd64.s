@@ -170,6 +170,94 @@ DATA data0<>+48(SB)/8, $0x0000000400000000
 DATA data0<>+56(SB)/8, $0x0000000c00000008
 GLOBL data0<>(SB), RODATA|NOPTR, $64
 
+// func weightedSumF16x4x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x4x4AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	VMOVUPS 128(R11), Z6
+	VMOVUPS 192(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	VMOVUPS 128(R11), Z10
+	VMOVUPS 192(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	VMOVUPS 128(R11), Z14
+	VMOVUPS 192(R11), Z15
+
+loop3:
+	VCVTPH2PS    (SI), Z16
+	VCVTPH2PS    32(SI), Z17
+	VCVTPH2PS    64(SI), Z18
+	VCVTPH2PS    96(SI), Z19
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(BX*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(BX*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DX)(R10*1), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop3
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VMOVUPS      Z14, 128(AX)
+	VMOVUPS      Z15, 192(AX)
+	VZEROUPPER
+	RET
+
 // func weightedSumF16x4x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·weightedSumF16x4x2AVX512(SB), $0-64
@@ -197,7 +285,7 @@ TEXT ·weightedSumF16x4x2AVX512(SB), $0-64
 	VMOVUPS (R11), Z6
 	VMOVUPS 64(R11), Z7
 
-loop3:
+loop4:
 	VCVTPH2PS    (SI), Z8
 	VCVTPH2PS    32(SI), Z9
 	VBROADCASTSS (DX), Z10
@@ -216,7 +304,7 @@ loop3:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop3
+	JNZ          loop4
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	ADDQ         CX, AX
@@ -254,7 +342,7 @@ TEXT ·weightedSumF16x4x1AVX512(SB), $0-64
 	ADDQ    CX, R11
 	VMOVUPS (R11), Z3
 
-loop4:
+loop5:
 	VCVTPH2PS    (SI), Z4
 	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -268,7 +356,7 @@ loop4:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop4
+	JNZ          loop5
 	VMOVUPS      Z0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z1, (AX)
@@ -276,6 +364,299 @@ loop4:
 	VMOVUPS      Z2, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z3, (AX)
+	VZEROUPPER
+	RET
+
+// func scoresF16x3AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF16x3AVX512(SB), $8-60
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         k+24(FP), DX
+	MOVQ         d+32(FP), BX
+	MOVQ         groups+40(FP), SI
+	MOVSS        scale+56(FP), X0
+	VBROADCASTSS X0, X0
+	SHLQ         $0x02, CX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	MOVQ         BX, R8
+	SHLQ         $0x01, R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (DI)(DI*2), R10
+
+loop6:
+	MOVQ   AX, R11
+	MOVQ   q+16(FP), R12
+	MOVQ   R12, R14
+	MOVQ   DX, R15
+	MOVQ   BX, BP
+	MOVQ   ahead+48(FP), R13
+	ADDQ   DX, R13
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	SHRQ   $0x04, BP
+
+loop7:
+	VMOVUPS     (R14), Z13
+	VMOVUPS     (R14)(DI*1), Z14
+	VMOVUPS     (R14)(DI*2), Z15
+	VCVTPH2PS   (R15), Z16
+	VFMADD231PS Z16, Z13, Z1
+	VFMADD231PS Z16, Z14, Z5
+	VFMADD231PS Z16, Z15, Z9
+	VCVTPH2PS   (R15)(R8*1), Z16
+	VFMADD231PS Z16, Z13, Z2
+	VFMADD231PS Z16, Z14, Z6
+	VFMADD231PS Z16, Z15, Z10
+	VCVTPH2PS   (R15)(R8*2), Z16
+	VFMADD231PS Z16, Z13, Z3
+	VFMADD231PS Z16, Z14, Z7
+	VFMADD231PS Z16, Z15, Z11
+	VCVTPH2PS   (R15)(R9*1), Z16
+	VFMADD231PS Z16, Z13, Z4
+	VFMADD231PS Z16, Z14, Z8
+	VFMADD231PS Z16, Z15, Z12
+	PREFETCHT0  (R13)
+	PREFETCHT0  64(R13)
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x40, R14
+	ADDQ        $0x20, R15
+	DECQ        BP
+	JNZ         loop7
+	VSHUFF32X4  $0x88, Z2, Z1, Z13
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z13, Z13
+	VSHUFF32X4  $0x88, Z4, Z3, Z1
+	VSHUFF32X4  $0xdd, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z13, Z2
+	VSHUFF32X4  $0xdd, Z1, Z13, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU32   data0<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMULPS      X0, X2, X2
+	VMOVUPS     X2, (R11)
+	ADDQ        CX, R11
+	VSHUFF32X4  $0x88, Z6, Z5, Z1
+	VSHUFF32X4  $0xdd, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z8, Z7, Z2
+	VSHUFF32X4  $0xdd, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU32   data0<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMULPS      X0, X3, X3
+	VMOVUPS     X3, (R11)
+	ADDQ        CX, R11
+	VSHUFF32X4  $0x88, Z10, Z9, Z1
+	VSHUFF32X4  $0xdd, Z10, Z9, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z12, Z11, Z2
+	VSHUFF32X4  $0xdd, Z12, Z11, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU32   data0<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMULPS      X0, X3, X3
+	VMOVUPS     X3, (R11)
+	ADDQ        CX, R11
+	LEAQ        (R12)(R10*1), R12
+	ADDQ        $0x10, AX
+	LEAQ        (DX)(R8*4), DX
+	DECQ        SI
+	JNZ         loop6
+	VZEROUPPER
+	RET
+
+// func weightedSumF16x3x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x3x4AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 192(R10), Z3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	VMOVUPS 128(R10), Z6
+	VMOVUPS 192(R10), Z7
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z8
+	VMOVUPS 64(R10), Z9
+	VMOVUPS 128(R10), Z10
+	VMOVUPS 192(R10), Z11
+
+loop8:
+	VCVTPH2PS    (SI), Z12
+	VCVTPH2PS    32(SI), Z13
+	VCVTPH2PS    64(SI), Z14
+	VCVTPH2PS    96(SI), Z15
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z1
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(BX*1), Z16
+	VFMADD231PS  Z12, Z16, Z4
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DX)(BX*2), Z16
+	VFMADD231PS  Z12, Z16, Z8
+	VFMADD231PS  Z13, Z16, Z9
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop8
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	VZEROUPPER
+	RET
+
+// func weightedSumF16x3x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x3x2AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+
+loop9:
+	VCVTPH2PS    (SI), Z6
+	VCVTPH2PS    32(SI), Z7
+	VBROADCASTSS (DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DX)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop9
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+// func weightedSumF16x3x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF16x3x1AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z2
+
+loop10:
+	VCVTPH2PS    (SI), Z3
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (DX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop10
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
 	VZEROUPPER
 	RET
 
@@ -297,7 +678,7 @@ TEXT ·scoresF16x2AVX512(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop5:
+loop11:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
 	MOVQ   R11, R13
@@ -315,7 +696,7 @@ loop5:
 	VPXORD Z8, Z8, Z8
 	SHRQ   $0x04, R15
 
-loop6:
+loop12:
 	VMOVUPS     (R13), Z9
 	VMOVUPS     (R13)(DI*1), Z10
 	VCVTPH2PS   (R14), Z11
@@ -336,7 +717,7 @@ loop6:
 	ADDQ        $0x40, R13
 	ADDQ        $0x20, R14
 	DECQ        R15
-	JNZ         loop6
+	JNZ         loop12
 	VSHUFF32X4  $0x88, Z2, Z1, Z9
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
 	VADDPS      Z1, Z9, Z9
@@ -377,7 +758,7 @@ loop6:
 	ADDQ        $0x10, AX
 	LEAQ        (DX)(R8*4), DX
 	DECQ        SI
-	JNZ         loop5
+	JNZ         loop11
 	VZEROUPPER
 	RET
 
@@ -405,7 +786,7 @@ TEXT ·weightedSumF16x2x4AVX512(SB), $0-64
 	VMOVUPS 128(R10), Z6
 	VMOVUPS 192(R10), Z7
 
-loop7:
+loop13:
 	VCVTPH2PS    (SI), Z8
 	VCVTPH2PS    32(SI), Z9
 	VCVTPH2PS    64(SI), Z10
@@ -425,7 +806,7 @@ loop7:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop7
+	JNZ          loop13
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, 128(AX)
@@ -458,7 +839,7 @@ TEXT ·weightedSumF16x2x2AVX512(SB), $0-64
 	VMOVUPS (R10), Z2
 	VMOVUPS 64(R10), Z3
 
-loop8:
+loop14:
 	VCVTPH2PS    (SI), Z4
 	VCVTPH2PS    32(SI), Z5
 	VBROADCASTSS (DX), Z6
@@ -471,7 +852,7 @@ loop8:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop8
+	JNZ          loop14
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	ADDQ         CX, AX
@@ -498,7 +879,7 @@ TEXT ·weightedSumF16x2x1AVX512(SB), $0-64
 	ADDQ    CX, R10
 	VMOVUPS (R10), Z1
 
-loop9:
+loop15:
 	VCVTPH2PS    (SI), Z2
 	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -508,7 +889,7 @@ loop9:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop9
+	JNZ          loop15
 	VMOVUPS      Z0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z1, (AX)
@@ -533,7 +914,7 @@ TEXT ·scoresF16x1AVX512(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop10:
+loop16:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
 	MOVQ   R11, R13
@@ -547,7 +928,7 @@ loop10:
 	VPXORD Z4, Z4, Z4
 	SHRQ   $0x04, R15
 
-loop11:
+loop17:
 	VMOVUPS     (R13), Z5
 	VCVTPH2PS   (R14), Z6
 	VFMADD231PS Z6, Z5, Z1
@@ -563,7 +944,7 @@ loop11:
 	ADDQ        $0x40, R13
 	ADDQ        $0x20, R14
 	DECQ        R15
-	JNZ         loop11
+	JNZ         loop17
 	VSHUFF32X4  $0x88, Z2, Z1, Z5
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
 	VADDPS      Z1, Z5, Z5
@@ -586,7 +967,7 @@ loop11:
 	ADDQ        $0x10, AX
 	LEAQ        (DX)(R8*4), DX
 	DECQ        SI
-	JNZ         loop10
+	JNZ         loop16
 	VZEROUPPER
 	RET
 
@@ -609,7 +990,7 @@ TEXT ·weightedSumF16x1x4AVX512(SB), $0-64
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 
-loop12:
+loop18:
 	VCVTPH2PS    (SI), Z4
 	VCVTPH2PS    32(SI), Z5
 	VCVTPH2PS    64(SI), Z6
@@ -624,7 +1005,7 @@ loop12:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop12
+	JNZ          loop18
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, 128(AX)
@@ -649,7 +1030,7 @@ TEXT ·weightedSumF16x1x2AVX512(SB), $0-64
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 
-loop13:
+loop19:
 	VCVTPH2PS    (SI), Z2
 	VCVTPH2PS    32(SI), Z3
 	VBROADCASTSS (DX), Z4
@@ -659,7 +1040,7 @@ loop13:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop13
+	JNZ          loop19
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VZEROUPPER
@@ -681,7 +1062,7 @@ TEXT ·weightedSumF16x1x1AVX512(SB), $0-64
 	MOVQ    AX, CX
 	VMOVUPS (CX), Z0
 
-loop14:
+loop20:
 	VCVTPH2PS    (SI), Z1
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -689,7 +1070,7 @@ loop14:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop14
+	JNZ          loop20
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
@@ -712,7 +1093,7 @@ TEXT ·scoresF32x4AVX512(SB), $8-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop15:
+loop21:
 	MOVQ   AX, R11
 	MOVQ   q+16(FP), R12
 	MOVQ   R12, R14
@@ -738,7 +1119,7 @@ loop15:
 	VPXORD Z16, Z16, Z16
 	SHRQ   $0x04, BP
 
-loop16:
+loop22:
 	VMOVUPS     (R14), Z17
 	VMOVUPS     (R14)(DI*1), Z18
 	VMOVUPS     (R14)(DI*2), Z19
@@ -771,7 +1152,7 @@ loop16:
 	ADDQ        $0x40, R14
 	ADDQ        $0x40, R15
 	DECQ        BP
-	JNZ         loop16
+	JNZ         loop22
 	VSHUFF32X4  $0x88, Z2, Z1, Z17
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
 	VADDPS      Z1, Z17, Z17
@@ -848,7 +1229,97 @@ loop16:
 	ADDQ        $0x10, AX
 	LEAQ        (DX)(R8*4), DX
 	DECQ        SI
-	JNZ         loop15
+	JNZ         loop21
+	VZEROUPPER
+	RET
+
+// func weightedSumF32x4x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x4x4AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), R10
+	MOVQ    AX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	VMOVUPS 128(R11), Z6
+	VMOVUPS 192(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	VMOVUPS 128(R11), Z10
+	VMOVUPS 192(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	VMOVUPS 128(R11), Z14
+	VMOVUPS 192(R11), Z15
+
+loop23:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	VMOVUPS      128(SI), Z18
+	VMOVUPS      192(SI), Z19
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(BX*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(BX*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DX)(R10*1), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	PREFETCHT0   128(SI)(R9*1)
+	PREFETCHT0   192(SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop23
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VMOVUPS      Z14, 128(AX)
+	VMOVUPS      Z15, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -879,7 +1350,7 @@ TEXT ·weightedSumF32x4x2AVX512(SB), $0-64
 	VMOVUPS (R11), Z6
 	VMOVUPS 64(R11), Z7
 
-loop17:
+loop24:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VBROADCASTSS (DX), Z10
@@ -899,7 +1370,7 @@ loop17:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop17
+	JNZ          loop24
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	ADDQ         CX, AX
@@ -937,7 +1408,7 @@ TEXT ·weightedSumF32x4x1AVX512(SB), $0-64
 	ADDQ    CX, R11
 	VMOVUPS (R11), Z3
 
-loop18:
+loop25:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -951,7 +1422,7 @@ loop18:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop18
+	JNZ          loop25
 	VMOVUPS      Z0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z1, (AX)
@@ -959,6 +1430,304 @@ loop18:
 	VMOVUPS      Z2, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z3, (AX)
+	VZEROUPPER
+	RET
+
+// func scoresF32x3AVX512(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE
+TEXT ·scoresF32x3AVX512(SB), $8-60
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         k+24(FP), DX
+	MOVQ         d+32(FP), BX
+	MOVQ         groups+40(FP), SI
+	MOVSS        scale+56(FP), X0
+	VBROADCASTSS X0, X0
+	SHLQ         $0x02, CX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	MOVQ         BX, R8
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (DI)(DI*2), R10
+
+loop26:
+	MOVQ   AX, R11
+	MOVQ   q+16(FP), R12
+	MOVQ   R12, R14
+	MOVQ   DX, R15
+	MOVQ   BX, BP
+	MOVQ   ahead+48(FP), R13
+	ADDQ   DX, R13
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	SHRQ   $0x04, BP
+
+loop27:
+	VMOVUPS     (R14), Z13
+	VMOVUPS     (R14)(DI*1), Z14
+	VMOVUPS     (R14)(DI*2), Z15
+	VMOVUPS     (R15), Z16
+	VFMADD231PS Z16, Z13, Z1
+	VFMADD231PS Z16, Z14, Z5
+	VFMADD231PS Z16, Z15, Z9
+	VMOVUPS     (R15)(R8*1), Z16
+	VFMADD231PS Z16, Z13, Z2
+	VFMADD231PS Z16, Z14, Z6
+	VFMADD231PS Z16, Z15, Z10
+	VMOVUPS     (R15)(R8*2), Z16
+	VFMADD231PS Z16, Z13, Z3
+	VFMADD231PS Z16, Z14, Z7
+	VFMADD231PS Z16, Z15, Z11
+	VMOVUPS     (R15)(R9*1), Z16
+	VFMADD231PS Z16, Z13, Z4
+	VFMADD231PS Z16, Z14, Z8
+	VFMADD231PS Z16, Z15, Z12
+	PREFETCHT0  (R13)
+	PREFETCHT0  64(R13)
+	PREFETCHT0  128(R13)
+	PREFETCHT0  192(R13)
+	ADDQ        $0x00000100, R13
+	ADDQ        $0x40, R14
+	ADDQ        $0x40, R15
+	DECQ        BP
+	JNZ         loop27
+	VSHUFF32X4  $0x88, Z2, Z1, Z13
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z13, Z13
+	VSHUFF32X4  $0x88, Z4, Z3, Z1
+	VSHUFF32X4  $0xdd, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z13, Z2
+	VSHUFF32X4  $0xdd, Z1, Z13, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU32   data0<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMULPS      X0, X2, X2
+	VMOVUPS     X2, (R11)
+	ADDQ        CX, R11
+	VSHUFF32X4  $0x88, Z6, Z5, Z1
+	VSHUFF32X4  $0xdd, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z8, Z7, Z2
+	VSHUFF32X4  $0xdd, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU32   data0<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMULPS      X0, X3, X3
+	VMOVUPS     X3, (R11)
+	ADDQ        CX, R11
+	VSHUFF32X4  $0x88, Z10, Z9, Z1
+	VSHUFF32X4  $0xdd, Z10, Z9, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z12, Z11, Z2
+	VSHUFF32X4  $0xdd, Z12, Z11, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU32   data0<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMULPS      X0, X3, X3
+	VMOVUPS     X3, (R11)
+	ADDQ        CX, R11
+	LEAQ        (R12)(R10*1), R12
+	ADDQ        $0x10, AX
+	LEAQ        (DX)(R8*4), DX
+	DECQ        SI
+	JNZ         loop26
+	VZEROUPPER
+	RET
+
+// func weightedSumF32x3x4AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x3x4AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 192(R10), Z3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	VMOVUPS 128(R10), Z6
+	VMOVUPS 192(R10), Z7
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z8
+	VMOVUPS 64(R10), Z9
+	VMOVUPS 128(R10), Z10
+	VMOVUPS 192(R10), Z11
+
+loop28:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      128(SI), Z14
+	VMOVUPS      192(SI), Z15
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z1
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(BX*1), Z16
+	VFMADD231PS  Z12, Z16, Z4
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DX)(BX*2), Z16
+	VFMADD231PS  Z12, Z16, Z8
+	VFMADD231PS  Z13, Z16, Z9
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	PREFETCHT0   128(SI)(R9*1)
+	PREFETCHT0   192(SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop28
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	VZEROUPPER
+	RET
+
+// func weightedSumF32x3x2AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x3x2AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+
+loop29:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Z7
+	VBROADCASTSS (DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DX)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop29
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+// func weightedSumF32x3x1AVX512(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedSumF32x3x1AVX512(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Z0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z2
+
+loop30:
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (DX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop30
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
 	VZEROUPPER
 	RET
 
@@ -980,7 +1749,7 @@ TEXT ·scoresF32x2AVX512(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop19:
+loop31:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
 	MOVQ   R11, R13
@@ -998,7 +1767,7 @@ loop19:
 	VPXORD Z8, Z8, Z8
 	SHRQ   $0x04, R15
 
-loop20:
+loop32:
 	VMOVUPS     (R13), Z9
 	VMOVUPS     (R13)(DI*1), Z10
 	VMOVUPS     (R14), Z11
@@ -1021,7 +1790,7 @@ loop20:
 	ADDQ        $0x40, R13
 	ADDQ        $0x40, R14
 	DECQ        R15
-	JNZ         loop20
+	JNZ         loop32
 	VSHUFF32X4  $0x88, Z2, Z1, Z9
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
 	VADDPS      Z1, Z9, Z9
@@ -1062,7 +1831,7 @@ loop20:
 	ADDQ        $0x10, AX
 	LEAQ        (DX)(R8*4), DX
 	DECQ        SI
-	JNZ         loop19
+	JNZ         loop31
 	VZEROUPPER
 	RET
 
@@ -1090,7 +1859,7 @@ TEXT ·weightedSumF32x2x4AVX512(SB), $0-64
 	VMOVUPS 128(R10), Z6
 	VMOVUPS 192(R10), Z7
 
-loop21:
+loop33:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VMOVUPS      128(SI), Z10
@@ -1112,7 +1881,7 @@ loop21:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop21
+	JNZ          loop33
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, 128(AX)
@@ -1145,7 +1914,7 @@ TEXT ·weightedSumF32x2x2AVX512(SB), $0-64
 	VMOVUPS (R10), Z2
 	VMOVUPS 64(R10), Z3
 
-loop22:
+loop34:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VBROADCASTSS (DX), Z6
@@ -1159,7 +1928,7 @@ loop22:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop22
+	JNZ          loop34
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	ADDQ         CX, AX
@@ -1186,7 +1955,7 @@ TEXT ·weightedSumF32x2x1AVX512(SB), $0-64
 	ADDQ    CX, R10
 	VMOVUPS (R10), Z1
 
-loop23:
+loop35:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1196,7 +1965,7 @@ loop23:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop23
+	JNZ          loop35
 	VMOVUPS      Z0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z1, (AX)
@@ -1221,7 +1990,7 @@ TEXT ·scoresF32x1AVX512(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop24:
+loop36:
 	MOVQ   AX, R10
 	MOVQ   q+16(FP), R11
 	MOVQ   R11, R13
@@ -1235,7 +2004,7 @@ loop24:
 	VPXORD Z4, Z4, Z4
 	SHRQ   $0x04, R15
 
-loop25:
+loop37:
 	VMOVUPS     (R13), Z5
 	VMOVUPS     (R14), Z6
 	VFMADD231PS Z6, Z5, Z1
@@ -1253,7 +2022,7 @@ loop25:
 	ADDQ        $0x40, R13
 	ADDQ        $0x40, R14
 	DECQ        R15
-	JNZ         loop25
+	JNZ         loop37
 	VSHUFF32X4  $0x88, Z2, Z1, Z5
 	VSHUFF32X4  $0xdd, Z2, Z1, Z1
 	VADDPS      Z1, Z5, Z5
@@ -1276,7 +2045,7 @@ loop25:
 	ADDQ        $0x10, AX
 	LEAQ        (DX)(R8*4), DX
 	DECQ        SI
-	JNZ         loop24
+	JNZ         loop36
 	VZEROUPPER
 	RET
 
@@ -1299,7 +2068,7 @@ TEXT ·weightedSumF32x1x4AVX512(SB), $0-64
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 
-loop26:
+loop38:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
@@ -1316,7 +2085,7 @@ loop26:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop26
+	JNZ          loop38
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, 128(AX)
@@ -1341,7 +2110,7 @@ TEXT ·weightedSumF32x1x2AVX512(SB), $0-64
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 
-loop27:
+loop39:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (DX), Z4
@@ -1352,7 +2121,7 @@ loop27:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop27
+	JNZ          loop39
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VZEROUPPER
@@ -1374,7 +2143,7 @@ TEXT ·weightedSumF32x1x1AVX512(SB), $0-64
 	MOVQ    AX, CX
 	VMOVUPS (CX), Z0
 
-loop28:
+loop40:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -1382,7 +2151,7 @@ loop28:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop28
+	JNZ          loop40
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1405,7 +2174,7 @@ TEXT ·scoresF16x4AVX2(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop29:
+loop41:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
 	MOVQ  R11, R13
@@ -1423,7 +2192,7 @@ loop29:
 	VPXOR Y8, Y8, Y8
 	SHRQ  $0x03, R15
 
-loop30:
+loop42:
 	VMOVUPS      (R13), Y9
 	VMOVUPS      (R13)(DI*1), Y10
 	VCVTPH2PS    (R14), Y11
@@ -1443,7 +2212,7 @@ loop30:
 	ADDQ         $0x20, R13
 	ADDQ         $0x10, R14
 	DECQ         R15
-	JNZ          loop30
+	JNZ          loop42
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -1474,7 +2243,7 @@ loop30:
 	VPXOR        Y8, Y8, Y8
 	SHRQ         $0x03, R14
 
-loop31:
+loop43:
 	VMOVUPS      (R12), Y9
 	VMOVUPS      (R12)(DI*1), Y10
 	VCVTPH2PS    (R13), Y11
@@ -1492,7 +2261,7 @@ loop31:
 	ADDQ         $0x20, R12
 	ADDQ         $0x10, R13
 	DECQ         R14
-	JNZ          loop31
+	JNZ          loop43
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -1513,7 +2282,7 @@ loop31:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(R8*4), DX
 	DECQ         SI
-	JNZ          loop29
+	JNZ          loop41
 	VZEROUPPER
 	RET
 
@@ -1544,7 +2313,7 @@ TEXT ·weightedSumF16x4x2AVX2(SB), $0-64
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
 
-loop32:
+loop44:
 	VCVTPH2PS    (SI), Y8
 	VCVTPH2PS    16(SI), Y9
 	VBROADCASTSS (DX), Y10
@@ -1563,7 +2332,7 @@ loop32:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop32
+	JNZ          loop44
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
@@ -1601,7 +2370,7 @@ TEXT ·weightedSumF16x4x1AVX2(SB), $0-64
 	ADDQ    CX, R11
 	VMOVUPS (R11), Y3
 
-loop33:
+loop45:
 	VCVTPH2PS    (SI), Y4
 	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -1615,7 +2384,7 @@ loop33:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop33
+	JNZ          loop45
 	VMOVUPS      Y0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Y1, (AX)
@@ -1623,6 +2392,211 @@ loop33:
 	VMOVUPS      Y2, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Y3, (AX)
+	VZEROUPPER
+	RET
+
+// func scoresF16x3AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresF16x3AVX2(SB), $0-60
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         k+24(FP), DX
+	MOVQ         d+32(FP), BX
+	MOVQ         groups+40(FP), SI
+	MOVSS        scale+56(FP), X0
+	VBROADCASTSS X0, X0
+	SHLQ         $0x02, CX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	MOVQ         BX, R8
+	SHLQ         $0x01, R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (DI)(DI*2), R10
+
+loop46:
+	MOVQ  AX, R10
+	MOVQ  q+16(FP), R11
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	SHRQ  $0x03, R15
+
+loop47:
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13)(DI*1), Y10
+	VCVTPH2PS    (R14), Y11
+	VFMADD231PS  Y11, Y9, Y1
+	VFMADD231PS  Y11, Y10, Y5
+	VCVTPH2PS    (R14)(R8*1), Y11
+	VFMADD231PS  Y11, Y9, Y2
+	VFMADD231PS  Y11, Y10, Y6
+	VCVTPH2PS    (R14)(R8*2), Y11
+	VFMADD231PS  Y11, Y9, Y3
+	VFMADD231PS  Y11, Y10, Y7
+	VCVTPH2PS    (R14)(R9*1), Y11
+	VFMADD231PS  Y11, Y9, Y4
+	VFMADD231PS  Y11, Y10, Y8
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         $0x20, R13
+	ADDQ         $0x10, R14
+	DECQ         R15
+	JNZ          loop47
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMULPS       X0, X2, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         CX, R10
+	VHADDPS      Y6, Y5, Y1
+	VHADDPS      Y8, Y7, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMULPS       X0, X2, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         CX, R10
+	LEAQ         (R11)(DI*2), R11
+	MOVQ         R11, R12
+	MOVQ         DX, R13
+	MOVQ         BX, R14
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	SHRQ         $0x03, R14
+
+loop48:
+	VMOVUPS      (R12), Y5
+	VCVTPH2PS    (R13), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VCVTPH2PS    (R13)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VCVTPH2PS    (R13)(R8*2), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VCVTPH2PS    (R13)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x20, R12
+	ADDQ         $0x10, R13
+	DECQ         R14
+	JNZ          loop48
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMULPS       X0, X2, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         CX, R10
+	LEAQ         (R11)(DI*1), R11
+	ADDQ         $0x10, AX
+	LEAQ         (DX)(R8*4), DX
+	DECQ         SI
+	JNZ          loop46
+	VZEROUPPER
+	RET
+
+// func weightedSumF16x3x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x3x2AVX2(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y2
+	VMOVUPS 32(R10), Y3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y4
+	VMOVUPS 32(R10), Y5
+
+loop49:
+	VCVTPH2PS    (SI), Y6
+	VCVTPH2PS    16(SI), Y7
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop49
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+// func weightedSumF16x3x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·weightedSumF16x3x1AVX2(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y2
+
+loop50:
+	VCVTPH2PS    (SI), Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop50
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -1644,7 +2618,7 @@ TEXT ·scoresF16x2AVX2(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop34:
+loop51:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
 	MOVQ  R11, R13
@@ -1662,7 +2636,7 @@ loop34:
 	VPXOR Y8, Y8, Y8
 	SHRQ  $0x03, R15
 
-loop35:
+loop52:
 	VMOVUPS      (R13), Y9
 	VMOVUPS      (R13)(DI*1), Y10
 	VCVTPH2PS    (R14), Y11
@@ -1682,7 +2656,7 @@ loop35:
 	ADDQ         $0x20, R13
 	ADDQ         $0x10, R14
 	DECQ         R15
-	JNZ          loop35
+	JNZ          loop52
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -1703,7 +2677,7 @@ loop35:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(R8*4), DX
 	DECQ         SI
-	JNZ          loop34
+	JNZ          loop51
 	VZEROUPPER
 	RET
 
@@ -1731,7 +2705,7 @@ TEXT ·weightedSumF16x2x4AVX2(SB), $0-64
 	VMOVUPS 64(R10), Y6
 	VMOVUPS 96(R10), Y7
 
-loop36:
+loop53:
 	VCVTPH2PS    (SI), Y8
 	VCVTPH2PS    16(SI), Y9
 	VCVTPH2PS    32(SI), Y10
@@ -1750,7 +2724,7 @@ loop36:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop36
+	JNZ          loop53
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	VMOVUPS      Y2, 64(AX)
@@ -1783,7 +2757,7 @@ TEXT ·weightedSumF16x2x2AVX2(SB), $0-64
 	VMOVUPS (R10), Y2
 	VMOVUPS 32(R10), Y3
 
-loop37:
+loop54:
 	VCVTPH2PS    (SI), Y4
 	VCVTPH2PS    16(SI), Y5
 	VBROADCASTSS (DX), Y6
@@ -1796,7 +2770,7 @@ loop37:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop37
+	JNZ          loop54
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
@@ -1823,7 +2797,7 @@ TEXT ·weightedSumF16x2x1AVX2(SB), $0-64
 	ADDQ    CX, R10
 	VMOVUPS (R10), Y1
 
-loop38:
+loop55:
 	VCVTPH2PS    (SI), Y2
 	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1833,7 +2807,7 @@ loop38:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop38
+	JNZ          loop55
 	VMOVUPS      Y0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Y1, (AX)
@@ -1858,7 +2832,7 @@ TEXT ·scoresF16x1AVX2(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop39:
+loop56:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
 	MOVQ  R11, R13
@@ -1872,7 +2846,7 @@ loop39:
 	VPXOR Y4, Y4, Y4
 	SHRQ  $0x03, R15
 
-loop40:
+loop57:
 	VMOVUPS      (R13), Y5
 	VCVTPH2PS    (R14), Y6
 	VFMADD231PS  Y6, Y5, Y1
@@ -1887,7 +2861,7 @@ loop40:
 	ADDQ         $0x20, R13
 	ADDQ         $0x10, R14
 	DECQ         R15
-	JNZ          loop40
+	JNZ          loop57
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -1900,7 +2874,7 @@ loop40:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(R8*4), DX
 	DECQ         SI
-	JNZ          loop39
+	JNZ          loop56
 	VZEROUPPER
 	RET
 
@@ -1923,7 +2897,7 @@ TEXT ·weightedSumF16x1x4AVX2(SB), $0-64
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 
-loop41:
+loop58:
 	VCVTPH2PS    (SI), Y4
 	VCVTPH2PS    16(SI), Y5
 	VCVTPH2PS    32(SI), Y6
@@ -1937,7 +2911,7 @@ loop41:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop41
+	JNZ          loop58
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	VMOVUPS      Y2, 64(AX)
@@ -1962,7 +2936,7 @@ TEXT ·weightedSumF16x1x2AVX2(SB), $0-64
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 
-loop42:
+loop59:
 	VCVTPH2PS    (SI), Y2
 	VCVTPH2PS    16(SI), Y3
 	VBROADCASTSS (DX), Y4
@@ -1972,7 +2946,7 @@ loop42:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop42
+	JNZ          loop59
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	VZEROUPPER
@@ -1994,7 +2968,7 @@ TEXT ·weightedSumF16x1x1AVX2(SB), $0-64
 	MOVQ    AX, CX
 	VMOVUPS (CX), Y0
 
-loop43:
+loop60:
 	VCVTPH2PS    (SI), Y1
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -2002,7 +2976,7 @@ loop43:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop43
+	JNZ          loop60
 	VMOVUPS      Y0, (AX)
 	VZEROUPPER
 	RET
@@ -2025,7 +2999,7 @@ TEXT ·scoresF32x4AVX2(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop44:
+loop61:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
 	MOVQ  R11, R13
@@ -2043,7 +3017,7 @@ loop44:
 	VPXOR Y8, Y8, Y8
 	SHRQ  $0x03, R15
 
-loop45:
+loop62:
 	VMOVUPS      (R13), Y9
 	VMOVUPS      (R13)(DI*1), Y10
 	VMOVUPS      (R14), Y11
@@ -2064,7 +3038,7 @@ loop45:
 	ADDQ         $0x20, R13
 	ADDQ         $0x20, R14
 	DECQ         R15
-	JNZ          loop45
+	JNZ          loop62
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -2095,7 +3069,7 @@ loop45:
 	VPXOR        Y8, Y8, Y8
 	SHRQ         $0x03, R14
 
-loop46:
+loop63:
 	VMOVUPS      (R12), Y9
 	VMOVUPS      (R12)(DI*1), Y10
 	VMOVUPS      (R13), Y11
@@ -2113,7 +3087,7 @@ loop46:
 	ADDQ         $0x20, R12
 	ADDQ         $0x20, R13
 	DECQ         R14
-	JNZ          loop46
+	JNZ          loop63
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -2134,7 +3108,7 @@ loop46:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(R8*4), DX
 	DECQ         SI
-	JNZ          loop44
+	JNZ          loop61
 	VZEROUPPER
 	RET
 
@@ -2165,7 +3139,7 @@ TEXT ·weightedSumF32x4x2AVX2(SB), $0-64
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
 
-loop47:
+loop64:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VBROADCASTSS (DX), Y10
@@ -2184,7 +3158,7 @@ loop47:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop47
+	JNZ          loop64
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
@@ -2222,7 +3196,7 @@ TEXT ·weightedSumF32x4x1AVX2(SB), $0-64
 	ADDQ    CX, R11
 	VMOVUPS (R11), Y3
 
-loop48:
+loop65:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -2236,7 +3210,7 @@ loop48:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop48
+	JNZ          loop65
 	VMOVUPS      Y0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Y1, (AX)
@@ -2244,6 +3218,212 @@ loop48:
 	VMOVUPS      Y2, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Y3, (AX)
+	VZEROUPPER
+	RET
+
+// func scoresF32x3AVX2(dst *float32, stride int, q *byte, k *byte, d int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·scoresF32x3AVX2(SB), $0-60
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         k+24(FP), DX
+	MOVQ         d+32(FP), BX
+	MOVQ         groups+40(FP), SI
+	MOVSS        scale+56(FP), X0
+	VBROADCASTSS X0, X0
+	SHLQ         $0x02, CX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	MOVQ         BX, R8
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (DI)(DI*2), R10
+
+loop66:
+	MOVQ  AX, R10
+	MOVQ  q+16(FP), R11
+	MOVQ  R11, R13
+	MOVQ  DX, R14
+	MOVQ  BX, R15
+	MOVQ  ahead+48(FP), R12
+	ADDQ  DX, R12
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	SHRQ  $0x03, R15
+
+loop67:
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13)(DI*1), Y10
+	VMOVUPS      (R14), Y11
+	VFMADD231PS  Y11, Y9, Y1
+	VFMADD231PS  Y11, Y10, Y5
+	VMOVUPS      (R14)(R8*1), Y11
+	VFMADD231PS  Y11, Y9, Y2
+	VFMADD231PS  Y11, Y10, Y6
+	VMOVUPS      (R14)(R8*2), Y11
+	VFMADD231PS  Y11, Y9, Y3
+	VFMADD231PS  Y11, Y10, Y7
+	VMOVUPS      (R14)(R9*1), Y11
+	VFMADD231PS  Y11, Y9, Y4
+	VFMADD231PS  Y11, Y10, Y8
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x20, R13
+	ADDQ         $0x20, R14
+	DECQ         R15
+	JNZ          loop67
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMULPS       X0, X2, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         CX, R10
+	VHADDPS      Y6, Y5, Y1
+	VHADDPS      Y8, Y7, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMULPS       X0, X2, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         CX, R10
+	LEAQ         (R11)(DI*2), R11
+	MOVQ         R11, R12
+	MOVQ         DX, R13
+	MOVQ         BX, R14
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	SHRQ         $0x03, R14
+
+loop68:
+	VMOVUPS      (R12), Y5
+	VMOVUPS      (R13), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VMOVUPS      (R13)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVUPS      (R13)(R8*2), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      (R13)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x20, R12
+	ADDQ         $0x20, R13
+	DECQ         R14
+	JNZ          loop68
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y2
+	VHADDPS      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VMULPS       X0, X2, X2
+	VMOVUPS      X2, (R10)
+	ADDQ         CX, R10
+	LEAQ         (R11)(DI*1), R11
+	ADDQ         $0x10, AX
+	LEAQ         (DX)(R8*4), DX
+	DECQ         SI
+	JNZ          loop66
+	VZEROUPPER
+	RET
+
+// func weightedSumF32x3x2AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x3x2AVX2(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y2
+	VMOVUPS 32(R10), Y3
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y4
+	VMOVUPS 32(R10), Y5
+
+loop69:
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop69
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+// func weightedSumF32x3x1AVX2(acc *float32, stride int, p *float32, pstride int, v *byte, vstride int, n int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightedSumF32x3x1AVX2(SB), $0-64
+	MOVQ    acc+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    p+16(FP), DX
+	MOVQ    pstride+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    vstride+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    ahead+56(FP), R9
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	MOVQ    AX, R10
+	VMOVUPS (R10), Y0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y1
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y2
+
+loop70:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	PREFETCHT0   (SI)(R9*1)
+	ADDQ         $0x04, DX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          loop70
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -2265,7 +3445,7 @@ TEXT ·scoresF32x2AVX2(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop49:
+loop71:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
 	MOVQ  R11, R13
@@ -2283,7 +3463,7 @@ loop49:
 	VPXOR Y8, Y8, Y8
 	SHRQ  $0x03, R15
 
-loop50:
+loop72:
 	VMOVUPS      (R13), Y9
 	VMOVUPS      (R13)(DI*1), Y10
 	VMOVUPS      (R14), Y11
@@ -2304,7 +3484,7 @@ loop50:
 	ADDQ         $0x20, R13
 	ADDQ         $0x20, R14
 	DECQ         R15
-	JNZ          loop50
+	JNZ          loop72
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -2325,7 +3505,7 @@ loop50:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(R8*4), DX
 	DECQ         SI
-	JNZ          loop49
+	JNZ          loop71
 	VZEROUPPER
 	RET
 
@@ -2353,7 +3533,7 @@ TEXT ·weightedSumF32x2x4AVX2(SB), $0-64
 	VMOVUPS 64(R10), Y6
 	VMOVUPS 96(R10), Y7
 
-loop51:
+loop73:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VMOVUPS      64(SI), Y10
@@ -2373,7 +3553,7 @@ loop51:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop51
+	JNZ          loop73
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	VMOVUPS      Y2, 64(AX)
@@ -2406,7 +3586,7 @@ TEXT ·weightedSumF32x2x2AVX2(SB), $0-64
 	VMOVUPS (R10), Y2
 	VMOVUPS 32(R10), Y3
 
-loop52:
+loop74:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VBROADCASTSS (DX), Y6
@@ -2419,7 +3599,7 @@ loop52:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop52
+	JNZ          loop74
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
@@ -2446,7 +3626,7 @@ TEXT ·weightedSumF32x2x1AVX2(SB), $0-64
 	ADDQ    CX, R10
 	VMOVUPS (R10), Y1
 
-loop53:
+loop75:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -2456,7 +3636,7 @@ loop53:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop53
+	JNZ          loop75
 	VMOVUPS      Y0, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Y1, (AX)
@@ -2481,7 +3661,7 @@ TEXT ·scoresF32x1AVX2(SB), $0-60
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (DI)(DI*2), R10
 
-loop54:
+loop76:
 	MOVQ  AX, R10
 	MOVQ  q+16(FP), R11
 	MOVQ  R11, R13
@@ -2495,7 +3675,7 @@ loop54:
 	VPXOR Y4, Y4, Y4
 	SHRQ  $0x03, R15
 
-loop55:
+loop77:
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R14), Y6
 	VFMADD231PS  Y6, Y5, Y1
@@ -2511,7 +3691,7 @@ loop55:
 	ADDQ         $0x20, R13
 	ADDQ         $0x20, R14
 	DECQ         R15
-	JNZ          loop55
+	JNZ          loop77
 	VHADDPS      Y2, Y1, Y1
 	VHADDPS      Y4, Y3, Y2
 	VHADDPS      Y2, Y1, Y1
@@ -2524,7 +3704,7 @@ loop55:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(R8*4), DX
 	DECQ         SI
-	JNZ          loop54
+	JNZ          loop76
 	VZEROUPPER
 	RET
 
@@ -2547,7 +3727,7 @@ TEXT ·weightedSumF32x1x4AVX2(SB), $0-64
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 
-loop56:
+loop78:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -2562,7 +3742,7 @@ loop56:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop56
+	JNZ          loop78
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	VMOVUPS      Y2, 64(AX)
@@ -2587,7 +3767,7 @@ TEXT ·weightedSumF32x1x2AVX2(SB), $0-64
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 
-loop57:
+loop79:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
 	VBROADCASTSS (DX), Y4
@@ -2597,7 +3777,7 @@ loop57:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop57
+	JNZ          loop79
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
 	VZEROUPPER
@@ -2619,7 +3799,7 @@ TEXT ·weightedSumF32x1x1AVX2(SB), $0-64
 	MOVQ    AX, CX
 	VMOVUPS (CX), Y0
 
-loop58:
+loop80:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -2627,7 +3807,7 @@ loop58:
 	ADDQ         $0x04, DX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          loop58
+	JNZ          loop80
 	VMOVUPS      Y0, (AX)
 	VZEROUPPER
 	RET

@@ -14,6 +14,16 @@ func scoresQ8x4AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, k
 //go:noescape
 func weightedDigitsx4AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
 
+// scoresQ8x3AVX512 scores groups of 16 keys with 3 heads; cells of q are qstride bytes apart.
+//
+//go:noescape
+func scoresQ8x3AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+
+// weightedDigitsx3AVX512 adds the weighted sums of 64 positions to 32 columns of 3 rows of acc.
+//
+//go:noescape
+func weightedDigitsx3AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+
 // scoresQ8x2AVX512 scores groups of 16 keys with 2 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
@@ -39,6 +49,11 @@ func weightedDigitsx1AVX512(acc *float32, stride int, digits *byte, scales *floa
 //go:noescape
 func scoresQ8x4AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
+// scoresQ8x3AVX2 scores groups of 16 keys with 3 heads; cells of q are qstride bytes apart.
+//
+//go:noescape
+func scoresQ8x3AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+
 // scoresQ8x2AVX2 scores groups of 16 keys with 2 heads; cells of q are qstride bytes apart.
 //
 //go:noescape
@@ -63,6 +78,11 @@ func weightedDigitsx1AVX2(acc *float32, stride int, digits *byte, scales *float3
 //
 //go:noescape
 func scoresQ8x4AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+
+// scoresQ8x3AVXVNNI scores groups of 16 keys with 3 heads; cells of q are qstride bytes apart.
+//
+//go:noescape
+func scoresQ8x3AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 
 // scoresQ8x2AVXVNNI scores groups of 16 keys with 2 heads; cells of q are qstride bytes apart.
 //

@@ -246,9 +246,9 @@ loop3:
 	VZEROUPPER
 	RET
 
-// func scoresQ8x2AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// func scoresQ8x3AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 // Requires: AVX, AVX512F, MMX+, SSE
-TEXT ·scoresQ8x2AVX512(SB), $0-76
+TEXT ·scoresQ8x3AVX512(SB), $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         qstride+24(FP), DX
@@ -267,8 +267,201 @@ loop4:
 	MOVQ   DI, R10
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
 
 loop5:
+	VPBROADCASTD  36(R9), Z5
+	VPBROADCASTD  100(R9), Z6
+	VPBROADCASTD  164(R9), Z7
+	MOVQ          ahead+64(FP), R11
+	ADDQ          BX, R11
+	PREFETCHT0    (R11)
+	PREFETCHT0    64(R11)
+	PREFETCHT0    128(R11)
+	PREFETCHT0    192(R11)
+	PREFETCHT0    256(R11)
+	PREFETCHT0    320(R11)
+	PREFETCHT0    384(R11)
+	PREFETCHT0    448(R11)
+	VPXORD        (BX), Z1, Z8
+	VPDPBUSD.BCST (R9), Z8, Z5
+	VPDPBUSD.BCST 64(R9), Z8, Z6
+	VPDPBUSD.BCST 128(R9), Z8, Z7
+	VPXORD        64(BX), Z1, Z8
+	VPDPBUSD.BCST 4(R9), Z8, Z5
+	VPDPBUSD.BCST 68(R9), Z8, Z6
+	VPDPBUSD.BCST 132(R9), Z8, Z7
+	VPXORD        128(BX), Z1, Z8
+	VPDPBUSD.BCST 8(R9), Z8, Z5
+	VPDPBUSD.BCST 72(R9), Z8, Z6
+	VPDPBUSD.BCST 136(R9), Z8, Z7
+	VPXORD        192(BX), Z1, Z8
+	VPDPBUSD.BCST 12(R9), Z8, Z5
+	VPDPBUSD.BCST 76(R9), Z8, Z6
+	VPDPBUSD.BCST 140(R9), Z8, Z7
+	VPXORD        256(BX), Z1, Z8
+	VPDPBUSD.BCST 16(R9), Z8, Z5
+	VPDPBUSD.BCST 80(R9), Z8, Z6
+	VPDPBUSD.BCST 144(R9), Z8, Z7
+	VPXORD        320(BX), Z1, Z8
+	VPDPBUSD.BCST 20(R9), Z8, Z5
+	VPDPBUSD.BCST 84(R9), Z8, Z6
+	VPDPBUSD.BCST 148(R9), Z8, Z7
+	VPXORD        384(BX), Z1, Z8
+	VPDPBUSD.BCST 24(R9), Z8, Z5
+	VPDPBUSD.BCST 88(R9), Z8, Z6
+	VPDPBUSD.BCST 152(R9), Z8, Z7
+	VPXORD        448(BX), Z1, Z8
+	VPDPBUSD.BCST 28(R9), Z8, Z5
+	VPDPBUSD.BCST 92(R9), Z8, Z6
+	VPDPBUSD.BCST 156(R9), Z8, Z7
+	VCVTPH2PS     (SI), Z8
+	VCVTDQ2PS     Z5, Z5
+	VBROADCASTSS  32(R9), Z9
+	VMULPS        Z8, Z9, Z9
+	VFMADD231PS   Z9, Z5, Z2
+	VCVTDQ2PS     Z6, Z6
+	VBROADCASTSS  96(R9), Z5
+	VMULPS        Z8, Z5, Z5
+	VFMADD231PS   Z5, Z6, Z3
+	VCVTDQ2PS     Z7, Z7
+	VBROADCASTSS  160(R9), Z5
+	VMULPS        Z8, Z5, Z5
+	VFMADD231PS   Z5, Z7, Z4
+	ADDQ          DX, R9
+	ADDQ          $0x00000200, BX
+	ADDQ          $0x20, SI
+	DECQ          R10
+	JNZ           loop5
+	MOVQ          AX, R9
+	VMULPS        Z0, Z2, Z2
+	VMOVUPS       Z2, (R9)
+	ADDQ          CX, R9
+	VMULPS        Z0, Z3, Z3
+	VMOVUPS       Z3, (R9)
+	ADDQ          CX, R9
+	VMULPS        Z0, Z4, Z4
+	VMOVUPS       Z4, (R9)
+	MOVQ          SI, SI
+	ADDQ          $0x40, AX
+	DECQ          R8
+	JNZ           loop4
+	VZEROUPPER
+	RET
+
+// func weightedDigitsx3AVX512(acc *float32, stride int, digits *byte, scales *float32, v *byte, vstride int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weightedDigitsx3AVX512(SB), $0-56
+	MOVQ   acc+0(FP), AX
+	MOVQ   stride+8(FP), CX
+	MOVQ   scales+24(FP), DX
+	MOVQ   vstride+40(FP), BX
+	MOVQ   ahead+48(FP), SI
+	SHLQ   $0x02, CX
+	MOVQ   v+32(FP), DI
+	MOVQ   digits+16(FP), R8
+	MOVQ   $0x00000010, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+loop6:
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	VPBROADCASTD (R8), Z14
+	VPDPBUSD     Z12, Z14, Z0
+	VPDPBUSD     Z13, Z14, Z1
+	VPBROADCASTD 64(R8), Z14
+	VPDPBUSD     Z12, Z14, Z6
+	VPDPBUSD     Z13, Z14, Z7
+	VPBROADCASTD 128(R8), Z14
+	VPDPBUSD     Z12, Z14, Z2
+	VPDPBUSD     Z13, Z14, Z3
+	VPBROADCASTD 192(R8), Z14
+	VPDPBUSD     Z12, Z14, Z8
+	VPDPBUSD     Z13, Z14, Z9
+	VPBROADCASTD 256(R8), Z14
+	VPDPBUSD     Z12, Z14, Z4
+	VPDPBUSD     Z13, Z14, Z5
+	VPBROADCASTD 320(R8), Z14
+	VPDPBUSD     Z12, Z14, Z10
+	VPDPBUSD     Z13, Z14, Z11
+	PREFETCHT0   (DI)(SI*1)
+	PREFETCHT0   64(DI)(SI*1)
+	ADDQ         $0x04, R8
+	ADDQ         BX, DI
+	DECQ         R9
+	JNZ          loop6
+	VBROADCASTSS (DX), Z12
+	VPSLLD       $0x07, Z0, Z0
+	VPADDD       Z6, Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z12, Z0
+	VMOVUPS      Z0, (AX)
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z7, Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(AX), Z12, Z1
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VBROADCASTSS 4(DX), Z0
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z8, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  (AX), Z0, Z2
+	VMOVUPS      Z2, (AX)
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z9, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VFMADD213PS  64(AX), Z0, Z3
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VBROADCASTSS 8(DX), Z0
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z10, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VFMADD213PS  (AX), Z0, Z4
+	VMOVUPS      Z4, (AX)
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z11, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VFMADD213PS  64(AX), Z0, Z5
+	VMOVUPS      Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+// func scoresQ8x2AVX512(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX512F, MMX+, SSE
+TEXT ·scoresQ8x2AVX512(SB), $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         qstride+24(FP), DX
+	MOVQ         k+32(FP), BX
+	MOVQ         kd+40(FP), SI
+	MOVQ         cells+48(FP), DI
+	MOVQ         groups+56(FP), R8
+	SHLQ         $0x02, CX
+	MOVSS        scale+72(FP), X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      data0<>+0(SB), Z1
+
+loop7:
+	MOVQ   q+16(FP), R9
+	MOVQ   SI, SI
+	MOVQ   DI, R10
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop8:
 	VPBROADCASTD  36(R9), Z4
 	VPBROADCASTD  100(R9), Z5
 	MOVQ          ahead+64(FP), R11
@@ -318,7 +511,7 @@ loop5:
 	ADDQ          $0x00000200, BX
 	ADDQ          $0x20, SI
 	DECQ          R10
-	JNZ           loop5
+	JNZ           loop8
 	MOVQ          AX, R9
 	VMULPS        Z0, Z2, Z2
 	VMOVUPS       Z2, (R9)
@@ -328,7 +521,7 @@ loop5:
 	MOVQ          SI, SI
 	ADDQ          $0x40, AX
 	DECQ          R8
-	JNZ           loop4
+	JNZ           loop7
 	VZEROUPPER
 	RET
 
@@ -353,7 +546,7 @@ TEXT ·weightedDigitsx2AVX512(SB), $0-56
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-loop6:
+loop9:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VPBROADCASTD (R8), Z10
@@ -373,7 +566,7 @@ loop6:
 	ADDQ         $0x04, R8
 	ADDQ         BX, DI
 	DECQ         R9
-	JNZ          loop6
+	JNZ          loop9
 	VBROADCASTSS (DX), Z8
 	VPSLLD       $0x07, Z0, Z0
 	VPADDD       Z4, Z0, Z0
@@ -415,13 +608,13 @@ TEXT ·scoresQ8x1AVX512(SB), $0-76
 	VBROADCASTSS X0, Z0
 	VMOVUPS      data0<>+0(SB), Z1
 
-loop7:
+loop10:
 	MOVQ   q+16(FP), CX
 	MOVQ   SI, SI
 	MOVQ   DI, R9
 	VPXORD Z2, Z2, Z2
 
-loop8:
+loop11:
 	VPBROADCASTD  36(CX), Z3
 	MOVQ          ahead+64(FP), R10
 	ADDQ          BX, R10
@@ -458,14 +651,14 @@ loop8:
 	ADDQ          $0x00000200, BX
 	ADDQ          $0x20, SI
 	DECQ          R9
-	JNZ           loop8
+	JNZ           loop11
 	MOVQ          AX, CX
 	VMULPS        Z0, Z2, Z2
 	VMOVUPS       Z2, (CX)
 	MOVQ          SI, SI
 	ADDQ          $0x40, AX
 	DECQ          R8
-	JNZ           loop7
+	JNZ           loop10
 	VZEROUPPER
 	RET
 
@@ -486,7 +679,7 @@ TEXT ·weightedDigitsx1AVX512(SB), $0-56
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-loop9:
+loop12:
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VPBROADCASTD (DI), Z6
@@ -500,7 +693,7 @@ loop9:
 	ADDQ         $0x04, DI
 	ADDQ         BX, CX
 	DECQ         R8
-	JNZ          loop9
+	JNZ          loop12
 	VBROADCASTSS (DX), Z4
 	VPSLLD       $0x07, Z0, Z0
 	VPADDD       Z2, Z0, Z0
@@ -529,7 +722,7 @@ TEXT ·scoresQ8x4AVX2(SB), $0-76
 	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 
-loop10:
+loop13:
 	MOVQ  q+16(FP), R9
 	MOVQ  BX, R10
 	MOVQ  SI, R11
@@ -539,7 +732,7 @@ loop10:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 
-loop11:
+loop14:
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
 	VPXOR        Y7, Y7, Y7
@@ -751,7 +944,7 @@ loop11:
 	ADDQ         $0x00000200, R10
 	ADDQ         $0x20, R11
 	DECQ         R12
-	JNZ          loop11
+	JNZ          loop14
 	MOVQ         AX, R9
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (R9)
@@ -772,7 +965,7 @@ loop11:
 	VPXOR        Y3, Y3, Y3
 	VPXOR        Y4, Y4, Y4
 
-loop12:
+loop15:
 	VPXOR        Y5, Y5, Y5
 	VPXOR        Y6, Y6, Y6
 	VPXOR        Y7, Y7, Y7
@@ -974,7 +1167,7 @@ loop12:
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loop12
+	JNZ          loop15
 	MOVQ         AX, R9
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 32(R9)
@@ -990,7 +1183,7 @@ loop12:
 	MOVQ         SI, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
-	JNZ          loop10
+	JNZ          loop13
 	VZEROUPPER
 	RET
 
@@ -1003,6 +1196,387 @@ DATA data1<>+40(SB)/8, $0x0001000100010001
 DATA data1<>+48(SB)/8, $0x0001000100010001
 DATA data1<>+56(SB)/8, $0x0001000100010001
 GLOBL data1<>(SB), RODATA|NOPTR, $64
+
+// func scoresQ8x3AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x3AVX2(SB), $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         qstride+24(FP), DX
+	MOVQ         k+32(FP), BX
+	MOVQ         kd+40(FP), SI
+	MOVQ         cells+48(FP), DI
+	MOVQ         groups+56(FP), R8
+	SHLQ         $0x02, CX
+	MOVSS        scale+72(FP), X0
+	VBROADCASTSS X0, Y0
+
+loop16:
+	MOVQ  q+16(FP), R9
+	MOVQ  BX, R10
+	MOVQ  SI, R11
+	MOVQ  DI, R12
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+loop17:
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	MOVQ         ahead+64(FP), R13
+	ADDQ         R10, R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   256(R13)
+	PREFETCHT0   320(R13)
+	PREFETCHT0   384(R13)
+	PREFETCHT0   448(R13)
+	VMOVDQU      (R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD (R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 64(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 128(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      64(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 4(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 68(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 132(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      128(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 8(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 72(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 136(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      192(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 12(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 76(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 140(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      256(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 16(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 144(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      320(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 20(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 84(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 148(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      384(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 24(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 152(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      448(R10), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 28(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 92(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 156(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VCVTPH2PS    (R11), Y7
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(R9), Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 96(R9), Y4
+	VMULPS       Y7, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 160(R9), Y4
+	VMULPS       Y7, Y4, Y4
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         DX, R9
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x20, R11
+	DECQ         R12
+	JNZ          loop17
+	MOVQ         AX, R9
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (R9)
+	MOVQ         q+16(FP), R9
+	MOVQ         SI, SI
+	MOVQ         DI, R10
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+
+loop18:
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	VMOVDQU      32(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD (R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 64(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 128(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      96(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 4(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 68(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 132(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      160(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 8(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 72(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 136(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      224(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 12(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 76(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 140(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      288(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 16(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 144(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      352(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 20(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 84(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 148(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      416(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 24(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 152(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VMOVDQU      480(BX), Y7
+	VPABSB       Y7, Y8
+	VPBROADCASTD 28(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 92(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     data1<>+0(SB), Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 156(R9), Y9
+	VPSIGNB      Y7, Y9, Y9
+	VPMADDUBSW   Y9, Y8, Y7
+	VPMADDWD     data1<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VCVTPH2PS    16(SI), Y7
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(R9), Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 96(R9), Y4
+	VMULPS       Y7, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 160(R9), Y4
+	VMULPS       Y7, Y4, Y4
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         DX, R9
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x20, SI
+	DECQ         R10
+	JNZ          loop18
+	MOVQ         AX, R9
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 32(R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R9)
+	MOVQ         SI, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNZ          loop16
+	VZEROUPPER
+	RET
 
 // func scoresQ8x2AVX2(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
@@ -1018,7 +1592,7 @@ TEXT ·scoresQ8x2AVX2(SB), $0-76
 	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 
-loop13:
+loop19:
 	MOVQ  q+16(FP), R9
 	MOVQ  BX, R10
 	MOVQ  SI, R11
@@ -1026,7 +1600,7 @@ loop13:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 
-loop14:
+loop20:
 	VPXOR        Y3, Y3, Y3
 	VPXOR        Y4, Y4, Y4
 	MOVQ         ahead+64(FP), R13
@@ -1148,7 +1722,7 @@ loop14:
 	ADDQ         $0x00000200, R10
 	ADDQ         $0x20, R11
 	DECQ         R12
-	JNZ          loop14
+	JNZ          loop20
 	MOVQ         AX, R9
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (R9)
@@ -1161,7 +1735,7 @@ loop14:
 	VPXOR        Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
 
-loop15:
+loop21:
 	VPXOR        Y3, Y3, Y3
 	VPXOR        Y4, Y4, Y4
 	VMOVDQU      32(BX), Y5
@@ -1273,7 +1847,7 @@ loop15:
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loop15
+	JNZ          loop21
 	MOVQ         AX, R9
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 32(R9)
@@ -1283,7 +1857,7 @@ loop15:
 	MOVQ         SI, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
-	JNZ          loop13
+	JNZ          loop19
 	VZEROUPPER
 	RET
 
@@ -1308,7 +1882,7 @@ TEXT ·weightedDigitsx2AVX2(SB), $0-56
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 
-loop16:
+loop22:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VPBROADCASTD (R8), Y10
@@ -1343,7 +1917,7 @@ loop16:
 	ADDQ         $0x04, R8
 	ADDQ         BX, DI
 	DECQ         R9
-	JNZ          loop16
+	JNZ          loop22
 	MOVQ         AX, DI
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
@@ -1380,7 +1954,7 @@ loop16:
 	VPXOR        Y6, Y6, Y6
 	VPXOR        Y7, Y7, Y7
 
-loop17:
+loop23:
 	VMOVUPS      64(DI), Y8
 	VMOVUPS      96(DI), Y9
 	VPBROADCASTD (R8), Y10
@@ -1415,7 +1989,7 @@ loop17:
 	ADDQ         $0x04, R8
 	ADDQ         BX, DI
 	DECQ         R9
-	JNZ          loop17
+	JNZ          loop23
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
 	VPADDD       Y4, Y0, Y0
@@ -1456,14 +2030,14 @@ TEXT ·scoresQ8x1AVX2(SB), $0-76
 	MOVSS        scale+72(FP), X0
 	VBROADCASTSS X0, Y0
 
-loop18:
+loop24:
 	MOVQ  q+16(FP), CX
 	MOVQ  BX, R9
 	MOVQ  SI, R10
 	MOVQ  DI, R11
 	VPXOR Y1, Y1, Y1
 
-loop19:
+loop25:
 	VPXOR        Y2, Y2, Y2
 	MOVQ         ahead+64(FP), R12
 	ADDQ         R9, R12
@@ -1540,7 +2114,7 @@ loop19:
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x20, R10
 	DECQ         R11
-	JNZ          loop19
+	JNZ          loop25
 	MOVQ         AX, CX
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (CX)
@@ -1549,7 +2123,7 @@ loop19:
 	MOVQ         DI, R9
 	VPXOR        Y1, Y1, Y1
 
-loop20:
+loop26:
 	VPXOR        Y2, Y2, Y2
 	VMOVDQU      32(BX), Y3
 	VPABSB       Y3, Y4
@@ -1616,14 +2190,14 @@ loop20:
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x20, SI
 	DECQ         R9
-	JNZ          loop20
+	JNZ          loop26
 	MOVQ         AX, CX
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 32(CX)
 	MOVQ         SI, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
-	JNZ          loop18
+	JNZ          loop24
 	VZEROUPPER
 	RET
 
@@ -1644,7 +2218,7 @@ TEXT ·weightedDigitsx1AVX2(SB), $0-56
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 
-loop21:
+loop27:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VPBROADCASTD (DI), Y6
@@ -1665,7 +2239,7 @@ loop21:
 	ADDQ         $0x04, DI
 	ADDQ         BX, CX
 	DECQ         R8
-	JNZ          loop21
+	JNZ          loop27
 	MOVQ         AX, CX
 	VBROADCASTSS (DX), Y4
 	VPSLLD       $0x07, Y0, Y0
@@ -1686,7 +2260,7 @@ loop21:
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 
-loop22:
+loop28:
 	VMOVUPS      64(CX), Y4
 	VMOVUPS      96(CX), Y5
 	VPBROADCASTD (DI), Y6
@@ -1707,7 +2281,7 @@ loop22:
 	ADDQ         $0x04, DI
 	ADDQ         BX, CX
 	DECQ         R8
-	JNZ          loop22
+	JNZ          loop28
 	VBROADCASTSS (DX), Y4
 	VPSLLD       $0x07, Y0, Y0
 	VPADDD       Y2, Y0, Y0
@@ -1737,7 +2311,7 @@ TEXT ·scoresQ8x4AVXVNNI(SB), $0-76
 	VBROADCASTSS X0, Y0
 	VMOVUPS      data0<>+0(SB), Y1
 
-loop23:
+loop29:
 	MOVQ  q+16(FP), R9
 	MOVQ  BX, R10
 	MOVQ  SI, R11
@@ -1747,7 +2321,7 @@ loop23:
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
 
-loop24:
+loop30:
 	VPBROADCASTD 36(R9), Y6
 	VPBROADCASTD 100(R9), Y7
 	VPBROADCASTD 164(R9), Y8
@@ -2047,7 +2621,7 @@ loop24:
 	ADDQ         $0x00000200, R10
 	ADDQ         $0x20, R11
 	DECQ         R12
-	JNZ          loop24
+	JNZ          loop30
 	MOVQ         AX, R9
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, (R9)
@@ -2068,7 +2642,7 @@ loop24:
 	VPXOR        Y4, Y4, Y4
 	VPXOR        Y5, Y5, Y5
 
-loop25:
+loop31:
 	VPBROADCASTD 36(R9), Y6
 	VPBROADCASTD 100(R9), Y7
 	VPBROADCASTD 164(R9), Y8
@@ -2358,7 +2932,7 @@ loop25:
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loop25
+	JNZ          loop31
 	MOVQ         AX, R9
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 32(R9)
@@ -2374,7 +2948,517 @@ loop25:
 	MOVQ         SI, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
-	JNZ          loop23
+	JNZ          loop29
+	VZEROUPPER
+	RET
+
+// func scoresQ8x3AVXVNNI(dst *float32, stride int, q *byte, qstride int, k *byte, kd *byte, cells int, groups int, ahead int, scale float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+, SSE
+TEXT ·scoresQ8x3AVXVNNI(SB), $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         qstride+24(FP), DX
+	MOVQ         k+32(FP), BX
+	MOVQ         kd+40(FP), SI
+	MOVQ         cells+48(FP), DI
+	MOVQ         groups+56(FP), R8
+	SHLQ         $0x02, CX
+	MOVSS        scale+72(FP), X0
+	VBROADCASTSS X0, Y0
+	VMOVUPS      data0<>+0(SB), Y1
+
+loop32:
+	MOVQ  q+16(FP), R9
+	MOVQ  BX, R10
+	MOVQ  SI, R11
+	MOVQ  DI, R12
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+
+loop33:
+	VPBROADCASTD 36(R9), Y5
+	VPBROADCASTD 100(R9), Y6
+	VPBROADCASTD 164(R9), Y7
+	MOVQ         ahead+64(FP), R13
+	ADDQ         R10, R13
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   256(R13)
+	PREFETCHT0   320(R13)
+	PREFETCHT0   384(R13)
+	PREFETCHT0   448(R13)
+	VPXOR        (R10), Y1, Y8
+	VPBROADCASTD (R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 64(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 128(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        64(R10), Y1, Y8
+	VPBROADCASTD 4(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 68(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 132(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        128(R10), Y1, Y8
+	VPBROADCASTD 8(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 72(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 136(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        192(R10), Y1, Y8
+	VPBROADCASTD 12(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 76(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 140(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        256(R10), Y1, Y8
+	VPBROADCASTD 16(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 80(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 144(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        320(R10), Y1, Y8
+	VPBROADCASTD 20(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 84(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 148(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        384(R10), Y1, Y8
+	VPBROADCASTD 24(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 88(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 152(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        448(R10), Y1, Y8
+	VPBROADCASTD 28(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 92(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 156(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VCVTPH2PS    (R11), Y8
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(R9), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y9, Y5, Y2
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 96(R9), Y5
+	VMULPS       Y8, Y5, Y5
+	VFMADD231PS  Y5, Y6, Y3
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 160(R9), Y5
+	VMULPS       Y8, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         DX, R9
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x20, R11
+	DECQ         R12
+	JNZ          loop33
+	MOVQ         AX, R9
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R9)
+	MOVQ         q+16(FP), R9
+	MOVQ         SI, SI
+	MOVQ         DI, R10
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+
+loop34:
+	VPBROADCASTD 36(R9), Y5
+	VPBROADCASTD 100(R9), Y6
+	VPBROADCASTD 164(R9), Y7
+	VPXOR        32(BX), Y1, Y8
+	VPBROADCASTD (R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 64(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 128(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        96(BX), Y1, Y8
+	VPBROADCASTD 4(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 68(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 132(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        160(BX), Y1, Y8
+	VPBROADCASTD 8(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 72(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 136(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        224(BX), Y1, Y8
+	VPBROADCASTD 12(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 76(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 140(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        288(BX), Y1, Y8
+	VPBROADCASTD 16(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 80(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 144(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        352(BX), Y1, Y8
+	VPBROADCASTD 20(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 84(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 148(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        416(BX), Y1, Y8
+	VPBROADCASTD 24(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 88(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 152(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VPXOR        480(BX), Y1, Y8
+	VPBROADCASTD 28(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe9
+	VPBROADCASTD 92(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf1
+	VPBROADCASTD 156(R9), Y9
+
+	// VPDPBUSD Y9, Y8, Y7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf9
+	VCVTPH2PS    16(SI), Y8
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(R9), Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  Y9, Y5, Y2
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 96(R9), Y5
+	VMULPS       Y8, Y5, Y5
+	VFMADD231PS  Y5, Y6, Y3
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 160(R9), Y5
+	VMULPS       Y8, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         DX, R9
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x20, SI
+	DECQ         R10
+	JNZ          loop34
+	MOVQ         AX, R9
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 32(R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R9)
+	ADDQ         CX, R9
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 32(R9)
+	MOVQ         SI, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNZ          loop32
 	VZEROUPPER
 	RET
 
@@ -2393,7 +3477,7 @@ TEXT ·scoresQ8x2AVXVNNI(SB), $0-76
 	VBROADCASTSS X0, Y0
 	VMOVUPS      data0<>+0(SB), Y1
 
-loop26:
+loop35:
 	MOVQ  q+16(FP), R9
 	MOVQ  BX, R10
 	MOVQ  SI, R11
@@ -2401,7 +3485,7 @@ loop26:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 
-loop27:
+loop36:
 	VPBROADCASTD 36(R9), Y4
 	VPBROADCASTD 100(R9), Y5
 	MOVQ         ahead+64(FP), R13
@@ -2563,7 +3647,7 @@ loop27:
 	ADDQ         $0x00000200, R10
 	ADDQ         $0x20, R11
 	DECQ         R12
-	JNZ          loop27
+	JNZ          loop36
 	MOVQ         AX, R9
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, (R9)
@@ -2576,7 +3660,7 @@ loop27:
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 
-loop28:
+loop37:
 	VPBROADCASTD 36(R9), Y4
 	VPBROADCASTD 100(R9), Y5
 	VPXOR        32(BX), Y1, Y6
@@ -2728,7 +3812,7 @@ loop28:
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loop28
+	JNZ          loop37
 	MOVQ         AX, R9
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 32(R9)
@@ -2738,7 +3822,7 @@ loop28:
 	MOVQ         SI, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
-	JNZ          loop26
+	JNZ          loop35
 	VZEROUPPER
 	RET
 
@@ -2763,7 +3847,7 @@ TEXT ·weightedDigitsx2AVXVNNI(SB), $0-56
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 
-loop29:
+loop38:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VPBROADCASTD (R8), Y10
@@ -2830,7 +3914,7 @@ loop29:
 	ADDQ         $0x04, R8
 	ADDQ         BX, DI
 	DECQ         R9
-	JNZ          loop29
+	JNZ          loop38
 	MOVQ         AX, DI
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
@@ -2867,7 +3951,7 @@ loop29:
 	VPXOR        Y6, Y6, Y6
 	VPXOR        Y7, Y7, Y7
 
-loop30:
+loop39:
 	VMOVUPS      64(DI), Y8
 	VMOVUPS      96(DI), Y9
 	VPBROADCASTD (R8), Y10
@@ -2934,7 +4018,7 @@ loop30:
 	ADDQ         $0x04, R8
 	ADDQ         BX, DI
 	DECQ         R9
-	JNZ          loop30
+	JNZ          loop39
 	VBROADCASTSS (DX), Y8
 	VPSLLD       $0x07, Y0, Y0
 	VPADDD       Y4, Y0, Y0
@@ -2976,14 +4060,14 @@ TEXT ·scoresQ8x1AVXVNNI(SB), $0-76
 	VBROADCASTSS X0, Y0
 	VMOVUPS      data0<>+0(SB), Y1
 
-loop31:
+loop40:
 	MOVQ  q+16(FP), CX
 	MOVQ  BX, R9
 	MOVQ  SI, R10
 	MOVQ  DI, R11
 	VPXOR Y2, Y2, Y2
 
-loop32:
+loop41:
 	VPBROADCASTD 36(CX), Y3
 	MOVQ         ahead+64(FP), R12
 	ADDQ         R9, R12
@@ -3076,7 +4160,7 @@ loop32:
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x20, R10
 	DECQ         R11
-	JNZ          loop32
+	JNZ          loop41
 	MOVQ         AX, CX
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, (CX)
@@ -3085,7 +4169,7 @@ loop32:
 	MOVQ         DI, R9
 	VPXOR        Y2, Y2, Y2
 
-loop33:
+loop42:
 	VPBROADCASTD 36(CX), Y3
 	VPXOR        32(BX), Y1, Y4
 	VPBROADCASTD (CX), Y5
@@ -3168,14 +4252,14 @@ loop33:
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x20, SI
 	DECQ         R9
-	JNZ          loop33
+	JNZ          loop42
 	MOVQ         AX, CX
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 32(CX)
 	MOVQ         SI, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
-	JNZ          loop31
+	JNZ          loop40
 	VZEROUPPER
 	RET
 
@@ -3196,7 +4280,7 @@ TEXT ·weightedDigitsx1AVXVNNI(SB), $0-56
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 
-loop34:
+loop43:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VPBROADCASTD (DI), Y6
@@ -3233,7 +4317,7 @@ loop34:
 	ADDQ         $0x04, DI
 	ADDQ         BX, CX
 	DECQ         R8
-	JNZ          loop34
+	JNZ          loop43
 	MOVQ         AX, CX
 	VBROADCASTSS (DX), Y4
 	VPSLLD       $0x07, Y0, Y0
@@ -3254,7 +4338,7 @@ loop34:
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 
-loop35:
+loop44:
 	VMOVUPS      64(CX), Y4
 	VMOVUPS      96(CX), Y5
 	VPBROADCASTD (DI), Y6
@@ -3291,7 +4375,7 @@ loop35:
 	ADDQ         $0x04, DI
 	ADDQ         BX, CX
 	DECQ         R8
-	JNZ          loop35
+	JNZ          loop44
 	VBROADCASTSS (DX), Y4
 	VPSLLD       $0x07, Y0, Y0
 	VPADDD       Y2, Y0, Y0
@@ -3319,7 +4403,7 @@ TEXT ·splitWeightsAVX512(SB), $0-48
 	VMOVDQU32 data2<>+0(SB), Z0
 	VPXORD    Z1, Z1, Z1
 
-loop36:
+loop45:
 	VMOVUPS       (DX), Z3
 	VCVTPH2PS     (DI), Z2
 	VCMPPS        $0x04, Z1, Z3, K1
@@ -3353,7 +4437,7 @@ loop36:
 	VPMAXSD       X7, X6, X6
 	VMOVD         X6, R8
 	CMPL          R8, $0x0da24260
-	JCS           small37
+	JCS           small46
 	VMOVSS        data3<>+0(SB), X7
 	VDIVSS        X6, X7, X8
 	VDIVSS        X7, X6, X7
@@ -3384,19 +4468,19 @@ loop36:
 	VPMOVDB       Z2, 48(AX)
 	VPANDD        Z6, Z5, Z5
 	VPMOVDB       Z5, 112(AX)
-	JMP           done38
+	JMP           done47
 
-small37:
+small46:
 	VMOVSS  X1, (CX)
 	VMOVUPS Z1, (AX)
 	VMOVUPS Z1, 64(AX)
 
-done38:
+done47:
 	ADDQ $0x00000080, AX
 	ADDQ $0x04, CX
 	ADDQ BX, DX
 	DECQ SI
-	JNZ  loop36
+	JNZ  loop45
 	VZEROUPPER
 	RET
 
@@ -3435,7 +4519,7 @@ TEXT ·splitWeightsAVX2(SB), $0-48
 	SHLQ  $0x02, BX
 	VPXOR Y0, Y0, Y0
 
-loop39:
+loop48:
 	VMOVUPS      (DX), Y2
 	VCVTPH2PS    (DI), Y1
 	VCMPPS       $0x04, Y0, Y2, Y3
@@ -3499,7 +4583,7 @@ loop39:
 	VPMAXSD      X10, X9, X9
 	VMOVD        X9, R8
 	CMPL         R8, $0x0da24260
-	JCS          small40
+	JCS          small49
 	VMOVSS       data3<>+0(SB), X10
 	VDIVSS       X9, X10, X11
 	VDIVSS       X10, X9, X10
@@ -3558,21 +4642,21 @@ loop39:
 	VPACKSSWB    Y7, Y5, Y5
 	VPERMD       Y5, Y9, Y5
 	VMOVDQU      Y5, 96(AX)
-	JMP          done41
+	JMP          done50
 
-small40:
+small49:
 	VMOVSS  X0, (CX)
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y0, 32(AX)
 	VMOVUPS Y0, 64(AX)
 	VMOVUPS Y0, 96(AX)
 
-done41:
+done50:
 	ADDQ $0x00000080, AX
 	ADDQ $0x04, CX
 	ADDQ BX, DX
 	DECQ SI
-	JNZ  loop39
+	JNZ  loop48
 	VZEROUPPER
 	RET
 

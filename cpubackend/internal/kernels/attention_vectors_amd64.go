@@ -38,8 +38,8 @@ func (v *vectors) scoresF32(dst []float32, dstStride int, q []float32, g int, k 
 func (v *vectors) scores(t cacheType, dst []float32, stride int, q []float32, g int, k unsafe.Pointer, n, d, ahead int, scale float32) {
 	last := n - scoreKeys
 	for h := 0; h < g; {
-		log, heads := headsAtOnce(g - h)
-		f := v.score[t][log]
+		heads := headsAtOnce(g - h)
+		f := v.score[t][heads-1]
 		head := (*byte)(unsafe.Pointer(&q[h*d]))
 		f(&dst[h*stride], stride, head, (*byte)(k), d, n/scoreKeys, ahead, scale)
 		if n%scoreKeys != 0 {
@@ -50,16 +50,16 @@ func (v *vectors) scores(t cacheType, dst []float32, stride int, q []float32, g 
 	}
 }
 
-// headsAtOnce is the number of heads, of n that are left, to do next, and its
-// logarithm.
-func headsAtOnce(n int) (log, heads int) {
+// headsAtOnce is the number of heads, of n that are left, to do next: groups of
+// about the same size, one head alone being the slowest.
+func headsAtOnce(n int) int {
 	switch {
-	case n >= 4:
-		return 2, 4
-	case n >= 2:
-		return 1, 2
+	case n <= 4:
+		return n
+	case n <= 6:
+		return 3
 	}
-	return 0, 1
+	return 4
 }
 
 func (v *vectors) weightedSumF16(acc, p []float32, pStride, g int, x []uint16, n, d, ahead int) {
@@ -82,13 +82,13 @@ func (v *vectors) weightedSumF32(acc, p []float32, pStride, g int, x []float32, 
 // fit the registers.
 func (v *vectors) weightedSum(t cacheType, acc, p []float32, pStride, g int, x unsafe.Pointer, n, d, ahead int) {
 	for h := 0; h < g; {
-		log, heads := headsAtOnce(g - h)
+		heads := headsAtOnce(g - h)
 		for c := 0; c < d; {
 			columns := 2 // the logarithm of the number of registers
-			for v.weigh[t][log][columns] == nil || v.lanes<<columns > d-c {
+			for v.weigh[t][heads-1][columns] == nil || v.lanes<<columns > d-c {
 				columns--
 			}
-			v.weigh[t][log][columns](&acc[h*d+c], d, &p[h*pStride], pStride, (*byte)(unsafe.Add(x, c*t.size())), d*t.size(), n, ahead)
+			v.weigh[t][heads-1][columns](&acc[h*d+c], d, &p[h*pStride], pStride, (*byte)(unsafe.Add(x, c*t.size())), d*t.size(), n, ahead)
 			c += v.lanes << columns
 		}
 		h += heads

@@ -176,22 +176,22 @@ var vectorsAVX512 = vectors{
 	lanes: 16, sumSquares: sumSquaresAVX512, scaleMul: scaleMulAVX512, addTo: addAVX512, silu: siluMulAVX512,
 	normal: ropeNormalAVX512, neox: ropeNEOXAVX512, narrow: f32ToF16AVX512, wide: f16ToF32AVX512,
 	top: maxAVX512, exp: expSumAVX512, read: readSumAVX512,
-	score: [2][3]func(*float32, int, *byte, *byte, int, int, int, float32){
-		{scoresF16x1AVX512, scoresF16x2AVX512, scoresF16x4AVX512},
-		{scoresF32x1AVX512, scoresF32x2AVX512, scoresF32x4AVX512}},
-	weigh: [2][3][3]func(*float32, int, *float32, int, *byte, int, int, int){
-		{{weightedSumF16x1x1AVX512, weightedSumF16x1x2AVX512, weightedSumF16x1x4AVX512}, {weightedSumF16x2x1AVX512, weightedSumF16x2x2AVX512, weightedSumF16x2x4AVX512}, {weightedSumF16x4x1AVX512, weightedSumF16x4x2AVX512, nil}},
-		{{weightedSumF32x1x1AVX512, weightedSumF32x1x2AVX512, weightedSumF32x1x4AVX512}, {weightedSumF32x2x1AVX512, weightedSumF32x2x2AVX512, weightedSumF32x2x4AVX512}, {weightedSumF32x4x1AVX512, weightedSumF32x4x2AVX512, nil}}},
+	score: [2][4]func(*float32, int, *byte, *byte, int, int, int, float32){
+		{scoresF16x1AVX512, scoresF16x2AVX512, scoresF16x3AVX512, scoresF16x4AVX512},
+		{scoresF32x1AVX512, scoresF32x2AVX512, scoresF32x3AVX512, scoresF32x4AVX512}},
+	weigh: [2][4][3]func(*float32, int, *float32, int, *byte, int, int, int){
+		{{weightedSumF16x1x1AVX512, weightedSumF16x1x2AVX512, weightedSumF16x1x4AVX512}, {weightedSumF16x2x1AVX512, weightedSumF16x2x2AVX512, weightedSumF16x2x4AVX512}, {weightedSumF16x3x1AVX512, weightedSumF16x3x2AVX512, weightedSumF16x3x4AVX512}, {weightedSumF16x4x1AVX512, weightedSumF16x4x2AVX512, weightedSumF16x4x4AVX512}},
+		{{weightedSumF32x1x1AVX512, weightedSumF32x1x2AVX512, weightedSumF32x1x4AVX512}, {weightedSumF32x2x1AVX512, weightedSumF32x2x2AVX512, weightedSumF32x2x4AVX512}, {weightedSumF32x3x1AVX512, weightedSumF32x3x2AVX512, weightedSumF32x3x4AVX512}, {weightedSumF32x4x1AVX512, weightedSumF32x4x2AVX512, weightedSumF32x4x4AVX512}}},
 }
 
 var vectorsAVX2 = vectors{
 	lanes: 8, sumSquares: sumSquaresAVX2, scaleMul: scaleMulAVX2, addTo: addAVX2, silu: siluMulAVX2,
 	normal: ropeNormalAVX2, neox: ropeNEOXAVX2, narrow: f32ToF16AVX2, wide: f16ToF32AVX2,
 	top: maxAVX2, exp: expSumAVX2, read: readSumAVX2,
-	score: [2][3]func(*float32, int, *byte, *byte, int, int, int, float32){
-		{scoresF16x1AVX2, scoresF16x2AVX2, scoresF16x4AVX2},
-		{scoresF32x1AVX2, scoresF32x2AVX2, scoresF32x4AVX2}},
-	weigh: [2][3][3]func(*float32, int, *float32, int, *byte, int, int, int){
-		{{weightedSumF16x1x1AVX2, weightedSumF16x1x2AVX2, weightedSumF16x1x4AVX2}, {weightedSumF16x2x1AVX2, weightedSumF16x2x2AVX2, weightedSumF16x2x4AVX2}, {weightedSumF16x4x1AVX2, weightedSumF16x4x2AVX2, nil}},
-		{{weightedSumF32x1x1AVX2, weightedSumF32x1x2AVX2, weightedSumF32x1x4AVX2}, {weightedSumF32x2x1AVX2, weightedSumF32x2x2AVX2, weightedSumF32x2x4AVX2}, {weightedSumF32x4x1AVX2, weightedSumF32x4x2AVX2, nil}}},
+	score: [2][4]func(*float32, int, *byte, *byte, int, int, int, float32){
+		{scoresF16x1AVX2, scoresF16x2AVX2, scoresF16x3AVX2, scoresF16x4AVX2},
+		{scoresF32x1AVX2, scoresF32x2AVX2, scoresF32x3AVX2, scoresF32x4AVX2}},
+	weigh: [2][4][3]func(*float32, int, *float32, int, *byte, int, int, int){
+		{{weightedSumF16x1x1AVX2, weightedSumF16x1x2AVX2, weightedSumF16x1x4AVX2}, {weightedSumF16x2x1AVX2, weightedSumF16x2x2AVX2, weightedSumF16x2x4AVX2}, {weightedSumF16x3x1AVX2, weightedSumF16x3x2AVX2, nil}, {weightedSumF16x4x1AVX2, weightedSumF16x4x2AVX2, nil}},
+		{{weightedSumF32x1x1AVX2, weightedSumF32x1x2AVX2, weightedSumF32x1x4AVX2}, {weightedSumF32x2x1AVX2, weightedSumF32x2x2AVX2, weightedSumF32x2x4AVX2}, {weightedSumF32x3x1AVX2, weightedSumF32x3x2AVX2, nil}, {weightedSumF32x4x1AVX2, weightedSumF32x4x2AVX2, nil}}},
 }

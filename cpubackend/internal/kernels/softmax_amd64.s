@@ -45,53 +45,44 @@ TEXT ·expSumAVX512(SB), $0-28
 	VBROADCASTSS data3<>+0(SB), Z4
 	VBROADCASTSS data4<>+0(SB), Z5
 	VBROADCASTSS data5<>+0(SB), Z6
-	VPXORD       Z7, Z7, Z7
+	VPXORD       Z6, Z6, Z6
 	SHRQ         $0x04, CX
 	JZ           end3
 
 loop4:
-	VMOVUPS          (AX), Z8
-	VSUBPS           Z0, Z8, Z8
-	VMINPS           Z8, Z2, Z9
-	VMAXPS           Z9, Z1, Z9
-	VMULPS           Z3, Z9, Z11
-	VCVTPS2DQ        Z11, Z11
-	VCVTDQ2PS        Z11, Z10
-	VFNMADD231PS     Z4, Z10, Z9
-	VFNMADD231PS     Z5, Z10, Z9
+	VMOVUPS          (AX), Z7
+	VSUBPS           Z0, Z7, Z7
+	VMINPS           Z7, Z2, Z8
+	VMULPS           Z3, Z8, Z9
+	VRNDSCALEPS      $0x00, Z9, Z9
+	VFNMADD231PS     Z4, Z9, Z8
+	VFNMADD231PS     Z5, Z9, Z8
 	VBROADCASTSS     data6<>+0(SB), Z10
-	VFMADD213PS.BCST data7<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST data8<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST data9<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST data10<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST data11<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST data11<>+0(SB), Z9, Z10
-	VPSRAD           $0x01, Z11, Z9
-	VPSUBD           Z9, Z11, Z11
-	VPADDD           Z6, Z9, Z9
-	VPSLLD           $0x17, Z9, Z9
-	VMULPS           Z9, Z10, Z10
-	VPADDD           Z6, Z11, Z11
-	VPSLLD           $0x17, Z11, Z11
-	VMULPS           Z11, Z10, Z10
-	VCMPPS           $0x05, Z1, Z8, K1
-	VMOVAPS.Z        Z10, K1, Z8
-	VMOVUPS          Z8, (AX)
-	VADDPS           Z8, Z7, Z7
+	VFMADD213PS.BCST data7<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST data8<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST data9<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST data10<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST data11<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST data11<>+0(SB), Z8, Z10
+	VSCALEFPS        Z9, Z10, Z10
+	VCMPPS           $0x05, Z1, Z7, K1
+	VMOVAPS.Z        Z10, K1, Z7
+	VMOVUPS          Z7, (AX)
+	VADDPS           Z7, Z6, Z6
 	ADDQ             $0x40, AX
 	DECQ             CX
 	JNZ              loop4
 
 end3:
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF128  $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VPERMILPS     $0x4e, X7, X0
-	VADDPS        X0, X7, X7
-	VPERMILPS     $0xb1, X7, X0
-	VADDPS        X0, X7, X7
-	MOVSS         X7, ret+24(FP)
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPS        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPS        X0, X6, X6
+	VPERMILPS     $0x4e, X6, X0
+	VADDPS        X0, X6, X6
+	VPERMILPS     $0xb1, X6, X0
+	VADDPS        X0, X6, X6
+	MOVSS         X6, ret+24(FP)
 	VZEROUPPER
 	RET
 

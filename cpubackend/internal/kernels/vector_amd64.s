@@ -94,42 +94,33 @@ TEXT ·siluMulAVX512(SB), $0-32
 	VBROADCASTSS data3<>+0(SB), Z3
 	VBROADCASTSS data4<>+0(SB), Z4
 	VBROADCASTSS data5<>+0(SB), Z5
-	VBROADCASTSS data6<>+0(SB), Z6
-	VBROADCASTSS data7<>+0(SB), Z7
+	VBROADCASTSS data6<>+0(SB), Z5
+	VBROADCASTSS data7<>+0(SB), Z6
 	SHRQ         $0x04, BX
 	JZ           end7
 
 loop8:
-	VMOVUPS          (CX), Z8
-	VXORPS           Z7, Z8, Z9
-	VMINPS           Z9, Z1, Z10
-	VMAXPS           Z10, Z0, Z10
-	VMULPS           Z2, Z10, Z12
-	VCVTPS2DQ        Z12, Z12
-	VCVTDQ2PS        Z12, Z11
-	VFNMADD231PS     Z3, Z11, Z10
-	VFNMADD231PS     Z4, Z11, Z10
+	VMOVUPS          (CX), Z7
+	VXORPS           Z6, Z7, Z8
+	VMINPS           Z8, Z1, Z9
+	VMULPS           Z2, Z9, Z10
+	VRNDSCALEPS      $0x00, Z10, Z10
+	VFNMADD231PS     Z3, Z10, Z9
+	VFNMADD231PS     Z4, Z10, Z9
 	VBROADCASTSS     data8<>+0(SB), Z11
-	VFMADD213PS.BCST data9<>+0(SB), Z10, Z11
-	VFMADD213PS.BCST data10<>+0(SB), Z10, Z11
-	VFMADD213PS.BCST data11<>+0(SB), Z10, Z11
-	VFMADD213PS.BCST data12<>+0(SB), Z10, Z11
-	VFMADD213PS.BCST data6<>+0(SB), Z10, Z11
-	VFMADD213PS.BCST data6<>+0(SB), Z10, Z11
-	VPSRAD           $0x01, Z12, Z10
-	VPSUBD           Z10, Z12, Z12
-	VPADDD           Z5, Z10, Z10
-	VPSLLD           $0x17, Z10, Z10
-	VMULPS           Z10, Z11, Z11
-	VPADDD           Z5, Z12, Z12
-	VPSLLD           $0x17, Z12, Z12
-	VMULPS           Z12, Z11, Z11
-	VCMPPS           $0x05, Z0, Z9, K1
-	VMOVAPS.Z        Z11, K1, Z9
-	VADDPS           Z6, Z9, Z9
-	VDIVPS           Z9, Z8, Z8
-	VMULPS           (DX), Z8, Z8
-	VMOVUPS          Z8, (AX)
+	VFMADD213PS.BCST data9<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST data10<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST data11<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST data12<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST data6<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST data6<>+0(SB), Z9, Z11
+	VSCALEFPS        Z10, Z11, Z11
+	VCMPPS           $0x05, Z0, Z8, K1
+	VMOVAPS.Z        Z11, K1, Z8
+	VADDPS           Z5, Z8, Z8
+	VDIVPS           Z8, Z7, Z7
+	VMULPS           (DX), Z7, Z7
+	VMOVUPS          Z7, (AX)
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, DX

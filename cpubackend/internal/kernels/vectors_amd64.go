@@ -18,10 +18,10 @@ type vectors struct {
 	top        func(x *float32, n int) float32
 	exp        func(x *float32, n int, max float32) float32
 	read       func(b *byte, n int) uint64
-	// By cache type (F16, F32), then by the logarithm of the number of heads.
-	score [2][3]func(dst *float32, stride int, q, k *byte, d, groups, ahead int, scale float32)
+	// By cache type (F16, F32), then by the number of heads less one.
+	score [2][4]func(dst *float32, stride int, q, k *byte, d, groups, ahead int, scale float32)
 	// And by the logarithm of the number of registers of columns.
-	weigh [2][3][3]func(acc *float32, stride int, p *float32, pstride int, v *byte, vstride, n, ahead int)
+	weigh [2][4][3]func(acc *float32, stride int, p *float32, pstride int, v *byte, vstride, n, ahead int)
 }
 
 // into puts the operations into a table.

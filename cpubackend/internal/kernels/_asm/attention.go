@@ -7,18 +7,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Attention over one page: the cache is F16 or F32, heads come in groups of 4, 2
-// or 1.
+// Attention over one page: the cache is F16 or F32, heads come in groups of up
+// to 4.
 
 var cacheTypes = []plain{{"F16", 2}, {"F32", 4}}
 
 func emitAttention(a *asm) {
 	a.widths(func(v vec) {
 		for _, t := range cacheTypes {
-			for _, heads := range []int{4, 2, 1} {
+			for _, heads := range []int{4, 3, 2, 1} {
 				scores(v, t, heads)
 				for _, columns := range []int{4, 2, 1} {
-					if heads*columns <= 8 {
+					if heads*columns <= v.lanes {
 						weightedSum(v, t, heads, columns)
 					}
 				}
@@ -74,6 +74,7 @@ func scores(v vec, t plain, heads int) {
 		v.MOVQ(dst, out)
 		q0, next := v.arg("q"), v.GP64()
 		for h0 := 0; h0 < heads; h0 += together {
+			together := min(together, heads-h0)
 			q, kp, n := v.GP64(), v.GP64(), v.GP64()
 			v.MOVQ(q0, q)
 			v.MOVQ(k, kp)
@@ -112,7 +113,7 @@ func scores(v vec, t plain, heads int) {
 				v.VMOVUPS(s, at(out, 0))
 				v.ADDQ(stride, out)
 			}
-			v.LEAQ(atIndex(q0, qs, uint8(together), 0), q0)
+			v.LEAQ(rowOf(q0, qs, qs3, together, 0), q0)
 		}
 		v.ADDQ(imm(16), dst)
 		v.LEAQ(atIndex(k, ks, 4, 0), k)

@@ -8,7 +8,7 @@ import (
 )
 
 // Attention over a page of Q8_0: the layout is in attention_q8.go of the kernels.
-// One text for the products of AVX-512, AVX-VNNI and AVX2, heads 4, 2 or 1 at a time.
+// One text for the products of AVX-512, AVX-VNNI and AVX2, up to four heads at a time.
 
 const (
 	pageLen  = 64
@@ -26,7 +26,7 @@ type bytes8 struct {
 
 func emitAttentionQ8(a *asm) {
 	f := func(b bytes8) {
-		for _, heads := range []int{4, 2, 1} {
+		for _, heads := range []int{4, 3, 2, 1} {
 			scoresQ8(b, heads)
 			weightedDigits(b, heads)
 		}

@@ -71,6 +71,10 @@ var expCoefficients = [7]float64{1, 1, 0.49999994, 0.1666643, 0.041668005, 0.008
 // exp replaces x by e^x. NaN stays NaN; below -87.3 is 0, above 88.7 infinity.
 func (e expParts) exp(x reg.VecVirtual) {
 	v := e.vec
+	if v.lanes == 16 {
+		e.exp512(x)
+		return
+	}
 	y, n, p, s, t := v.reg(), v.reg(), v.reg(), v.reg(), v.reg()
 	v.VMINPS(x, e.high, y) // the second operand, x, is what a NaN leaves
 	v.VMAXPS(y, e.low, y)
@@ -82,12 +86,8 @@ func (e expParts) exp(x reg.VecVirtual) {
 	v.VBROADCASTSS(v.dwords(math.Float32bits(float32(expCoefficients[6]))), p)
 	for i := 5; i >= 0; i-- {
 		c := v.dwords(math.Float32bits(float32(expCoefficients[i])))
-		if v.lanes == 16 {
-			v.VFMADD213PS_BCST(c, y, p)
-		} else {
-			v.VBROADCASTSS(c, n)
-			v.VFMADD213PS(n, y, p)
-		}
+		v.VBROADCASTSS(c, n)
+		v.VFMADD213PS(n, y, p)
 	}
 	v.VPSRAD(Imm(1), s, t)
 	v.VPSUBD(t, s, s)
@@ -96,12 +96,24 @@ func (e expParts) exp(x reg.VecVirtual) {
 		v.VPSLLD(Imm(23), k, k)
 		v.VMULPS(k, p, p)
 	}
-	if v.lanes == 16 {
-		k := v.K()
-		v.VCMPPS(Imm(5), e.low, x, k) // not x < low
-		v.VMOVAPS_Z(p, k, x)
-	} else {
-		v.VCMPPS(Imm(5), e.low, x, n)
-		v.VANDPS(n, p, x)
+	v.VCMPPS(Imm(5), e.low, x, n)
+	v.VANDPS(n, p, x)
+}
+
+// exp512 is exp where a number can be scaled by a power of two in one instruction.
+func (e expParts) exp512(x reg.VecVirtual) {
+	v := e.vec
+	y, n, p, k := v.reg(), v.reg(), v.reg(), v.K()
+	v.VMINPS(x, e.high, y)
+	v.VMULPS(e.log2e, y, n)
+	v.VRNDSCALEPS(Imm(0), n, n)
+	v.VFNMADD231PS(e.ln2High, n, y)
+	v.VFNMADD231PS(e.ln2Low, n, y)
+	v.VBROADCASTSS(v.dwords(math.Float32bits(float32(expCoefficients[6]))), p)
+	for i := 5; i >= 0; i-- {
+		v.VFMADD213PS_BCST(v.dwords(math.Float32bits(float32(expCoefficients[i]))), y, p)
 	}
+	v.VSCALEFPS(n, p, p)
+	v.VCMPPS(Imm(5), e.low, x, k) // not x < low
+	v.VMOVAPS_Z(p, k, x)
 }
