@@ -17,3 +17,14 @@ var (
 	_ sandwarp.Tokenizer      = (*wasm.Swap)(nil)
 	_ sandwarp.Filter         = (*wasm.Swap)(nil)
 )
+
+// What is recorded goes there, too, though a row at a time.
+var (
+	_ sandwarp.LogitProcessor = (*wasm.Recorded)(nil)
+	_ sandwarp.Planner        = (*wasm.Recorded)(nil)
+	_ sandwarp.Rollbacker     = (*wasm.Recorded)(nil)
+	_ sandwarp.Forker         = (*wasm.Recorded)(nil)
+	_ sandwarp.Tracer         = (*wasm.Recorded)(nil)
+	_ sandwarp.Tokenizer      = (*wasm.Recorded)(nil)
+	_ sandwarp.Filter         = (*wasm.Recorded)(nil)
+)
