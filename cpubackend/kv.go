@@ -27,6 +27,9 @@ type layerCache struct {
 	k, v  half
 }
 
+// The pages of the kernels are ours.
+var _ = [1]struct{}{}[backend.PageTokens-kernels.PageLen]
+
 // half is the keys, or the values, of a layer: (pages, heads, PageTokens, dim) in
 // exactly one of the types.
 type half struct {
