@@ -21,8 +21,9 @@ type Options struct {
 	// weights and a KV cache of these formats; nil for what int8 activations and
 	// otherwise float32 give.
 	Tolerance func(weights tensor.DType, cache backend.KVType) float64
-	// Emulated is for hardware that is emulated: it leaves out what takes longest,
-	// and does not count allocations, which the emulator may make.
+	// Emulated is for hardware that is emulated: it leaves out what takes longest and
+	// caches in Q8_0, which only the CPU has, and does not count allocations, which
+	// the emulator may make.
 	Emulated bool
 }
 
