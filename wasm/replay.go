@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -55,6 +56,10 @@ func (d *Difference) String() string {
 	}
 	return fmt.Sprintf("call %d, %s of sequence %d%s: %s is %s, recorded was %s", d.Call, d.Name, d.Seq, at, d.Field, d.Got, d.Want)
 }
+
+// ErrOtherModule says that a recording has no plugin with the module it was to be run
+// with; ReplayOptions.AnyModule runs it all the same.
+var ErrOtherModule = errors.New("the recording is of another module")
 
 // Replay loads a module as it was loaded when recording was made, gives it what it was
 // given then, and compares its answers bit by bit up to the first difference. An error
@@ -108,7 +113,7 @@ func (o *ReplayOptions) choose(module, recording []byte) (int, *loadedAs, error)
 		}
 	}
 	if found < 0 {
-		return 0, nil, fmt.Errorf("the recording is not of this module (%s) but of %v; another version can be run on purpose", hex.EncodeToString(hash[:4]), names)
+		return 0, nil, fmt.Errorf("%w: of %v, not of %s", ErrOtherModule, names, hex.EncodeToString(hash[:4]))
 	}
 	return found, &r.plugins[found], nil
 }

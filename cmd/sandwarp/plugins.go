@@ -40,6 +40,7 @@ const maxModule = 64 << 20
 // plugins are the loaded plugins.
 type plugins struct {
 	all       []*wasm.Plugin
+	recorded  []*wasm.Recorded   // the same, if they are recorded
 	tokenizer sandwarp.Tokenizer // nil for the model's own
 	configs   map[string]any
 	vocab     []string
@@ -197,12 +198,17 @@ func (p *plugins) add(ctx context.Context, source string, module []byte) error {
 
 // join makes the plugins part of a request.
 func (p *plugins) join(o *sandwarp.GenerateOptions) {
-	for _, plug := range p.all {
+	for i, plug := range p.all {
+		var processor sandwarp.LogitProcessor = plug
+		var filter sandwarp.Filter = plug
+		if p.recorded != nil {
+			processor, filter = p.recorded[i], p.recorded[i]
+		}
 		switch plug.Manifest().Kind {
 		case abi.KindSampler:
-			o.Processors = append(o.Processors, plug)
+			o.Processors = append(o.Processors, processor)
 		case abi.KindFilter:
-			o.Filters = append(o.Filters, plug)
+			o.Filters = append(o.Filters, filter)
 		}
 	}
 }
@@ -271,7 +277,7 @@ odd input, does it stay within the budget it declares? The exit code is 3 if not
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io))
+	cmd.AddCommand(check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io), replayCommand(io))
 	return cmd
 }
 

@@ -43,6 +43,7 @@ statistics.`,
 	r.model.add(cmd)
 	r.sampling.add(cmd, 0.7)
 	r.plugins.add(cmd)
+	r.record.add(cmd)
 	fl := cmd.Flags()
 	fl.BoolVar(&r.json, "json", false, "print one JSON object a token, then the statistics")
 	fl.IntVar(&r.sampling.o.TopLogprobs, "top-logprobs", 0, "with --json: the `n` most likely tokens of each step as well")
@@ -55,11 +56,12 @@ type runner struct {
 	model    modelFlags
 	sampling samplingFlags
 	plugins  pluginFlags
+	record   recordFlags
 	json     bool
 	chat     bool
 }
 
-func (r *runner) run(ctx context.Context, args []string) error {
+func (r *runner) run(ctx context.Context, args []string) (err error) {
 	prompt, err := r.prompt(args)
 	if err != nil {
 		return err
@@ -69,6 +71,15 @@ func (r *runner) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer plugs.close()
+	rec, err := plugs.record(&r.record)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if failed := rec.close(); err == nil {
+			err = failed
+		}
+	}()
 	m, err := r.model.open(ctx, r.io, plugs.tokenizer)
 	if err != nil {
 		return err

@@ -27,10 +27,14 @@ func TestMain(m *testing.M) {
 // in two formats, broken ones, and the example plugins.
 func TestScripts(t *testing.T) {
 	f16 := modeltest.Tiny("llama", tensor.F16, 1)
-	banlist, err := os.ReadFile(filepath.Join(testdata.Root(), "sdk", "c", "examples", "banlist.wasm"))
-	if err != nil {
-		t.Fatal(err)
+	example := func(lang, name string) []byte {
+		b, err := os.ReadFile(filepath.Join(testdata.Root(), "sdk", lang, "examples", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
+	banlist := example("c", "banlist.wasm")
 	files := map[string][]byte{
 		"tiny-f16.gguf":  f16,
 		"tiny-q8.gguf":   modeltest.Tiny("qwen2", tensor.Q8_0, 1),
@@ -40,6 +44,8 @@ func TestScripts(t *testing.T) {
 		"demo.gguf":      demo.GGUF,
 		"redact.wasm":    examples.Redact,
 		"banlist.wasm":   banlist,
+		"rust.wasm":      example("rust", "banlist.wasm"),
+		"dry.wasm":       example("c", "dry.wasm"),
 		"truncated.wasm": examples.Redact[:len(examples.Redact)/2],
 	}
 	testscript.Run(t, testscript.Params{
