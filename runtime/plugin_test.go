@@ -172,8 +172,8 @@ func TestPluginsSideBySide(t *testing.T) {
 			t.Errorf("a plugin that fails open changed the answer: %v, without %v", got[6].ids, free.ids)
 		}
 	}
-	if s := one.Stats(); s.Rows <= s.Calls || s.Faults != 0 || s.Sequences != 0 {
-		t.Errorf("rows went one by one, or not well: %+v", s)
+	if s := one.Stats(); s.Rows < s.Calls || s.Rows+s.Planned < 4*3*30 || s.Faults != 0 || s.Sequences != 0 {
+		t.Errorf("%+v", s)
 	}
 	if s := open.Stats(); s.Faults == 0 || s.Sequences != 0 {
 		t.Errorf("%+v", s)
