@@ -29,6 +29,7 @@ generate-asm:
 
 generate-c:
 	$(MAKE) -B -C sdk/c all
+	$(MAKE) -B -C wasm/testdata all
 
 generate-rust:
 	$(MAKE) -B -C sdk/rust all

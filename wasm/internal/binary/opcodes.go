@@ -28,6 +28,7 @@ const (
 	OpMemoryGrow   = 0x40
 	OpI32Const     = 0x41
 	OpI64Const     = 0x42
+	OpI32Eqz       = 0x45
 	OpI64LtS       = 0x53
 	OpI32LtS       = 0x48
 	OpI32Add       = 0x6a

@@ -2,45 +2,107 @@ package meter
 
 import (
 	"context"
+	"math"
+	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	scan "github.com/sandwarp/sandwarp/wasm/internal/binary"
-	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
 )
 
-// kernels are loops as plugins run them, over n values at address 0.
-func kernels() []byte {
-	m := &Builder{}
-	m.Memory(10, 10)
-	v := func(op ...byte) []byte { return append([]byte{0xfd}, op...) }
-	load, store := v(0, 4, 0), v(11, 4, 0)
-	mul, add, maximum := v(0xe6, 1), v(0xe4, 1), v(0xe9, 1)
-	splat := v(19)
-	step := func(by int32) []byte {
-		return Cat(LocalGet(1), I32Const(by), I32Add, LocalTee(1), LocalGet(0), I32LtU, BrIf(0))
-	}
-	// x = max(x * 0.9 + 0.1, 0), four at a time: what temperature and bias do
-	m.Func("vector", []byte{I32}, nil, []byte{I32},
-		Loop(None, LocalGet(1), LocalGet(1), load, F32Const(0.9), splat, mul, F32Const(0.1), splat, add, F32Const(0), splat, maximum, store, step(16)))
-	// the same four times a round, as an unrolling compiler writes it
-	one := Cat(LocalGet(1), LocalGet(1), load, F32Const(0.9), splat, mul, F32Const(0.1), splat, add, F32Const(0), splat, maximum, store)
-	next := Cat(LocalGet(1), I32Const(16), I32Add, LocalSet(1))
-	m.Func("unrolled", []byte{I32}, nil, []byte{I32},
-		Loop(None, one, next, one, next, one, next, one, step(16)))
-	// counts words in bytes, with branches
-	m.Func("words", []byte{I32}, []byte{I32}, []byte{I32, I32, I32, I32},
-		Loop(None, LocalGet(1), Op(0x2d, 0, 0), LocalTee(2), I32Const(32), I32Eq,
-			If(None, I32Const(0), LocalSet(3), Else,
-				LocalGet(3), I32Eqz, If(None, LocalGet(4), I32Const(1), I32Add, LocalSet(4)), I32Const(1), LocalSet(3)),
-			step(1)), LocalGet(4))
-	return m.Bytes()
+// kernel is a function of wasm/testdata/kernels.c and its arguments.
+type kernel struct {
+	name   string
+	vector bool
+	args   []uint64
 }
 
+// What kernels work on: a row of logits at 64 KiB, a mask behind it, and text.
+const (
+	benchRow   = 65536
+	benchMask  = benchRow + 151_936*4
+	benchFound = benchMask + 32768
+	benchText  = benchFound + 4096
+	benchBytes = 200_000
+)
+
+func kernels() []kernel {
+	f := func(v float32) uint64 { return uint64(math.Float32bits(v)) }
+	const n = 151_936
+	return []kernel{
+		{"temperature", true, []uint64{benchRow, n, f(0.999)}},
+		{"mask", true, []uint64{benchRow, benchMask, n}},
+		{"greatest", true, []uint64{benchRow, n}},
+		{"above", true, []uint64{benchRow, n, f(96), benchFound}},
+		{"words", false, []uint64{benchText, benchBytes}},
+		{"hash", false, []uint64{benchText, benchBytes}},
+		{"sum", false, []uint64{benchText, benchBytes}},
+		{"automaton", false, []uint64{benchText, benchBytes}},
+		{"calls", false, []uint64{benchText, benchBytes}},
+	}
+}
+
+// machine is the kernels, plain or metered.
+type machine struct {
+	mod  api.Module
+	fuel api.MutableGlobal
+
+	result uint64 // of the last run
+}
+
+func newMachine(b testing.TB, rt wazero.Runtime, module []byte) *machine {
+	b.Helper()
+	ctx := context.Background()
+	b.Cleanup(func() { rt.Close(ctx) })
+	mod, err := rt.Instantiate(ctx, module)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := &machine{mod: mod}
+	if g, ok := mod.ExportedGlobal(FuelExport).(api.MutableGlobal); ok {
+		m.fuel = g
+	}
+	mem := mod.Memory()
+	for i := range uint32(151_936) {
+		mem.WriteFloat32Le(benchRow+4*i, float32(i*7919%10_007)/100)
+	}
+	for i := range uint32(151_936 / 32) {
+		mem.WriteUint32Le(benchMask+4*i, i*2654435761)
+	}
+	for i := range uint32(benchBytes) {
+		mem.WriteByte(benchText+i, "the quick brown fox jumps over a lazy dog "[i%42])
+	}
+	return m
+}
+
+// run times a kernel.
+func (m *machine) run(b testing.TB, k kernel) time.Duration {
+	if m.fuel != nil {
+		m.fuel.Set(1 << 60)
+	}
+	stack := slices.Clone(k.args)
+	start := time.Now()
+	if err := m.mod.ExportedFunction(k.name).CallWithStack(context.Background(), stack); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	m.result = 0
+	if len(m.mod.ExportedFunction(k.name).Definition().ResultTypes()) > 0 {
+		m.result = stack[0]
+	}
+	return took
+}
+
+// BenchmarkTax runs each kernel plain and metered in turn and reports the medians.
 func BenchmarkTax(b *testing.B) {
-	original := kernels()
+	original, err := os.ReadFile("../../testdata/kernels.wasm")
+	if err != nil {
+		b.Fatal(err)
+	}
 	s, err := scan.Scan(original, scan.DefaultLimits())
 	if err != nil {
 		b.Fatal(err)
@@ -49,37 +111,21 @@ func BenchmarkTax(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, kernel := range []string{"vector", "unrolled", "words"} {
-		for name, module := range map[string][]byte{"plain": original, "metered": r.Bytes} {
-			b.Run(kernel+"/"+name, func(b *testing.B) {
-				ctx := context.Background()
-				rt := wazero.NewRuntime(ctx)
-				defer rt.Close(ctx)
-				mod, err := rt.Instantiate(ctx, module)
-				if err != nil {
-					b.Fatal(err)
-				}
-				mem := mod.Memory()
-				for i := range uint32(600_000) {
-					mem.WriteByte(i, "the quick brown fox "[i%20])
-				}
-				var fuel api.MutableGlobal
-				if g := mod.ExportedGlobal(FuelExport); g != nil {
-					fuel = g.(api.MutableGlobal)
-				}
-				f := mod.ExportedFunction(kernel)
-				stack := make([]uint64, 1)
-				b.ResetTimer()
-				for range b.N {
-					if fuel != nil {
-						fuel.Set(1 << 60)
-					}
-					stack[0] = 151_936 * 4 / 64 * 64 / 2
-					if err := f.CallWithStack(ctx, stack); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
+	plain, metered := newMachine(b, wazero.NewRuntime(b.Context()), original), newMachine(b, wazero.NewRuntime(b.Context()), r.Bytes)
+	for _, k := range kernels() {
+		b.Run(k.name, func(b *testing.B) {
+			var t [2][]time.Duration
+			for range max(b.N, 15) {
+				t[0] = append(t[0], plain.run(b, k))
+				t[1] = append(t[1], metered.run(b, k))
+			}
+			slices.Sort(t[0])
+			slices.Sort(t[1])
+			p, q := t[0][len(t[0])/2], t[1][len(t[1])/2]
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(p)/1e3, "us-plain")
+			b.ReportMetric(float64(q)/1e3, "us-metered")
+			b.ReportMetric(100*(float64(q)/float64(p)-1), "%tax")
+		})
 	}
 }

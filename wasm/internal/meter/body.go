@@ -14,6 +14,15 @@ type emitter struct {
 	stack uint64 // global
 	left  uint64 // local i64: fuel left
 	count uint64 // local i32: operand of a bulk instruction, 0 if not needed
+	depth uint64 // blocks that are open within the function's own
+
+	segments []segment // not yet paid
+
+	// A function with loops counts in the local, and writes the global where others
+	// look at it: at calls and at its end.
+	local bool
+	// One with neither loops nor calls pays, but leaves it to others to look.
+	trusted bool
 }
 
 func (e *emitter) op(op byte)              { e.out = append(e.out, op) }
@@ -28,11 +37,26 @@ func (e *emitter) trapIfNegative(zero, lt byte) {
 	e.out = append(e.out, lt, scan.OpIf, 0x40, scan.OpUnreachable, scan.OpEnd)
 }
 
-// settle subtracts the i64 on the stack from the fuel and traps below zero.
-// The fuel itself is beneath it.
+// balance pushes the fuel left.
+func (e *emitter) balance() {
+	if e.local {
+		e.index(scan.OpLocalGet, e.left)
+	} else {
+		e.index(scan.OpGlobalGet, e.fuel)
+	}
+}
+
+// settle subtracts the i64 on the stack from the fuel, which is beneath it, and traps
+// below zero.
 func (e *emitter) settle() {
 	e.op(scan.OpI64Sub)
 	e.index(scan.OpLocalTee, e.left)
+	if e.local {
+		e.constant(scan.OpI64Const, 0)
+		e.op(scan.OpI64LtS)
+		e.index(scan.OpBrIf, e.depth+1)
+		return
+	}
 	e.index(scan.OpGlobalSet, e.fuel)
 	e.index(scan.OpLocalGet, e.left)
 	e.trapIfNegative(scan.OpI64Const, scan.OpI64LtS)
@@ -40,21 +64,42 @@ func (e *emitter) settle() {
 
 // charge pays for a segment.
 func (e *emitter) charge(cost uint64) {
-	e.index(scan.OpGlobalGet, e.fuel)
+	e.balance()
 	e.constant(scan.OpI64Const, int64(cost))
+	if e.trusted {
+		e.op(scan.OpI64Sub)
+		e.index(scan.OpGlobalSet, e.fuel)
+		return
+	}
 	e.settle()
 }
 
 // chargeCount pays for n >> shift, n being the i32 on the stack, which stays.
 func (e *emitter) chargeCount(shift int64) {
 	e.index(scan.OpLocalSet, e.count)
-	e.index(scan.OpGlobalGet, e.fuel)
+	e.balance()
 	e.index(scan.OpLocalGet, e.count)
 	e.op(scan.OpI64ExtendU)
 	e.constant(scan.OpI64Const, shift)
 	e.op(scan.OpI64ShrU)
 	e.settle()
 	e.index(scan.OpLocalGet, e.count)
+}
+
+// show writes the local to the global.
+func (e *emitter) show() {
+	if e.local {
+		e.index(scan.OpLocalGet, e.left)
+		e.index(scan.OpGlobalSet, e.fuel)
+	}
+}
+
+// look reads the local from the global.
+func (e *emitter) look() {
+	if e.local {
+		e.index(scan.OpGlobalGet, e.fuel)
+		e.index(scan.OpLocalSet, e.left)
+	}
 }
 
 // moveStack adds by slots to the stack left; below zero it traps.
@@ -96,45 +141,92 @@ func bulkShift(in *scan.Instr) (shift int64, ok bool) {
 
 // body rewrites b, whose segments are given. block is the type of a block that
 // leaves the function's results, as encoded.
-func (e *emitter) body(b *scan.Body, segments []segment, block []byte) {
+//
+// A body with loops or calls is wrapped in a block, to whose end returns and branches
+// out of the function go, so that what is to be done on leaving is there once. One with
+// loops is wrapped in another, to whose end goes what runs out of fuel.
+func (e *emitter) body(b *scan.Body, segments []segment, list []straight, loops bool, block []byte) {
+	e.segments = segments
+	e.local, e.trusted, e.depth = loops, !loops && !b.Calls, 0
 	e.locals(b)
-	i := 0
-	pay := func(at int) {
-		for ; i < len(segments) && segments[i].at <= at; i++ {
-			if segments[i].cost > 0 {
-				e.charge(segments[i].cost)
-			}
-		}
+	if loops {
+		e.out = append(e.out, scan.OpBlock, 0x40)
+		e.look()
 	}
-	pay(b.Start)
+	wrapped := loops || b.Calls
 	size := slots(e.m, b)
-	if b.Calls {
-		e.moveStack(-size)
+	if wrapped {
 		e.out = append(append(e.out, scan.OpBlock), block...)
 	}
-	depth := uint64(0)
+	e.pay(b.Start)
+	if b.Calls {
+		e.moveStack(-size)
+	}
+	e.instructions(b, list, wrapped)
+	if b.Calls {
+		e.moveStack(size)
+	}
+	e.show()
+	if loops {
+		e.out = append(e.out, scan.OpReturn, scan.OpEnd)
+		e.show()
+		e.op(scan.OpUnreachable)
+	}
+	if wrapped {
+		e.op(scan.OpEnd)
+	}
+}
+
+// pay charges the segments that begin up to an offset.
+func (e *emitter) pay(at int) {
+	for ; len(e.segments) > 0 && e.segments[0].at <= at; e.segments = e.segments[1:] {
+		if e.segments[0].cost > 0 {
+			e.charge(e.segments[0].cost)
+		}
+	}
+}
+
+// instructions copies b's own, with what is paid between them.
+func (e *emitter) instructions(b *scan.Body, list []straight, wrapped bool) {
 	code := e.m.Instructions(b)
 	for in, ok := code.Next(); ok; in, ok = code.Next() {
-		pay(in.Start)
-		switch in.Op {
-		case scan.OpBlock, scan.OpLoop, scan.OpIf:
-			depth++
-		case scan.OpEnd:
-			depth--
-		case scan.OpReturn:
-			if b.Calls { // leave through the wrapping block's end
-				e.index(scan.OpBr, depth)
+		e.pay(in.Start)
+		if len(list) > 0 && in.Start == list[0].start {
+			l := list[0]
+			list = list[1:]
+			if len(e.segments) > 0 && e.segments[0].at == l.body { // else it is dead code
+				e.writeOut(l, e.segments[0].cost)
+				e.segments = e.segments[1:]
+				for in.End < l.end {
+					in, _ = code.Next()
+				}
 				continue
 			}
+		}
+		call := false
+		switch in.Op {
+		case scan.OpBlock, scan.OpLoop, scan.OpIf:
+			e.depth++
+		case scan.OpEnd:
+			e.depth--
+		case scan.OpReturn:
+			if wrapped { // leave through the wrapping block's end
+				e.index(scan.OpBr, e.depth)
+				continue
+			}
+		case scan.OpUnreachable:
+			e.show()
+		case scan.OpCall, scan.OpCallIndirect:
+			call = true
+			e.show()
 		}
 		if shift, ok := bulkShift(&in); ok {
 			e.chargeCount(shift)
 		}
 		e.out = append(e.out, e.m.Bytes[in.Start:in.End]...)
-	}
-	if b.Calls {
-		e.moveStack(size)
-		e.op(scan.OpEnd)
+		if call {
+			e.look()
+		}
 	}
 }
 

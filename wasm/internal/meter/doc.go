@@ -9,6 +9,10 @@
 // call and reads them after it. The count depends on the module alone, so it is
 // the same on every engine and machine.
 //
+// In a loop the global costs more than the loop: a store that the next round waits
+// for. So a function with loops counts in a local, which it writes back at calls and at
+// its end, and short loops pay for four rounds at once.
+//
 // The pass also caps what memory and tables can grow to, exports the mutable
 // globals (with memory they are the instance's state), and drops custom
 // sections, whose counts engines believe.

@@ -10,7 +10,7 @@ import (
 
 // Version changes whenever the pass would produce other bytes or other fuel
 // counts for the same module; it is part of the key of compiled code.
-const Version = 1
+const Version = 2
 
 // Names of the exports the pass adds. Modules must not use the prefix.
 const (
@@ -123,17 +123,18 @@ func (w *writer) code() []byte {
 	for i := range w.m.Bodies {
 		b := &w.m.Bodies[i]
 		e.out = e.out[:0]
-		e.body(b, p.plan(b), w.blockType(b))
+		segments := p.plan(b)
+		e.body(b, segments, p.straight, p.loops(), w.blockType(b, p.loops()))
 		out = append(binary.AppendUvarint(out, uint64(len(e.out))), e.out...)
 	}
 	return out
 }
 
 // blockType encodes the type of a block that leaves b's results.
-func (w *writer) blockType(b *scan.Body) []byte {
+func (w *writer) blockType(b *scan.Body, loops bool) []byte {
 	results := w.m.Types[b.Type].Results
 	switch {
-	case !b.Calls || len(results) == 0:
+	case !b.Calls && !loops || len(results) == 0:
 		return []byte{0x40}
 	case len(results) == 1:
 		return []byte{byte(results[0])}

@@ -1,6 +1,10 @@
 package meter
 
-import "github.com/sandwarp/sandwarp/wasm/internal/binary"
+import (
+	"slices"
+
+	"github.com/sandwarp/sandwarp/wasm/internal/binary"
+)
 
 // fold is the cost up to which a block is charged with the code around it, as
 // if all of it ran. Lower is more exact, higher is faster.
@@ -17,6 +21,12 @@ type segment struct {
 type region struct {
 	cost uint64 // instructions inside, nested loops left out
 	loop bool
+
+	// To find loops to be written out; see straight.
+	plain             bool // takes and leaves no values
+	crooked           bool
+	branches          int
+	start, body, back int // offsets: of the block, behind it, of its last branch
 }
 
 // planner finds the segments of a body. An instruction belongs to a segment that
@@ -28,6 +38,7 @@ type planner struct {
 	regions  []region
 	open     []int // regions not yet closed
 	segments []segment
+	straight []straight
 	outer    []int // segments current when the blocks not yet closed opened
 
 	cur  int // current segment
@@ -60,20 +71,31 @@ func (p *planner) plan(b *binary.Body) []segment {
 	return p.split(b)
 }
 
+// loops says whether the body last planned has any.
+func (p *planner) loops() bool {
+	return slices.ContainsFunc(p.regions, func(r region) bool { return r.loop })
+}
+
 // measure fills in the regions, in the order the blocks open; 0 is the body.
 func (p *planner) measure(b *binary.Body) {
+	p.straight = p.straight[:0]
 	p.regions = append(p.regions[:0], region{})
 	p.open = append(p.open[:0], 0)
 	code := p.m.Instructions(b)
 	for in, ok := code.Next(); ok; in, ok = code.Next() {
-		p.regions[p.open[len(p.open)-1]].cost += weight(&in)
+		r := &p.regions[p.open[len(p.open)-1]]
+		r.cost += weight(&in)
+		r.track(&in)
 		switch in.Op {
 		case binary.OpBlock, binary.OpLoop, binary.OpIf:
 			p.open = append(p.open, len(p.regions))
-			p.regions = append(p.regions, region{loop: in.Op == binary.OpLoop})
+			p.regions = append(p.regions, region{loop: in.Op == binary.OpLoop, plain: in.Block == -64, start: in.Start, body: in.End})
 		case binary.OpEnd:
 			done := p.regions[p.open[len(p.open)-1]]
 			p.open = p.open[:len(p.open)-1]
+			if done.straight() && len(p.straight) < roundLoops {
+				p.straight = append(p.straight, straight{done.start, done.body, done.back, in.End})
+			}
 			if len(p.open) > 0 && !done.loop {
 				p.regions[p.open[len(p.open)-1]].cost += done.cost
 			}
