@@ -70,7 +70,7 @@ bench:
 # Hostile plugins, bombs, 200,000 damaged modules and 1,000 damaged caches: about
 # three minutes.
 reliability-wasm:
-	$(GO) test -count=1 -v -timeout 20m -run 'Hostile|Bombs|Classes|Mutants|Damaged|Truncated|Addresses|Trap|Breaker|Recursion|StopLatency' ./wasm -reliability
+	$(GO) test -count=1 -v -timeout 20m -run 'Hostile|Bombs|Classes|Mutants|Damaged|Truncated|Addresses|Trap|Breaker|Recursion|StopLatency|Prices' ./wasm -reliability
 
 # For a machine with an NVIDIA GPU: what runs there, which needs no Go; then every
 # kernel checked, and measured, on the device.

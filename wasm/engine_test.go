@@ -1,7 +1,6 @@
 package wasm_test
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
@@ -10,20 +9,6 @@ import (
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
 )
-
-// make reliability-wasm runs the tests of this package in full length.
-var reliability = flag.Bool("reliability", false, "run tests of reliability in full length")
-
-// many is how often something is tried.
-func many(short, normal, full int) int {
-	switch {
-	case *reliability:
-		return full
-	case testing.Short():
-		return short
-	}
-	return normal
-}
 
 func TestWazeroRules(t *testing.T)      { enginetest.Rules(t, wasm.Wazero()) }
 func TestInterpreterRules(t *testing.T) { enginetest.Rules(t, wasm.WazeroInterpreter()) }
@@ -47,11 +32,11 @@ func TestStopLatency(t *testing.T) {
 	if testing.Short() {
 		t.Skip("timing")
 	}
-	enginetest.StopLatency(t, wasm.Wazero(), 5)
+	enginetest.StopLatency(t, wasm.Wazero(), enginetest.Many(1, 2, 100))
 }
 
 func TestDamagedCache(t *testing.T) {
-	flips := many(20, 200, 1000)
+	flips := enginetest.Many(20, 200, 1000)
 	if names := enginetest.CacheFlips(t, wasm.Wazero(), flips); names == nil {
 		t.Skip("this machine's engine is an interpreter, which writes no code")
 	}
@@ -61,7 +46,7 @@ func TestDamagedCache(t *testing.T) {
 // Damaged plugins, on the interpreter, which never makes machine code, and with the
 // compiler beside it.
 func TestMutants(t *testing.T) {
-	n := many(500, 4000, 200_000)
+	n := enginetest.Many(500, 4000, 200_000)
 	enginetest.Mutants(t, wasm.WazeroInterpreter(), nil, n*4/5, 1)
 	enginetest.Mutants(t, wasm.Wazero(), wasm.WazeroInterpreter(), n/5, 2)
 }
@@ -75,9 +60,17 @@ func TestAddresses(t *testing.T) {
 // Through the runtime, with a model: what other requests get does not change.
 func TestHostileRequests(t *testing.T) {
 	model, tokens := modeltest.Tiny("llama", tensor.F16, 1), 5
-	if *reliability {
+	if enginetest.Many(0, 0, 1) == 1 {
 		model, tokens = demo.GGUF, 12
 	}
 	t.Run("compiler", func(t *testing.T) { enginetest.Requests(t, wasm.Wazero(), model, tokens) })
 	t.Run("interpreter", func(t *testing.T) { enginetest.Requests(t, wasm.WazeroInterpreter(), model, tokens) })
+}
+
+// No work is so cheap in fuel that it makes a call long.
+func TestPrices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("timing")
+	}
+	enginetest.Prices(t, wasm.Wazero(), uint64(enginetest.Many(0, 1, 20))*1_000_000)
 }

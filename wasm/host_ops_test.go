@@ -101,7 +101,7 @@ func TestOpsRefuse(t *testing.T) {
 	if opLSE(in, s); !math.IsNaN(f64of(s[0])) {
 		t.Errorf("lse beyond memory: %v", f64of(s[0]))
 	}
-	in.fuel.Set(10)
+	in.fuel.Set(5)
 	s = []uint64{1024, 6, asBits(1), asBits(1)}
 	if opScale(in, s); result(s) != abi.ETIME || int64(in.fuel.Get()) >= 0 {
 		t.Errorf("without fuel: %v", result(s))

@@ -95,12 +95,13 @@ func (p *Plugin) linkHost(h *HostFunc) error {
 	im := &imported{name: h.Name, blocked: !known || !p.allowed(h.Name), results: h.Results}
 	p.linked = append(p.linked, im)
 	h.Call = func(host any, stack []uint64) {
+		in := host.(*instance)
+		in.charge(hostCallFuel)
 		if im.blocked {
-			host.(*instance).charge(hostCallFuel)
 			refuse(im.results, stack)
 			return
 		}
-		f.call(host.(*instance), stack)
+		f.call(in, stack)
 	}
 	return nil
 }
@@ -139,7 +140,11 @@ func (p *Plugin) linkWASI(h *HostFunc) error {
 	f, known := wasiFuncs[h.Name]
 	switch {
 	case known && slices.Equal(f.params, h.Params) && slices.Equal(f.results, h.Results):
-		h.Call = func(host any, stack []uint64) { f.call(host.(*instance), stack) }
+		h.Call = func(host any, stack []uint64) {
+			in := host.(*instance)
+			in.charge(hostCallFuel)
+			f.call(in, stack)
+		}
 	case !known && slices.Equal(h.Results, []byte{i32}):
 		h.Call = func(host any, stack []uint64) {
 			host.(*instance).charge(hostCallFuel)

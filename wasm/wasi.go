@@ -37,12 +37,10 @@ var wasiFuncs = map[string]hostFunc{
 }
 
 func wasiNothing(in *instance, s []uint64) {
-	in.charge(hostCallFuel)
 	s[0] = wasiOK
 }
 
 func wasiNoFD(in *instance, s []uint64) {
-	in.charge(hostCallFuel)
 	s[0] = wasiBadFD
 }
 
@@ -59,7 +57,6 @@ func (in *instance) put(ptr uint64, n uint32, v uint64) bool {
 
 // wasiNone reports zero entries of zero bytes.
 func wasiNone(in *instance, s []uint64) {
-	in.charge(hostCallFuel)
 	if in.put(s[0], 4, 0) && in.put(s[1], 4, 0) {
 		s[0] = wasiOK
 		return
@@ -68,7 +65,6 @@ func wasiNone(in *instance, s []uint64) {
 }
 
 func wasiClock(in *instance, s []uint64) {
-	in.charge(hostCallFuel)
 	in.clock += 1000
 	if !in.put(s[2], 8, in.clock) {
 		s[0] = wasiFault
@@ -78,7 +74,6 @@ func wasiClock(in *instance, s []uint64) {
 }
 
 func wasiStdOnly(in *instance, s []uint64) {
-	in.charge(hostCallFuel)
 	if uint32(s[0]) > 2 {
 		s[0] = wasiBadFD
 		return
@@ -88,7 +83,6 @@ func wasiStdOnly(in *instance, s []uint64) {
 
 // wasiStat calls the three standard streams character devices without rights.
 func wasiStat(in *instance, s []uint64) {
-	in.charge(hostCallFuel)
 	if uint32(s[0]) > 2 {
 		s[0] = wasiBadFD
 		return
@@ -114,6 +108,7 @@ func wasiWrite(in *instance, s []uint64) {
 		s[0] = wasiInvalid
 		return
 	}
+	in.charge(10 * uint64(n))
 	var line []byte
 	total := uint64(0)
 	for ; len(vec) > 0; vec = vec[8:] {
@@ -125,7 +120,7 @@ func wasiWrite(in *instance, s []uint64) {
 		total += uint64(len(part))
 		line = append(line, part[:min(len(part), maxLine-len(line))]...)
 	}
-	in.charge(hostCallFuel + uint64(len(line)))
+	in.charge(uint64(len(line)))
 	in.log(int(fd), line)
 	if !in.put(s[3], 4, total) {
 		s[0] = wasiFault
@@ -143,7 +138,7 @@ func wasiPoll(in *instance, s []uint64) {
 		s[0] = wasiInvalid
 		return
 	}
-	in.charge(hostCallFuel * uint64(n))
+	in.charge(20 * uint64(n))
 	subs, ok1 := in.mem(uint32(s[0]), n*subscription)
 	events, ok2 := in.mem(uint32(s[1]), n*event)
 	if !ok1 || !ok2 || !in.put(s[3], 4, uint64(n)) {
@@ -179,7 +174,7 @@ func wasiRandom(in *instance, s []uint64) {
 		s[0] = wasiInvalid
 		return
 	}
-	in.charge(hostCallFuel + uint64(len(b)/8))
+	in.charge(uint64(len(b) / 2))
 	for len(b) > 0 {
 		var w [8]byte
 		binary.LittleEndian.PutUint64(w[:], in.random())

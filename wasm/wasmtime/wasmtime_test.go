@@ -66,10 +66,7 @@ func TestHostileRequests(t *testing.T) {
 func TestHostile(t *testing.T) { t.Logf("%d", enginetest.Matrix(t, engine(t))) }
 
 func TestDamagedCache(t *testing.T) {
-	flips := 400
-	if testing.Short() {
-		flips = 20
-	}
+	flips := enginetest.Many(20, 100, 1000)
 	if names := enginetest.CacheFlips(t, engine(t), flips); len(names) != 2 {
 		t.Errorf("%d files: compiled code was not kept", len(names))
 	}
@@ -79,14 +76,17 @@ func TestStopLatency(t *testing.T) {
 	if testing.Short() {
 		t.Skip("timing")
 	}
-	enginetest.StopLatency(t, engine(t), 5)
+	enginetest.StopLatency(t, engine(t), enginetest.Many(1, 2, 100))
 }
 
 // Damaged plugins do on Wasmtime what they do on wazero.
 func TestMutants(t *testing.T) {
-	n := 2000
+	enginetest.Mutants(t, engine(t), wasm.WazeroInterpreter(), enginetest.Many(200, 1000, 20_000), 3)
+}
+
+func TestPrices(t *testing.T) {
 	if testing.Short() {
-		n = 200
+		t.Skip("timing")
 	}
-	enginetest.Mutants(t, engine(t), wasm.WazeroInterpreter(), n, 3)
+	enginetest.Prices(t, engine(t), uint64(enginetest.Many(0, 1, 20))*1_000_000)
 }

@@ -58,9 +58,12 @@ func weight(in *binary.Instr) uint64 {
 	case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3: // div, rem, sqrt
 		return 6
 	case binary.OpMisc:
+		if in.Sub >= binary.MiscTableInit {
+			return 64
+		}
 		return 8
 	case binary.OpMemoryGrow:
-		return 64
+		return 4096 // a page costs about as many nanoseconds; refusing one, half of it
 	}
 	return 1
 }
