@@ -23,7 +23,7 @@ type engine struct {
 	exec  backend.Executable
 	plan  *plan.Plan
 	bytes int64 // of the weights a token reads
-	// products is the number of weights a token is multiplied with.
+	// products is the number of weights a token of a prompt is multiplied with.
 	products int64
 	done     int // tokens fed
 	batch    backend.Batch
@@ -80,7 +80,8 @@ func newEngine(t testing.TB, p *plan.Plan, data [][]byte, lim backend.Limits) *e
 		for role, w := range p.Steps[i].W {
 			if w != 0 && plan.Role(role) != plan.WEmbed {
 				g.bytes += int64(len(data[w-1]))
-				if d := p.WeightDesc(w); len(d.Shape) == 2 {
+				logits := p.Steps[i].Kind == plan.LMHead || p.Steps[i].Kind == plan.Logits
+				if d := p.WeightDesc(w); len(d.Shape) == 2 && !logits {
 					g.products += int64(d.Elems())
 				}
 			}

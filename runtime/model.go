@@ -55,6 +55,9 @@ type Info struct {
 	Bytes        int64 // of weights
 	StepBytes    int64 // of weights, read to decode one token
 	StepWeights  int64 // multiplied to decode one token
+	// PromptWeights are multiplied for a token of a prompt: not those that make
+	// logits, which only the last one needs.
+	PromptWeights int64
 	Layers       int
 	Embedding    int    // width of the residual stream
 	Vocabulary   int    // tokens
@@ -227,14 +230,14 @@ func (m *Model) describe(p *plan.Plan) {
 			most, m.info.Format = bytes[t], t.String()
 		}
 	}
-	m.info.StepBytes, m.info.StepWeights = perToken(p)
+	m.info.StepBytes, m.info.StepWeights, m.info.PromptWeights = perToken(p)
 	m.info.Threads, m.info.CacheBytes, m.info.WeightMemory = m.engine.threads(), m.engine.cacheBytes(), m.engine.weightMemory()
 	m.info.Embedding = p.ValueInfo(p.Steps[0].Out[0]).Width
 }
 
 // perToken is what one row of a batch reads and multiplies: every matrix but the
 // embedding, of which it reads a row.
-func perToken(p *plan.Plan) (bytes, weights int64) {
+func perToken(p *plan.Plan) (bytes, weights, prompt int64) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		for role, w := range s.W {
@@ -244,10 +247,13 @@ func perToken(p *plan.Plan) (bytes, weights int64) {
 			if d := p.WeightDesc(w); len(d.Shape) == 2 {
 				bytes += int64(d.Bytes())
 				weights += int64(d.Elems())
+				if s.Kind != plan.LMHead && s.Kind != plan.Logits {
+					prompt += int64(d.Elems())
+				}
 			}
 		}
 	}
-	return bytes, weights
+	return bytes, weights, prompt
 }
 
 // Backends are the names Options.Backend accepts in this program.

@@ -84,6 +84,11 @@ func TestBenchResult(t *testing.T) {
 	if r.ReadShare != 0.4375 || r.VNNIShare != 0.4375 || r.ReadBandwidth != 2000 || r.ReadMin != 500 || r.ReadMax != 2000 {
 		t.Errorf("%+v", r)
 	}
+	prompt := benchTest{name: "pp8"}
+	prompt.add(80, limit(0, 8000), limit(0, 4000))
+	if r := prompt.result(benchResult{}, sandwarp.Info{StepWeights: 50, PromptWeights: 30}, nil); r.VNNIShare != 0.6 || r.ReadShare != 0 {
+		t.Errorf("a prompt: %+v", r) // 80 * 60 operations of 8000
+	}
 	if line := r.line(); !strings.Contains(line, "35.0 tok/s, x2.50") || !strings.Contains(line, "30.0-40.0\t44%") {
 		t.Errorf("%q", line)
 	}

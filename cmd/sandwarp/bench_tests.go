@@ -76,6 +76,9 @@ func (t *benchTest) result(r benchResult, info sandwarp.Info, all []benchTest) b
 	t.limit(&r)
 	// A step reads every weight once, for all its rows.
 	bytes, ops := float64(info.StepBytes)/float64(max(t.sequences, 1)), 2*float64(info.StepWeights)
+	if t.sequences == 0 { // a prompt, of which only the last token makes logits
+		ops = 2 * float64(info.PromptWeights)
+	}
 	reached := func(per float64, of func(limits) float64) float64 {
 		return t.over(func(i int) float64 {
 			if l := of(t.limits[i]); l > 0 {
