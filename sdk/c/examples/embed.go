@@ -5,8 +5,9 @@ package examples
 import _ "embed"
 
 // Redact is a filter that replaces e-mail addresses, phone numbers, payment card
-// numbers and US social security numbers by [email], [phone], [card] and [ssn],
-// wherever the text is cut into chunks. Unless configured otherwise it lets
+// numbers, US social security numbers and bank accounts by [email], [phone], [card],
+// [ssn] and [iban], and if asked to IP addresses and URLs, {"ip": "[ip]", "url":
+// "[url]"}, wherever the text is cut into chunks. Unless configured otherwise it lets
 // prompts pass: {"prompts": true, "phone": "***", "ssn": nil}.
 //
 //go:embed redact.wasm
