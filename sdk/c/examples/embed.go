@@ -5,13 +5,18 @@ package examples
 import _ "embed"
 
 // Redact is a filter that replaces e-mail addresses, phone numbers, payment card
-// numbers, US social security numbers and bank accounts by [email], [phone], [card],
-// [ssn] and [iban], and if asked to IP addresses and URLs, {"ip": "[ip]", "url":
-// "[url]"}, wherever the text is cut into chunks. Unless configured otherwise it lets
+// numbers and US social security numbers by [email], [phone], [card] and [ssn],
+// wherever the text is cut into chunks. Unless configured otherwise it lets
 // prompts pass: {"prompts": true, "phone": "***", "ssn": nil}.
 //
 //go:embed redact.wasm
 var Redact []byte
+
+// PII is Redact with more kinds: bank accounts (IBAN), IP addresses, and URLs if asked
+// to, {"url": "[url]"}.
+//
+//go:embed pii.wasm
+var PII []byte
 
 // Banlist is a sampler that excludes tokens, or makes them more or less likely:
 // {"ban": [5], "allow": [1, 2, 3], "bias": {"7": -1.5}}.

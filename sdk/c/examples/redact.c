@@ -1,8 +1,7 @@
 //go:build ignore
 
-/* redact: a filter that takes e-mail addresses, phone numbers, payment card numbers,
- * US social security numbers, bank accounts (IBAN), and if asked to IP addresses and
- * URLs out of a text while it is being written.
+/* redact: a filter that takes e-mail addresses, phone numbers, payment card numbers
+ * and US social security numbers out of a text while it is being written.
  *
  * What is redacted depends on the text alone, not on how it is cut into pieces:
  * a decision about a place looks at most CONTEXT bytes back and at most HOLD_MAX
@@ -10,11 +9,9 @@
  * Time is linear: each byte is looked at a bounded number of times.
  *
  * Configuration of the plugin, of a request, or both; every key may be left out:
- *     email, phone, card, ssn, iban, ip, url
- *                               text to write instead, at most 64 bytes, or nil to
- *                               leave this kind alone; "[email]", "[phone]", ..., but
- *                               nil for ip and url
- *     text                      the same for all kinds; for ip and url if they are on
+ *     email, phone, card, ssn   text to write instead, at most 64 bytes, or nil to
+ *                               leave this kind alone; "[email]", "[phone]", ...
+ *     text                      the same for all kinds
  *     prompts                   true: redact prompts too. They pass otherwise
  *
  * The same program exists in Rust, Go and AssemblyScript, and a test compares what
@@ -29,8 +26,7 @@
 
 /* --- settings and sequences ------------------------------------------------ */
 
-enum { EMAIL, PHONE, CARD, SSN, IBAN, IP, URL, KINDS };
-enum { USUAL = IP }; /* the kinds before are on unless turned off */
+enum { EMAIL, PHONE, CARD, SSN, KINDS };
 enum { LABEL_MAX = 64, CONTEXT = 48, SEQUENCES = 1024 };
 /* Longest piece put off: an address of LOCAL_MAX + 1 + DOMAIN_MAX bytes. */
 enum { LOCAL_MAX = 64, DOMAIN_MAX = 253 };
@@ -55,10 +51,9 @@ typedef struct {
 } past;
 
 static settings standard = {
-    .labels = {{.n = 7, .text = "[email]"}, {.n = 7, .text = "[phone]"}, {.n = 6, .text = "[card]"}, {.n = 5, .text = "[ssn]"},
-        {.n = 6, .text = "[iban]"}, {.off = true}, {.off = true}},
+    .labels = {{.n = 7, .text = "[email]"}, {.n = 7, .text = "[phone]"}, {.n = 6, .text = "[card]"}, {.n = 5, .text = "[ssn]"}},
 };
-static const char *const kinds[KINDS] = {"email", "phone", "card", "ssn", "iban", "ip", "url"};
+static const char *const kinds[KINDS] = {"email", "phone", "card", "ssn"};
 
 static sw_slot slots[SEQUENCES];
 static past pasts[SEQUENCES];
@@ -85,8 +80,7 @@ static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint3
     if (sw_is(key, n, "text")) {
         int32_t err = read_label(r, &s->labels[0]);
         for (int k = 1; k < KINDS; k++)
-            if (k < USUAL || !s->labels[k].off)
-                s->labels[k] = s->labels[0];
+            s->labels[k] = s->labels[0];
         return err;
     }
     if (sw_is(key, n, "prompts")) {
@@ -95,7 +89,7 @@ static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint3
     }
     sw_fail(SW_EINVAL, "configuration: unknown key ");
     sw_fail_text(key, n);
-    sw_fail_text("; known are email, phone, card, ssn, iban, ip, url, text, prompts", 65);
+    sw_fail_text("; known are email, phone, card, ssn, text, prompts", 50);
     return SW_EINVAL;
 }
 
@@ -935,183 +929,6 @@ static int32_t number_at(const view *v, int32_t start, int32_t *kind)
     return phone_end(v, &r, &said);
 }
 
-/* --- bank accounts: ISO 13616 ---------------------------------------------------------- */
-
-enum { IBAN_MAX = 34, IBAN_SPAN = IBAN_MAX + 8 };
-
-/* Length of an IBAN of the country; 0 for none (registry of SWIFT, release 99). */
-static int32_t iban_length(uint8_t a, uint8_t b)
-{
-    static const char lengths[] = "NO15BE16DK18FI18FO18GL18NL18SD18FK18MK19SI19AT20BA20EE20KZ20LT20LU20XK20MN20"
-                                  "CH21HR21LI21LV21BG22BH22CR22DE22GB22GE22IE22ME22RS22AE23GI23IL23IQ23TL23OM23SO23"
-                                  "AD24CZ24ES24MD24PK24RO24SA24SE24SK24TN24VG24LY25PT25ST25IS26TR26BI27DJ27FR27GR27IT27MC27MR27SM27"
-                                  "AL28AZ28BY28CY28DO28GT28HU28LB28NI28PL28SV28BR29EG29PS29QA29UA29JO30KW30MU30YE30MT31SC31LC32RU33";
-    for (uint32_t i = 0; i + 4 < sizeof lengths; i += 4)
-        if (lengths[i] == a && lengths[i + 1] == b)
-            return (lengths[i + 2] - '0') * 10 + lengths[i + 3] - '0';
-    return 0;
-}
-
-static uint32_t mod97(uint32_t rest, uint8_t c)
-{
-    return is_digit(c) ? (rest * 10 + (uint32_t)(c - '0')) % 97 : (rest * 100 + (uint32_t)(c - 'A') + 10) % 97;
-}
-
-static bool is_capital(uint8_t c) { return (uint8_t)(c - 'A') < 26; }
-
-/* The IBAN whose check digits begin at i, with or without blanks between groups of
- * four. */
-static int32_t iban_at(const view *v, int32_t i, int32_t *start)
-{
-    *start = i - 2;
-    if (i - 2 < v->floor || !is_capital(v->p[i - 2]) || !is_capital(v->p[i - 1]) || is_word(at(v, i - 3)))
-        return NONE;
-    int32_t want = iban_length(v->p[i - 2], v->p[i - 1]), n = 2, j = i;
-    uint8_t text[IBAN_MAX];
-    bool blanks = false;
-    for (; want && n < want; j++) {
-        if (j >= v->n)
-            return v->final ? NONE : MORE;
-        uint8_t c = v->p[j];
-        if (c == ' ' && n % 4 == 0 && v->p[j - 1] != ' ' && (blanks || n == 4)) {
-            blanks = true;
-            continue;
-        }
-        bool group = n % 4 == 0 && n > 4 && blanks && v->p[j - 1] != ' ';
-        if (group || !(is_digit(c) || (is_capital(c) && n >= 4)))
-            return NONE;
-        text[n++] = c;
-    }
-    if (!want)
-        return NONE;
-    uint32_t rest = 0;
-    for (int32_t k = 4; k < want; k++)
-        rest = mod97(rest, text[k]);
-    rest = mod97(mod97(rest, v->p[i - 2]), v->p[i - 1]);
-    if (mod97(mod97(rest, text[2]), text[3]) != 1)
-        return NONE;
-    if (j >= v->n && !v->final)
-        return MORE;
-    return j < v->n && is_word(v->p[j]) ? NONE : j;
-}
-
-/* --- IP addresses and URLs --------------------------------------------------------------- */
-
-/* Up to three digits that are no more than 255, at i; i if there are none. */
-static int32_t octet(const view *v, int32_t i)
-{
-    int32_t x = 0, j = i;
-    while (j < v->n && j - i < 3 && is_digit(v->p[j]))
-        x = x * 10 + v->p[j++] - '0';
-    return x > 255 ? i : j;
-}
-
-/* Whether what follows an address at j does not go on with it: 1, NONE, MORE. A point
- * may end a sentence. */
-static int32_t address_ends(const view *v, int32_t j)
-{
-    if (j >= v->n)
-        return v->final ? 1 : MORE;
-    if (v->p[j] == '.' && j + 1 >= v->n)
-        return v->final ? 1 : MORE;
-    return is_word(v->p[j]) || v->p[j] == ':' || (v->p[j] == '.' && is_word(v->p[j + 1])) ? NONE : 1;
-}
-
-/* The four octets that begin at i. After a colon may come a port. */
-static int32_t ip4_at(const view *v, int32_t i)
-{
-    uint8_t before = at(v, i - 1);
-    if (is_word(before) || before == '.' || before == '-')
-        return NONE;
-    int32_t j = i;
-    for (int32_t k = 0; k < 4; k++) {
-        int32_t end = octet(v, j);
-        if (end >= v->n && !v->final)
-            return MORE;
-        if (end == j || (k < 3 && (end >= v->n || v->p[end] != '.')))
-            return NONE;
-        j = end + (k < 3);
-    }
-    if (j < v->n && v->p[j] == ':')
-        return j;
-    int32_t ok = address_ends(v, j);
-    return ok == 1 ? j : ok;
-}
-
-static bool is_hex(uint8_t c) { return is_digit(c) || (uint8_t)((c | 32) - 'a') < 6; }
-
-/* The IPv6 address (RFC 4291) whose first colon is at i. */
-static int32_t ip6_at(const view *v, int32_t i, int32_t *start)
-{
-    int32_t s = i, groups = 0, digits = 0;
-    while (s > v->floor && i - s < 4 && is_hex(v->p[s - 1]))
-        s--;
-    *start = s;
-    uint8_t before = at(v, s - 1);
-    if (is_word(before) || before == ':' || before == '.')
-        return NONE;
-    bool gap = false;
-    int32_t j = s;
-    for (;;) {
-        int32_t from = j;
-        while (j < v->n && j - from < 4 && is_hex(v->p[j]))
-            digits += is_digit(v->p[j++]);
-        groups += j > from;
-        if (j >= v->n && !v->final && groups <= 8)
-            return MORE;
-        if (groups > 8)
-            return NONE;
-        if (j + 1 >= v->n && j < v->n && v->p[j] == ':' && !v->final)
-            return MORE;
-        if (j + 1 < v->n && v->p[j] == ':' && v->p[j + 1] == ':' && !gap) {
-            gap = true;
-            j += 2;
-        } else if (j > from && j + 1 < v->n && v->p[j] == ':' && is_hex(v->p[j + 1])) {
-            j++;
-        } else {
-            break;
-        }
-    }
-    bool good = gap ? groups >= 1 && groups < 8 && (digits > 0 || groups > 2) : groups == 8;
-    int32_t ok = address_ends(v, j);
-    return good || ok == MORE ? (ok == 1 ? j : ok) : NONE;
-}
-
-enum { SCHEME_MAX = 12, URL_MAX = 400 };
-
-static bool in_url(uint8_t c) { return c > 0x20 && c != '<' && c != '>' && c != '"' && c != '`' && c != '{' && c != '}' && c != '|' && c != '\\' && c != '^' && c != 0x7f; }
-
-/* The URL whose colon is at i: its scheme is letters, and :// follows. What ends a
- * sentence is not part of it, nor a parenthesis that closes none of its own. One
- * longer than URL_MAX bytes is cut there. */
-static int32_t url_at(const view *v, int32_t i, int32_t *start)
-{
-    int32_t s = i, depth = 0, end = NONE, j = i + 3;
-    while (s > v->floor && i - s < SCHEME_MAX && class_of[v->p[s - 1]] == LETTER && v->p[s - 1] != '_')
-        s--;
-    *start = s;
-    if (i - s < 3 || is_word(at(v, s - 1)))
-        return NONE;
-    for (int32_t k = 1; k < 3; k++) {
-        if (i + k >= v->n)
-            return v->final ? NONE : MORE;
-        if (v->p[i + k] != '/')
-            return NONE;
-    }
-    for (; j < v->n && j - s < URL_MAX && in_url(v->p[j]); j++) {
-        uint8_t c = v->p[j];
-        depth += c == '(' ? 1 : c == ')' ? -1 : 0;
-        if (depth < 0)
-            break;
-        bool mark = c == '.' || c == ',' || c == ';' || c == ':' || c == '!' || c == '?' || c == '\'' || c == '*' || c == ']' || is_tail(c) || c >= 0xc0;
-        if (!mark || (is_tail(c) && (j + 1 >= v->n || !is_tail(v->p[j + 1]))))
-            end = j + 1;
-    }
-    if (j >= v->n && j - s < URL_MAX && !v->final)
-        return MORE;
-    return end;
-}
-
 /* --- the text ------------------------------------------------------------------- */
 
 /* What is released in place of the text; kept from call to call. */
@@ -1136,9 +953,8 @@ static bool put(const void *p, uint32_t n)
     return true;
 }
 
-/* The next place from i on where something may begin: @ + ( digits, not ASCII, and
- * the colon if that is looked for. */
-static int32_t next_place(const view *v, int32_t i, uint8_t colon)
+/* The next place from i on where something may begin: @ + ( digits, not ASCII. */
+static int32_t next_place(const view *v, int32_t i)
 {
     const v128_t nine = wasm_i8x16_splat(9), zero = wasm_i8x16_splat('0');
     for (; i + 16 <= v->n; i += 16) {
@@ -1147,14 +963,13 @@ static int32_t next_place(const view *v, int32_t i, uint8_t colon)
         hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat('@')));
         hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat('+')));
         hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat('(')));
-        hit = wasm_v128_or(hit, wasm_i8x16_eq(x, wasm_i8x16_splat((int8_t)colon)));
         uint32_t bits = wasm_i8x16_bitmask(wasm_v128_or(hit, x));
         if (bits)
             return i + __builtin_ctz(bits);
     }
     for (; i < v->n; i++) {
         uint8_t c = v->p[i];
-        if (is_digit(c) || c == '@' || c == '+' || c == '(' || c == colon || c >= 0x80)
+        if (is_digit(c) || c == '@' || c == '+' || c == '(' || c >= 0x80)
             return i;
     }
     return v->n;
@@ -1177,50 +992,12 @@ static find odd_character(const view *v, int32_t i)
     return (find){i, end, i + len, replacement, sizeof replacement};
 }
 
-/* What a colon is part of. */
-static int32_t colon_at(const view *v, const settings *s, int32_t i, int32_t *start, int32_t *kind)
-{
-    int32_t end = NONE;
-    *kind = URL;
-    if (!s->labels[URL].off)
-        end = url_at(v, i, start);
-    if (end == NONE && !s->labels[IP].off) {
-        *kind = IP;
-        end = ip6_at(v, i, start);
-    }
-    return end;
-}
-
-/* What a digit, a plus or a parenthesis begins. */
-static int32_t digit_at(const view *v, const settings *s, int32_t i, int32_t *start, int32_t *kind)
-{
-    int32_t end = NONE;
-    if (is_digit(v->p[i])) {
-        *kind = IBAN;
-        end = iban_at(v, i, start);
-        if (end == NONE && !s->labels[IP].off) {
-            *kind = IP;
-            *start = i;
-            end = ip4_at(v, i);
-        }
-    }
-    if (end != NONE)
-        return end;
-    *start = i;
-    return number_at(v, i, kind);
-}
-
 static find look(view *v, const settings *s, int32_t i)
 {
     if (v->p[i] >= 0x80)
         return odd_character(v, i);
-    int32_t kind = EMAIL, start = i, next = i + 1, end;
-    if (v->p[i] == '@')
-        end = email_at(v, i, &start);
-    else if (v->p[i] == ':')
-        end = colon_at(v, s, i, &start, &kind);
-    else
-        end = digit_at(v, s, i, &start, &kind);
+    int32_t kind = EMAIL, start = i, next = i + 1;
+    int32_t end = v->p[i] == '@' ? email_at(v, i, &start) : number_at(v, i, &kind);
     const label *l = &s->labels[kind];
     if (end > 0 && l->off) { /* it stays, in one piece */
         next = v->floor = end;
@@ -1236,9 +1013,8 @@ static find look(view *v, const settings *s, int32_t i)
 static int32_t judge(view *v, const settings *s, bool *changed)
 {
     int32_t i = 0, copied = 0, settled = -1;
-    uint8_t colon = s->labels[IP].off && s->labels[URL].off ? '@' : ':';
     *changed = false;
-    while (settled < 0 && (i = next_place(v, i, colon)) < v->n) {
+    while (settled < 0 && (i = next_place(v, i)) < v->n) {
         find f = look(v, s, i);
         i = f.next;
         if (f.end == MORE)

@@ -147,10 +147,6 @@ var redacted = []struct{ in, want string }{
 	{"the population is 1 234 567 890", "the population is 1 234 567 890"},
 	{"x = 2 + 3456789; f(1234567) + (12) 34", "x = 2 + 3456789; f(1234567) + (12) 34"},
 	{"sha 4929ee01 07700e90012 INV-0612345678", "sha 4929ee01 07700e90012 INV-0612345678"},
-	{"pay to DE89370400440532013000 or GB82 WEST 1234 5698 7654 32, now", "pay to [iban] or [iban], now"},
-	{"FR1420041010050500013M02606.", "[iban]."},
-	{"DE89370400440532013001 GB82 WEST 1234 5698 7654 33 XX89370400440532013000 DE8937040044053201300", "DE89370400440532013001 GB82 WEST 1234 5698 7654 33 XX89370400440532013000 DE8937040044053201300"},
-	{"xDE89370400440532013000 DE893704004405320130001", "xDE89370400440532013000 DE893704004405320130001"},
 	{"666-12-3456 000-12-3456 123-00-4567", "666-12-3456 000-12-3456 123-00-4567"},
 	{"", ""},
 
@@ -181,50 +177,12 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// found are texts for a filter that looks for addresses of machines, too.
-var found = []struct{ in, want string }{
-	{"192.168.0.1", "[ip]"},
-	{"from 10.0.0.255, to 8.8.8.8:8080.", "from [ip], to [ip]:8080."},
-	{"at 1.2.3.4. Then", "at [ip]. Then"},
-	{"256.1.1.1 1.2.3 1.2.3.4.5 v1.2.3.4 1.2.3.4a 1.2.3.", "256.1.1.1 1.2.3 1.2.3.4.5 v1.2.3.4 1.2.3.4a 1.2.3."},
-	{"2001:db8::1, fe80::1ff:fe23:4567:890a ::1", "[ip], [ip] [ip]"},
-	{"2001:0db8:85a3:0000:0000:8a2e:0370:7334.", "[ip]."},
-	{"12:30:45 a:b std::vector 1:2:3:4:5:6:7 ab::cd x::1 :: ::x key: 5", "12:30:45 a:b std::vector 1:2:3:4:5:6:7 ab::cd x::1 :: ::x key: 5"},
-	{"see https://example.com/a?b=c#d.", "see [url]."},
-	{"(http://x.org/a_(b)), <ftp://a.b>; \"https://é.fr/ü\"", "([url]), <[url]>; \"[url]\""},
-	{"https:// http:/x ://a.b a://b https", "https:// http:/x ://a.b a://b https"},
-	{"https://user@host.example:8080/10.0.0.1", "[url]"},
-	{"mail a@b.co from 10.0.0.1 or DE89370400440532013000", "mail [email] from [ip] or [iban]"},
-	{"https://a.b/" + strings.Repeat("x", 500), "[url]" + strings.Repeat("x", 112)},
-}
-
-// TestRedactMachines cuts each text at every place.
-func TestRedactMachines(t *testing.T) {
-	p := load(t, examples.Redact, wasm.Options{Config: m{"ip": "[ip]", "url": "[url]"}})
-	for _, c := range found {
-		for cut := 0; cut <= len(c.in); cut++ {
-			if got := redact(t, p, c.in[:cut], c.in[cut:], ""); got != c.want {
-				t.Errorf("%q | %q\n gives %q\n want  %q", c.in[:cut], c.in[cut:], got, c.want)
-				break
-			}
-		}
-		s := open(t, p, nil)
-		for i := range len(c.in) {
-			s.feed(c.in[i:i+1], 0)
-		}
-		if got := s.end("", 0); got != c.want {
-			t.Errorf("%q byte by byte gives %q", c.in, got)
-		}
-	}
-}
-
 // pieces are what random texts are made of: things to find, parts of them, and
 // what stands around them.
 var pieces = []string{
 	"hello@example.com", "+1 555 010 0199", "4111 1111 1111 1111", "4111111111111111", "078-05-1120", "(37) 788-063",
 	"0490 75 40 81", "@", ".", "-", "+", "(", ")", " ", " ", " ", "/", ",", ":", "x", "00", "0", "1", "55", "010", "4111", "0199",
 	"word", "Tel. ", "call ", "card ", "number ", "office", "a", "b.co", "é", "ж", "中", "\u00a0", "\u2011", "€", "£", "'", "\n",
-	"https://", "http", "://", ":", "::", "fe80", "2001:db8::1", "DE89370400440532013000", "GB82 WEST 1234 ", "5698 7654 32", "DE",
 	"\xff", "\xc3", "\xe2\x80", "192.168.0.1", "2024-01-15", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "99999999999999999999",
 }
 
@@ -245,10 +203,8 @@ func cuts(t *rapid.T, text string) []string {
 
 // TestChunkingDoesNotMatter: the outcome depends on the text alone.
 func TestChunkingDoesNotMatter(t *testing.T) {
-	plain := load(t, examples.Redact, wasm.Options{})
-	all := load(t, examples.Redact, wasm.Options{Config: m{"ip": "[ip]", "url": "[url]"}})
+	p := load(t, examples.Redact, wasm.Options{})
 	rapid.Check(t, func(t *rapid.T) {
-		p := rapid.SampledFrom([]*wasm.Plugin{plain, all}).Draw(t, "plugin")
 		text := randomText(t)
 		whole := redact(t, p, text)
 		if got := redact(t, p, cuts(t, text)...); got != whole {
@@ -398,8 +354,8 @@ func TestPrompts(t *testing.T) {
 // TestTimeIsLinear: eight times the text takes about eight times the fuel, for
 // texts made to be looked at again and again.
 func TestTimeIsLinear(t *testing.T) {
-	p := load(t, examples.Redact, wasm.Options{Config: m{"ip": "[ip]", "url": "[url]"}})
-	for _, unit := range []string{"a", "@", "a@", "a@b.", "1 ", "0", "01 ", "+1 ", "(1) ", "4111 ", "4111111111111111", "call 555 ", "é", "\xff", "x@y.zz ", ":", "a:", "1.", "a://", "http://x", "DE89 ", "GB82WEST1"} {
+	p := load(t, examples.Redact, wasm.Options{})
+	for _, unit := range []string{"a", "@", "a@", "a@b.", "1 ", "0", "01 ", "+1 ", "(1) ", "4111 ", "4111111111111111", "call 555 ", "é", "\xff", "x@y.zz "} {
 		fuel := func(n int) float64 {
 			before := p.Stats().Fuel
 			redact(t, p, strings.Repeat(unit, n))
