@@ -56,3 +56,9 @@ var Watermark []byte
 //
 //go:embed guard.wasm
 var Guard []byte
+
+// BPE is a tokenizer: byte-level BPE with a vocabulary that package sdk/go/bpetable
+// makes a configuration of, {"table": bytes, "pre": "gpt-2"}.
+//
+//go:embed bpe.wasm
+var BPE []byte

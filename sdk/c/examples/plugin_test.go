@@ -18,7 +18,7 @@ import (
 var modules = map[string][]byte{
 	"redact": examples.Redact, "banlist": examples.Banlist, "bytes": examples.Bytes,
 	"constrain": examples.Constrain, "dry": examples.Dry, "watermark": examples.Watermark,
-	"guard": examples.Guard, "pii": examples.PII,
+	"guard": examples.Guard, "pii": examples.PII, "bpe": examples.BPE,
 }
 
 // load loads a plugin, closed at the test's end without a fault on its books.
