@@ -130,7 +130,9 @@ func Features() string { return kernels.Features() }
 
 // InstructionSets names the instruction set the kernels use, and all there are, the
 // one to prefer last.
-func InstructionSets() (selected string, all []string) { return kernels.Selected(), kernels.Supported() }
+func InstructionSets() (selected string, all []string) {
+	return kernels.Selected(), kernels.Supported()
+}
 
 // Ignored says why the instruction set that SANDWARP_CPU names is not used; nil if it
 // is, or names none.

@@ -58,13 +58,13 @@ type Info struct {
 	// PromptWeights are multiplied for a token of a prompt: not those that make
 	// logits, which only the last one needs.
 	PromptWeights int64
-	Layers       int
-	Embedding    int    // width of the residual stream
-	Vocabulary   int    // tokens
-	Trained      int    // context length in tokens the model was trained for
-	Context      int    // context length in tokens of this Model
-	Backend      string // "cpu", "ptx", or "cpu+ptx" for a model split between them
-	Threads      int    // CPU workers; 0 if none work
+	Layers        int
+	Embedding     int    // width of the residual stream
+	Vocabulary    int    // tokens
+	Trained       int    // context length in tokens the model was trained for
+	Context       int    // context length in tokens of this Model
+	Backend       string // "cpu", "ptx", or "cpu+ptx" for a model split between them
+	Threads       int    // CPU workers; 0 if none work
 	// CacheBytes is what the KV cache takes once all of it has been used, 0 where the
 	// backend does not say; WeightMemory is what weights take beyond the file's mapping,
 	// in the device's memory or in an order of the backend's own.

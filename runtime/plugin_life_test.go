@@ -69,7 +69,9 @@ func TestLeavingPluginsBehind(t *testing.T) {
 // of one version or the other.
 func TestSwapBetweenAnswers(t *testing.T) {
 	m := tiny(t, sandwarp.Options{})
-	load := func(ban int32) *wasm.Plugin { return banlist(t, "list", map[string]any{"allow": []int32{ban, ban + 1}}) }
+	load := func(ban int32) *wasm.Plugin {
+		return banlist(t, "list", map[string]any{"allow": []int32{ban, ban + 1}})
+	}
 	s := wasm.NewSwap(load(10))
 	defer s.Close()
 	o := short(20)
