@@ -54,7 +54,8 @@ var arrows = []struct {
 	{"wasm/internal/enginetest", "abi runtime wasm wasm/wasmtest internal/testdata", "github.com/vmihailenco/msgpack/v5"},
 	{"wasm/...", "abi wasm/...", "github.com/tetratelabs/wazero golang.org/x/sys"},
 	{"sdk/...", "abi sdk/...", ""},
-	{"cmd/sandwarp/...", "runtime abi wasm wasm/wasmtime cmd/sandwarp/... sdk/c/examples internal/gguf internal/quantize internal/tensor cpubackend ptxbackend", "github.com/spf13/cobra github.com/schollz/progressbar/v3 golang.org/x/term"},
+	{"sdk/conformance", "abi wasm", ""}, // it tries a plugin in the host, for its author
+	{"cmd/sandwarp/...", "runtime abi wasm wasm/wasmtime cmd/sandwarp/... sdk sdk/c/examples sdk/conformance internal/gguf internal/quantize internal/tensor cpubackend ptxbackend", "github.com/spf13/cobra github.com/schollz/progressbar/v3 golang.org/x/term"},
 	{"tools/...", "internal/gguf internal/tensor internal/quantize internal/model/modeltest", ""},
 	{"examples/...", "runtime wasm", ""},
 }

@@ -151,6 +151,11 @@ func (in *instance) ownGlobals() []Global {
 func (in *instance) renew() error {
 	old := in.raw
 	err := in.start(context.Background())
+	if err == nil && in.image == nil { // its state cannot be captured: it is configured anew
+		if err = in.configure(); err != nil {
+			in.raw.Close()
+		}
+	}
 	if old != nil {
 		old.Close()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sandwarp/sandwarp/abi"
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
 	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
@@ -286,7 +287,7 @@ func checkPlugin(ctx context.Context, io streams, path string, asJSON bool) erro
 	if err != nil {
 		return err
 	}
-	r := wasm.Check(ctx, module)
+	r := conformance.Check(ctx, module, conformance.Options{})
 	if asJSON {
 		enc := json.NewEncoder(io.out)
 		enc.SetIndent("", "  ")

@@ -24,6 +24,7 @@ import (
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/internal/tokenizer"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
@@ -204,7 +205,7 @@ func filter(t testing.TB, p *wasm.Plugin, seq uint64, text string, r *rand.Rand)
 func TestChecks(t *testing.T) {
 	for _, name := range []string{"scrub", "bias", "bpe", "banlist", "bytes", "redact"} {
 		b := module(t, name)
-		if r := wasm.Check(context.Background(), b, wasm.Options{CacheDir: cacheDir()}); !r.OK() {
+		if r := conformance.Check(context.Background(), b, conformance.Options{Plugin: wasm.Options{CacheDir: cacheDir()}}); !r.OK() {
 			t.Errorf("%s\n%s", name, r)
 		} else {
 			t.Logf("%s\n%s", name, r)

@@ -1,0 +1,217 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/wasm"
+)
+
+// errNotHere says that a rule has nothing to try with this plugin.
+var errNotHere = errors.New("not for this plugin")
+
+// errCounted says that calls failed, for which another rule has spoken.
+var errCounted = errors.New("calls failed, see above")
+
+// checker tries one plugin.
+type checker struct {
+	ctx    context.Context
+	module []byte
+	opt    Options
+	report *Report
+	held   map[string]bool // rules that hold
+
+	subject
+	texts     []string
+	whole     []string    // filter: what the texts become
+	ids       [][]int32   // tokenizer: of the texts
+	decisions []decision  // sampler: on the rows
+	rowsOf    [][]float32 // those rows
+	expected  uint64      // faults the rules caused themselves
+}
+
+// subject is a loaded plugin and what its calls took.
+type subject struct {
+	p     *wasm.Plugin
+	seq   uint64
+	times []time.Duration
+	fuel  uint64
+	spent time.Duration
+	most  float64 // largest part of its budget that a call used
+}
+
+func (c *checker) close() {
+	if c.p != nil {
+		_ = c.p.Close()
+	}
+}
+
+// open begins a sequence with a seed of its own.
+func (s *subject) open(seed uint64) (uint64, error) {
+	s.seq++
+	b := abi.AppendUint(abi.AppendString(abi.AppendMap(nil, 1), "seed"), seed)
+	return s.seq, s.p.OpenSeq(s.seq, b)
+}
+
+// measure runs a call with n bytes of text, and books what it took.
+func (s *subject) measure(n, rows int, call func()) {
+	before := s.p.Stats().Fuel
+	start := time.Now()
+	call()
+	took := time.Since(start)
+	used := s.p.Stats().Fuel - before
+	s.times = append(s.times, took)
+	s.spent += took
+	s.fuel += used
+	m := s.p.Manifest()
+	fuel, perByte := m.Fuel, m.FuelPerByte
+	if fuel == 0 {
+		fuel = defaultFuel
+	}
+	if perByte == 0 {
+		perByte = defaultFuelPerByte
+	}
+	allowed := fuel*uint64(max(rows, 1)) + perByte*uint64(n)
+	s.most = max(s.most, float64(used)/float64(allowed))
+}
+
+// The host's, where the manifest does not say.
+const (
+	defaultFuel        = 50_000_000
+	defaultFuelPerByte = 2_000
+	mostFuel           = 150_000_000 // of a call; more is not given
+	mostFuelPerByte    = 20_000
+)
+
+// Limits of this module, as the host has them.
+func (c *checker) limits() (string, error) {
+	d, err := wasm.Describe(c.module)
+	c.report.Description = d
+	return "", err
+}
+
+var (
+	always = []string{abi.ExportVersion, abi.ExportAlloc, abi.ExportConfigure, abi.ExportMemory}
+	ofKind = map[abi.Kind][]string{
+		abi.KindSampler:   {abi.ExportSeqOpen, abi.ExportSeqClose, abi.ExportFrame, abi.ExportSample},
+		abi.KindFilter:    {abi.ExportSeqOpen, abi.ExportSeqClose, abi.ExportFilter, abi.ExportOut},
+		abi.KindTokenizer: {abi.ExportEncode, abi.ExportDecode},
+	}
+	optional = []string{
+		abi.ExportManifest, abi.ExportFree, abi.ExportLastError, abi.ExportSeqFork, abi.ExportSeqRollback, abi.ExportAccept, abi.ExportPlan,
+	}
+)
+
+// exports wants the needed ones there, and none misspelt.
+func (c *checker) exports() (string, error) {
+	d := c.report.Description
+	needed := slices.Clone(always)
+	known := slices.Concat(always, optional)
+	for kind, list := range ofKind {
+		known = append(known, list...)
+		if d.Manifest != nil && d.Manifest.Kind == kind {
+			needed = append(needed, list...)
+		}
+	}
+	for _, name := range needed {
+		if !slices.Contains(d.Exports, name) {
+			return "", fmt.Errorf("%s is missing", name)
+		}
+	}
+	for _, name := range d.Exports {
+		if len(name) > 3 && name[:3] == "sw_" && !slices.Contains(known, name) {
+			return "", fmt.Errorf("the ABI knows no %s: is it misspelt?", name)
+		}
+	}
+	return "", nil
+}
+
+func (c *checker) load() (string, error) {
+	start := time.Now()
+	if m := c.report.Description.Manifest; c.opt.Plugin.Instances == 0 && (m == nil || m.Kind != abi.KindTokenizer) {
+		c.opt.Plugin.Instances = 1 // so that sequences meet
+	}
+	p, err := wasm.Load(c.ctx, c.module, c.opt.Plugin)
+	if err != nil {
+		return "", err
+	}
+	c.p = p
+	if d := c.report.Description; d.Manifest == nil {
+		d.Manifest = p.Manifest()
+	}
+	c.texts = append(texts(), c.opt.Texts...)
+	return time.Since(start).Round(100 * time.Microsecond).String(), nil
+}
+
+// another loads the plugin anew, on an engine.
+func (c *checker) another(engine wasm.Engine) (*checker, error) {
+	o := c.opt
+	if engine != nil {
+		o.Plugin.Engine = engine
+	}
+	p, err := wasm.Load(c.ctx, c.module, o.Plugin)
+	if err != nil {
+		return nil, err
+	}
+	return &checker{ctx: c.ctx, module: c.module, opt: o, subject: subject{p: p}, texts: c.texts, report: &Report{}}, nil
+}
+
+// engines runs the same on this engine and on others, from a fresh start, and compares
+// what comes out and the fuel it took.
+func (c *checker) engines(run func(*checker) (string, error)) (string, error) {
+	if len(c.opt.Engines) == 0 {
+		return "", errNotHere
+	}
+	outcome := func(e wasm.Engine) (string, uint64, error) {
+		other, err := c.another(e)
+		if err != nil {
+			return "", 0, err
+		}
+		defer other.close()
+		out, err := run(other)
+		return out, other.p.Stats().Fuel, err
+	}
+	want, fuel, err := outcome(nil)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range c.opt.Engines {
+		got, used, err := outcome(e)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("on %s: %w", e.Name(), err)
+		case got != want:
+			return "", fmt.Errorf("on %s it decides otherwise", e.Name())
+		case used != fuel:
+			return "", fmt.Errorf("on %s it takes %d instructions, otherwise %d", e.Name(), used, fuel)
+		}
+	}
+	return fmt.Sprintf("%d instructions on each of %d", fuel, 1+len(c.opt.Engines)), nil
+}
+
+// has says whether the plugin exports a function.
+func (c *checker) has(export string) bool {
+	return slices.Contains(c.report.Description.Exports, export)
+}
+
+// reset checks that more instances can be made, as after a fault.
+func (c *checker) reset() (string, error) {
+	start := time.Now()
+	if c.p.Manifest().Kind != abi.KindTokenizer { // so that there is an instance in use
+		seq, err := c.open(1)
+		if err != nil {
+			return "", err
+		}
+		defer c.p.CloseSeq(seq)
+	}
+	for range 3 {
+		if err := c.p.Reset(); err != nil {
+			return "", err
+		}
+	}
+	return (time.Since(start) / 3).Round(time.Microsecond).String(), nil
+}
