@@ -1,0 +1,224 @@
+package sandwarp_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
+	"github.com/sandwarp/sandwarp/internal/testdata"
+	sandwarp "github.com/sandwarp/sandwarp/runtime"
+	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/wasm"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// The Go code of docs/plugins.md.
+
+func openDemo(ctx context.Context) (*sandwarp.Model, error) {
+	return sandwarp.OpenBytes(ctx, "demo", demo.GGUF, sandwarp.Options{})
+}
+
+func redact(ctx context.Context, m *sandwarp.Model) error {
+	filter, err := wasm.Load(ctx, examples.Redact, wasm.Options{CacheDir: wasm.DefaultCacheDir()})
+	if err != nil {
+		return err
+	}
+	defer filter.Close()
+
+	o := sandwarp.GenerateOptions{MaxTokens: 40}
+	o.Filters = []sandwarp.Filter{filter}
+	for tok, err := range m.Generate(ctx, "Once upon a time", o) {
+		if err != nil {
+			return err
+		}
+		fmt.Print(tok.Text)
+	}
+	return nil
+}
+
+func configure(ctx context.Context, module []byte) (o sandwarp.GenerateOptions, err error) {
+	strict, err := wasm.Load(ctx, module, wasm.Options{Name: "strict", Config: map[string]any{"ban": []int{40, 41}}})
+	if err != nil {
+		return o, err
+	}
+	loose, err := wasm.Load(ctx, module, wasm.Options{Name: "loose"})
+	if err != nil {
+		return o, err
+	}
+	only, err := msgpack.Marshal(map[string]any{"bias": map[int]float64{256: 2.5}})
+	if err != nil {
+		return o, err
+	}
+	o.Processors = []sandwarp.LogitProcessor{strict, shorter{}, loose}
+	o.Configs = map[string][]byte{"loose": only}
+	return o, nil
+}
+
+// shorter makes tokens less likely the longer the text is already.
+type shorter struct{}
+
+func (shorter) Name() string                 { return "shorter" }
+func (shorter) OpenSeq(uint64, []byte) error { return nil }
+func (shorter) Accept(uint64, []int32) error { return nil }
+func (shorter) CloseSeq(uint64)              {}
+func (shorter) Process(seq uint64, history []int32, logits []float32) (int32, error) {
+	for id := range logits[3:] {
+		logits[3+id] -= 0.01 * float32(len(history))
+	}
+	return -1, nil
+}
+
+func changes(ctx context.Context, s *sandwarp.Session, o sandwarp.GenerateOptions) error {
+	for tok, err := range s.Generate(ctx, "Once upon a time", o) {
+		if err != nil {
+			return err
+		}
+		for _, c := range tok.Changes {
+			fmt.Println(tok.ID, c.By, c.Kind)
+		}
+	}
+	for _, n := range s.Stats().Changes {
+		fmt.Println(n.By, n.Kind, n.N)
+	}
+	return nil
+}
+
+func replay(ctx context.Context, m *sandwarp.Model, module []byte) error {
+	p, err := wasm.Load(ctx, module, wasm.Options{})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	var file bytes.Buffer
+	rec := wasm.NewRecorder(&file, wasm.RecordOptions{})
+	recorded, err := rec.Plugin(p)
+	if err != nil {
+		return err
+	}
+	o := sandwarp.GenerateOptions{MaxTokens: 20}
+	o.Processors = []sandwarp.LogitProcessor{recorded}
+	for _, err := range m.Generate(ctx, "Once upon a time", o) {
+		if err != nil {
+			return err
+		}
+	}
+	if err := rec.Close(); err != nil {
+		return err
+	}
+	out, err := wasm.Replay(ctx, module, file.Bytes(), wasm.ReplayOptions{})
+	if err != nil {
+		return err
+	}
+	fmt.Println(out.Rows, "rows again; the first difference:", out.Difference)
+	return nil
+}
+
+func swap(ctx context.Context, old, new []byte) error {
+	first, err := wasm.Load(ctx, old, wasm.Options{})
+	if err != nil {
+		return err
+	}
+	plugin := wasm.NewSwap(first) // use it where a plugin goes
+	defer plugin.Close()
+
+	second, err := wasm.Load(ctx, new, wasm.Options{})
+	if err != nil {
+		return err
+	}
+	return plugin.Swap(second)
+}
+
+func logged(ctx context.Context, module []byte, log *slog.Logger) (*wasm.Plugin, error) {
+	return wasm.Load(ctx, module, wasm.Options{Logger: log, OnFault: wasm.FailClosed})
+}
+
+// Example_plugins runs the code of docs/plugins.md.
+func Example_plugins() {
+	ctx := context.Background()
+	m, err := openDemo(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	banlist, err := os.ReadFile(filepath.Join(testdata.Root(), "sdk", "c", "examples", "banlist.wasm"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	o, err := configure(ctx, banlist)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := m.NewSession()
+	defer s.Close()
+	o.MaxTokens = 2
+	if err := changes(ctx, s, o); err != nil {
+		fmt.Println(err)
+	}
+	if err := replay(ctx, m, banlist); err != nil {
+		fmt.Println(err)
+	}
+	if err := swap(ctx, banlist, banlist); err != nil {
+		fmt.Println(err)
+	}
+	p, err := logged(ctx, banlist, slog.New(slog.DiscardHandler))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	p.Close()
+	if err := redact(ctx, m); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 256 strict edited
+	// 256 loose edited
+	// 668 strict edited
+	// 668 loose edited
+	// strict edited 2
+	// loose edited 2
+	// 20 rows again; the first difference: <nil>
+	// , there was a brave girl named Lily. She lived in a small village by the sea. One day, Lily wanted to build a sand castle. She worked all morning near the beach.
+}
+
+// TestDocumentedCode wants every block of Go code in docs/plugins.md to be here, where
+// it is compiled and run.
+func TestDocumentedCode(t *testing.T) {
+	lines := func(path string) (list []string) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			list = append(list, strings.TrimSpace(line))
+		}
+		return list
+	}
+	code := "\n" + strings.Join(lines("plugin_example_test.go"), "\n") + "\n"
+	var block []string
+	blocks, in := 0, false
+	for _, line := range lines(filepath.Join(testdata.Root(), "docs", "plugins.md")) {
+		switch {
+		case line == "```go":
+			block, in = nil, true
+		case line == "```" && in:
+			blocks, in = blocks+1, false
+			if text := strings.Join(block, "\n"); !strings.Contains(code, "\n"+text+"\n") {
+				t.Errorf("docs/plugins.md shows code that nothing runs:\n%s", text)
+			}
+		case in:
+			block = append(block, line)
+		}
+	}
+	if blocks < 6 {
+		t.Errorf("%d blocks of code", blocks)
+	}
+}
