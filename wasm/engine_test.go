@@ -36,7 +36,7 @@ func TestStopLatency(t *testing.T) {
 }
 
 func TestDamagedCache(t *testing.T) {
-	flips := enginetest.Many(20, 200, 1000)
+	flips := enginetest.Many(20, 100, 1000)
 	if names := enginetest.CacheFlips(t, wasm.Wazero(), flips); names == nil {
 		t.Skip("this machine's engine is an interpreter, which writes no code")
 	}
@@ -46,7 +46,7 @@ func TestDamagedCache(t *testing.T) {
 // Damaged plugins, on the interpreter, which never makes machine code, and with the
 // compiler beside it.
 func TestMutants(t *testing.T) {
-	n := enginetest.Many(500, 4000, 200_000)
+	n := enginetest.Many(300, 2000, 200_000)
 	enginetest.Mutants(t, wasm.WazeroInterpreter(), nil, n*4/5, 1)
 	enginetest.Mutants(t, wasm.Wazero(), wasm.WazeroInterpreter(), n/5, 2)
 }

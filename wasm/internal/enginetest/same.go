@@ -121,9 +121,52 @@ func (c *recorder) sampler(requests []any) {
 		histories[seq] = append(histories[seq], pick)
 		c.note("accept: %v", c.p.Accept(seq, []int32{pick}))
 	}
+	c.rows(histories)
 	for seq := range uint64(sequences) {
 		c.p.CloseSeq(seq)
 	}
+}
+
+// rows takes all sequences a step further at once, planned and not, takes tokens back,
+// and doubles one.
+func (c *recorder) rows(histories [][]int32) {
+	n := len(histories)
+	seqs, logits, picks, errs := make([]uint64, n), make([][]float32, n), make([]int32, n), make([]error, n)
+	for step := range 4 {
+		for i := range seqs {
+			seqs[i], logits[i] = uint64((i+step)%n), make([]float32, vocabSize)
+			for k := range logits[i] {
+				logits[i][k] = float32(c.r.NormFloat64() * 3)
+			}
+		}
+		of := make([][]int32, n)
+		for i, seq := range seqs {
+			of[i] = histories[seq]
+		}
+		if step%2 == 0 {
+			c.p.Plan(seqs, of)
+			c.note("plan")
+		}
+		c.p.ProcessRows(seqs, of, logits, picks, errs)
+		for i, seq := range seqs {
+			c.note("row of %d: pick %d, logits %x, action %d, %v", seq, picks[i], sum(logits[i]), c.p.LastAction(seq), errs[i])
+			if picks[i] < 0 {
+				picks[i] = best(logits[i])
+			}
+			histories[seq] = append(histories[seq], picks[i])
+			c.note("accept: %v", c.p.Accept(seq, picks[i:i+1]))
+		}
+	}
+	c.note("roll back: %v", c.p.Rollback(1, 2))
+	histories[1] = histories[1][:len(histories[1])-2]
+	const child = 100
+	c.note("fork: %v", c.p.ForkSeq(1, child))
+	for _, seq := range []uint64{1, child} {
+		row := logits[0]
+		pick, err := c.p.Process(seq, histories[1], row)
+		c.note("after it, %d: pick %d, logits %x, %v", seq, pick, sum(row), err)
+	}
+	c.p.CloseSeq(child)
 }
 
 func sum(logits []float32) uint64 {
