@@ -278,7 +278,7 @@ odd input, does it stay within the budget it declares? The exit code is 3 if not
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io), replayCommand(io))
+	cmd.AddCommand(newPluginCommand(io), packCommand(), check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io), replayCommand(io))
 	return cmd
 }
 

@@ -49,8 +49,12 @@ func TestScripts(t *testing.T) {
 		"truncated.wasm": examples.Redact[:len(examples.Redact)/2],
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir:  filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"make": makeProject},
 		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"RUSTUP_HOME", "CARGO_HOME", "GOMODCACHE", "GOCACHE", "GOPATH"} { // compilers keep theirs
+				env.Setenv(name, toolHomes[name])
+			}
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			for name, b := range files {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"encoding/binary"
+	"unicode/utf8"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -25,4 +26,34 @@ func splitVocab(b []byte) ([]string, error) {
 		pieces[i] = all[from:to]
 	}
 	return pieces, nil
+}
+
+// Whole is the length of text less a character at its end of which bytes are still to
+// come; at the end of the text that is all of it.
+func Whole(text []byte, end bool) int {
+	n := len(text)
+	for back := 1; back <= min(utf8.UTFMax-1, n) && !end; back++ {
+		if utf8.RuneStart(text[n-back]) {
+			if !utf8.FullRune(text[n-back:]) {
+				return n - back
+			}
+			break
+		}
+	}
+	return n
+}
+
+// Clean appends text to dst; in place of each byte that is not UTF-8 it writes '?'. What
+// a filter puts in place of text must be UTF-8.
+func Clean(dst, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			dst = append(dst, '?')
+		} else {
+			dst = append(dst, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return dst
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/cmd/sandwarp/scaffold"
+	"github.com/sandwarp/sandwarp/sdk"
+)
+
+func newPluginCommand(io streams) *cobra.Command {
+	p := scaffold.Project{}
+	kind, dir := "filter", ""
+	cmd := &cobra.Command{
+		Use:   "new NAME",
+		Short: "Begin a plugin: a project that builds and passes the check",
+		Long: `new makes a folder with a plugin that works, the SDK it needs, a manifest, a Makefile
+and a README. NAME is the manifest's, like you/shout; its last part names the folder.
+Nothing is downloaded.`,
+		Example: "  sandwarp plugin new --lang rust --kind filter you/shout",
+		Args:    args(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p.Name, p.Kind = args[0], abi.Kind(kind)
+			if err := p.Check(); err != nil {
+				return usageError{err}
+			}
+			if dir == "" {
+				dir = p.Base()
+			}
+			if err := p.Write(dir); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(io.out, "made %s: a %s in %s; next: cd %s && make check\n", dir, kind, p.Lang, dir)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&p.Lang, "lang", "rust", "`language`: "+strings.Join(scaffold.Languages, ", ")+" (AssemblyScript)")
+	cmd.Flags().StringVar(&kind, "kind", kind, "`kind`: sampler, filter, tokenizer")
+	cmd.Flags().StringVar(&dir, "dir", "", "`folder` to make, instead of the name's last part")
+	return cmd
+}
+
+func packCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "pack MANIFEST.json FILE",
+		Short:   "Write a manifest into a plugin's module",
+		Example: "  sandwarp plugin pack filter.json filter.wasm",
+		Args:    args(2, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			manifest, err := readFile(args[0], abi.MaxManifestBytes)
+			if err != nil {
+				return err
+			}
+			module, err := readFile(args[1], maxModule)
+			if err != nil {
+				return err
+			}
+			packed, err := sdk.Pack(module, manifest)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", args[0], args[1], err)
+			}
+			return os.WriteFile(args[1], packed, 0o644)
+		},
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sandwarp/sandwarp/internal/testdata"
+)
+
+// makeProject is the scripts' command `make FOLDER TOOL...`: it builds a plugin's
+// project as a user would, and checks what comes out. Where a tool is missing it says so
+// and goes on.
+func makeProject(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: make FOLDER TOOL...")
+	}
+	dir := ts.MkAbs(args[0])
+	for _, tool := range args[1:] {
+		if why := missing(tool, dir); why != "" {
+			ts.Logf("SKIPPED: %s is not built: %s", args[0], why)
+			return
+		}
+	}
+	ts.Check(ts.Exec("make", "-C", dir, "check"))
+}
+
+// toolHomes are where compilers keep their things: the scripts' HOME is empty.
+var toolHomes = func() map[string]string {
+	home, _ := os.UserHomeDir()
+	cache, _ := os.UserCacheDir()
+	homes := map[string]string{
+		"RUSTUP_HOME": filepath.Join(home, ".rustup"), "CARGO_HOME": filepath.Join(home, ".cargo"),
+		"GOPATH": filepath.Join(home, "go"), "GOMODCACHE": filepath.Join(home, "go", "pkg", "mod"), "GOCACHE": filepath.Join(cache, "go-build"),
+	}
+	for name := range homes {
+		if v := os.Getenv(name); v != "" {
+			homes[name] = v
+		}
+	}
+	return homes
+}()
+
+// missing says why a tool is not there.
+func missing(tool, project string) string {
+	switch {
+	case testing.Short():
+		return "runs a compiler"
+	case tool == "wasm32":
+		out, err := exec.Command("rustc", "--print", "target-libdir", "--target", "wasm32-unknown-unknown").Output()
+		if err == nil {
+			_, err = os.Stat(strings.TrimSpace(string(out)))
+		}
+		if err != nil {
+			return "rustc has no target wasm32-unknown-unknown"
+		}
+	case tool == "asc":
+		modules := filepath.Join(testdata.Root(), "sdk", "assemblyscript", "node_modules")
+		if _, err := os.Stat(filepath.Join(modules, "assemblyscript")); err != nil {
+			return "AssemblyScript is not installed (npm install --no-package-lock in sdk/assemblyscript)"
+		}
+		if err := os.Symlink(modules, filepath.Join(project, "node_modules")); err != nil {
+			return err.Error()
+		}
+		return missing("node", project)
+	default:
+		if _, err := exec.LookPath(tool); err != nil {
+			return tool + " is not installed"
+		}
+	}
+	if _, err := exec.LookPath("make"); err != nil {
+		return "make is not installed"
+	}
+	return ""
+}
