@@ -3,6 +3,7 @@
 package wasmtime_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
+	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
 	"github.com/sandwarp/sandwarp/wasm/wasmtime"
 )
 
@@ -89,4 +91,48 @@ func TestPrices(t *testing.T) {
 		t.Skip("timing")
 	}
 	enginetest.Prices(t, engine(t), uint64(enginetest.Many(0, 1, 20))*1_000_000)
+}
+
+// What the engine costs beside wazero: a call of an exported function that does
+// nothing, and a load of a small plugin, compiled and from the cache.
+func BenchmarkCall(b *testing.B) {
+	m := &Builder{}
+	m.Func("f", []byte{I32, I32}, []byte{I32}, nil, LocalGet(0))
+	for name, e := range map[string]wasm.Engine{"wazero": wasm.Wazero(), "wasmtime": engine(b)} {
+		b.Run(name, func(b *testing.B) {
+			c, err := e.Compile(b.Context(), m.Bytes(), nil, "")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			in, err := c.NewInstance(b.Context(), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer in.Close()
+			f, stack := in.Func("f"), make([]uint64, 2)
+			for b.Loop() {
+				if err := f.Call(stack); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	module := enginetest.Examples(b)[0].Module
+	for name, e := range map[string]wasm.Engine{"wazero": wasm.Wazero(), "wasmtime": engine(b)} {
+		for _, dir := range []string{"", b.TempDir()} {
+			b.Run(fmt.Sprintf("%s/cached=%v", name, dir != ""), func(b *testing.B) {
+				for b.Loop() {
+					p, err := wasm.Load(b.Context(), module, wasm.Options{Engine: e, CacheDir: dir})
+					if err != nil {
+						b.Fatal(err)
+					}
+					p.Close()
+				}
+			})
+		}
+	}
 }
