@@ -9,7 +9,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sandwarp/sandwarp/cmd/sandwarp/scaffold"
 	"github.com/sandwarp/sandwarp/internal/testdata"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 )
 
 // makeProject is the scripts' command `make FOLDER TOOL...`: it builds a plugin's
@@ -76,4 +78,48 @@ func missing(tool, project string) string {
 		return "make is not installed"
 	}
 	return ""
+}
+
+// TestReadmes builds the plugins the SDKs' READMEs show, in the projects they make.
+func TestReadmes(t *testing.T) {
+	for _, c := range []struct {
+		lang, readme, fence, source string
+		tools                       []string
+	}{
+		{"rust", "rust", "```rust\n", "src/lib.rs", []string{"cargo", "wasm32"}},
+		{"as", "assemblyscript", "```ts\n", "assembly/index.ts", []string{"asc"}},
+		{"go", "go", "```go\n", "main.go", []string{"go"}},
+	} {
+		t.Run(c.lang, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "shout")
+			if err := (scaffold.Project{Lang: c.lang, Kind: "filter", Name: "you/shout"}).Write(dir); err != nil {
+				t.Fatal(err)
+			}
+			for _, tool := range c.tools {
+				if why := missing(tool, dir); why != "" {
+					t.Skip("SKIPPED: ", why)
+				}
+			}
+			text, err := os.ReadFile(filepath.Join(testdata.Root(), "sdk", c.readme, "README.md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, code, _ := strings.Cut(string(text), c.fence)
+			code, _, found := strings.Cut(code, "\n```")
+			if !found {
+				t.Fatalf("the README has no %q", c.fence)
+			}
+			if err := os.WriteFile(filepath.Join(dir, c.source), []byte(code+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("make", "-C", dir, "build").CombinedOutput(); err != nil {
+				t.Fatalf("make: %v\n%s", err, out)
+			}
+			module, err := os.ReadFile(filepath.Join(dir, "shout.wasm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			conformance.Run(t, module, conformance.Options{})
+		})
+	}
 }
