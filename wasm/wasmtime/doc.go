@@ -21,7 +21,8 @@
 // against the C library, and grow by about 20 MB. They need CGO_ENABLED=1 and a C
 // compiler, on linux or darwin (amd64, arm64) or windows (amd64); elsewhere New
 // returns an error that says so. `go mod tidy`, `go mod vendor` and `go mod
-// download` without arguments consider all packages, and do download it.
+// download` without arguments consider all packages, and do download it; so do
+// `go build ./...` and `go test ./...` in this repository with cgo enabled.
 //
 // # Advisories
 //
