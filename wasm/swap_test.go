@@ -179,6 +179,7 @@ func TestSwapDrains(t *testing.T) {
 	if err := s.Swap(wrong); !errors.Is(err, ErrKind) {
 		t.Errorf("a filter in the place of a sampler: %v", err)
 	}
+	s.closing.Wait() // what has drained is closed aside
 	if err := s.Swap(first); err == nil {
 		t.Error("a closed plugin was put in")
 	}
