@@ -317,7 +317,7 @@ func (m *Model) replace(ctx context.Context, lost error) (backend.Executable, er
 	}
 	m.engine = e
 	m.mu.Lock()
-	m.info.Backend = e.name()
+	m.info.runsOn(e)
 	m.mu.Unlock()
 	return e.exec, nil
 }

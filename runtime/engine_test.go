@@ -240,6 +240,9 @@ func TestGoesOnOnTheCPU(t *testing.T) {
 	if m.Info().Backend != "cpu" || d.open.Load() != 0 {
 		t.Errorf("runs on %s, the device is open %d times", m.Info().Backend, d.open.Load())
 	}
+	if i := m.Info(); i.Threads < 1 || i.CacheBytes <= 0 {
+		t.Errorf("on the cpu with %d threads and a KV cache of %d bytes", i.Threads, i.CacheBytes)
+	}
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}

@@ -216,7 +216,7 @@ func (m *Model) describe(p *plan.Plan) {
 	}
 	m.info = Info{
 		Name: name, Architecture: p.Arch, Layers: len(p.KV), Vocabulary: p.Vocab,
-		Trained: p.Context, Context: m.context, Backend: m.engine.name(),
+		Trained: p.Context, Context: m.context,
 	}
 	bytes := map[tensor.DType]int{}
 	for _, w := range p.Weights {
@@ -231,8 +231,13 @@ func (m *Model) describe(p *plan.Plan) {
 		}
 	}
 	m.info.StepBytes, m.info.StepWeights, m.info.PromptWeights = perToken(p)
-	m.info.Threads, m.info.CacheBytes, m.info.WeightMemory = m.engine.threads(), m.engine.cacheBytes(), m.engine.weightMemory()
 	m.info.Embedding = p.ValueInfo(p.Steps[0].Out[0]).Width
+	m.info.runsOn(m.engine)
+}
+
+// runsOn fills in what depends on the engine, which can change.
+func (i *Info) runsOn(e *engine) {
+	i.Backend, i.Threads, i.CacheBytes, i.WeightMemory = e.name(), e.threads(), e.cacheBytes(), e.weightMemory()
 }
 
 // perToken is what one row of a batch reads and multiplies: every matrix but the
@@ -259,7 +264,8 @@ func perToken(p *plan.Plan) (bytes, weights, prompt int64) {
 // Backends are the names Options.Backend accepts in this program.
 func Backends() []string { return backend.Names() }
 
-// Info describes the model. Backend can change when a device is lost.
+// Info describes the model. Backend, Threads, CacheBytes and WeightMemory change when
+// a device is lost.
 func (m *Model) Info() Info {
 	m.mu.Lock()
 	defer m.mu.Unlock()
