@@ -113,11 +113,15 @@ func (r *repacking) plan(l *weights, mats []bool) {
 	}
 }
 
-// run does the jobs on all cores. Progress is told by the goroutine of the caller,
+// run does the jobs on all threads. Progress is told by the goroutine of the caller,
 // which works too.
 func (r *repacking) run(ctx context.Context, l *weights) error {
+	threads := r.options.Threads
+	if threads == 0 {
+		threads = defaultThreads()
+	}
 	var others sync.WaitGroup
-	for range min(defaultThreads(), len(r.jobs)) - 1 {
+	for range min(threads, len(r.jobs)) - 1 {
 		others.Go(func() { r.work(ctx, l, func() {}) })
 	}
 	r.work(ctx, l, r.report)

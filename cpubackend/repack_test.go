@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sandwarp/sandwarp/internal/backend"
 	"github.com/sandwarp/sandwarp/internal/gguf"
@@ -116,12 +118,49 @@ func TestRepackReports(t *testing.T) {
 	}
 }
 
+// Load stops before it begins and between two pieces of work, and says how far it came.
 func TestRepackStops(t *testing.T) {
 	_, p, data := written(t, tensor.Q8_0)
+	whole, err := New().Load(context.Background(), p, data, backend.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
+	defer cancel()
+	var last, total int64
+	w, err := New().Load(ctx, p, data, backend.LoadOptions{Threads: 1, Progress: func(done, all int64) {
+		cancel()
+		last, total = done, all
+	}})
+	if w != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("Load whose context ends: %v, %v", w, err)
+	}
+	if whole.Bytes() > 0 && last >= total {
+		t.Errorf("went on to %d of %d bytes", last, total)
+	}
 	if w, err := New().Load(ctx, p, data, backend.LoadOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Load after the context's end: %v, %v", w, err)
+	}
+}
+
+// Load works on as many threads as it may.
+func TestRepackThreads(t *testing.T) {
+	_, p, data := written(t, tensor.Q8_0)
+	var at, most atomic.Int32
+	w, err := New().Load(context.Background(), p, data, backend.LoadOptions{Threads: 1, Drop: func([]byte) {
+		if n := at.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		time.Sleep(time.Millisecond)
+		at.Add(-1)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if most.Load() > 1 {
+		t.Errorf("%d threads repack, one may", most.Load())
 	}
 }
 

@@ -158,7 +158,7 @@ func (p *program) openBackend(e *engine, name string) (backend.Backend, error) {
 // load loads and compiles a part, whose plan is fused for its backend.
 func (p *program) load(ctx context.Context, e *engine, t *part, fused *plan.Plan, data [][]byte, progress func(done, total int64)) error {
 	t.layers = len(fused.KV)
-	weights, err := t.backend.Load(ctx, fused, data, backend.LoadOptions{Progress: progress, LowMemory: p.options.LowMemory, Drop: p.drop})
+	weights, err := t.backend.Load(ctx, fused, data, backend.LoadOptions{Progress: progress, LowMemory: p.options.LowMemory, Threads: p.options.Threads, Drop: p.drop})
 	if err != nil {
 		return err
 	}

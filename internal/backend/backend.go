@@ -64,6 +64,9 @@ type LoadOptions struct {
 	// LowMemory reads weights where they are. Without it the CPU backend keeps those
 	// that are multiplied in an order of its own, which takes as much memory again.
 	LowMemory bool
+	// Threads is the number of threads that prepare weights, 0 for one per usable core
+	// (CPU only).
+	Threads int
 	// Drop, when set, is given weight bytes that were copied and will hardly be read
 	// again, so that the owner of the mapping can give back their memory. They must
 	// stay readable. It is called by several goroutines at once.
