@@ -12,6 +12,9 @@ import (
 // TestPluginsCostNoAllocation measures a long answer against a short one, with plugins
 // that edit each token and say so.
 func TestPluginsCostNoAllocation(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	m := tiny(t, sandwarp.Options{})
 	o := sandwarp.GenerateOptions{IgnoreEOS: true}
 	o.Processors = []sandwarp.LogitProcessor{
