@@ -143,7 +143,7 @@ func BenchmarkWatermark(b *testing.B) {
 	})
 	b.Run("candidates", func(b *testing.B) {
 		for b.Loop() {
-			if _, _, err := p.ProcessTop(1, []int32{5}, len(logits), ids, top, nil); err != nil {
+			if _, _, err := p.ProcessTop(1, []int32{5}, len(logits), ids, top, func() ([]float32, error) { return logits, nil }); err != nil {
 				b.Fatal(err)
 			}
 		}
