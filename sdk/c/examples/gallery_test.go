@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
@@ -23,7 +24,7 @@ func TestGalleryIsSound(t *testing.T) {
 		"bpe":       {examples.BPE, []any{nil, m{"pre": "qwen2"}}},
 	} {
 		for _, config := range c.configs {
-			if r := wasm.Check(context.Background(), c.module, wasm.Options{Config: config}); !r.OK() {
+			if r := conformance.Check(context.Background(), c.module, conformance.Options{Plugin: wasm.Options{Config: config}}); !r.OK() {
 				t.Errorf("%s with %v:\n%s", name, config, r)
 			}
 		}
