@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -70,7 +71,7 @@ func watchSignals(cancel context.CancelFunc) {
 
 // execute runs the command line and turns its error into a message and a code.
 func execute(ctx context.Context, root *cobra.Command) int {
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	var option *sandwarp.OptionError
 	if errors.As(err, &option) {
@@ -84,11 +85,28 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(root.ErrOrStderr(), "sandwarp: %v\nRun 'sandwarp --help' for the commands, 'sandwarp COMMAND --help' for their flags.\n", err)
+		fmt.Fprintf(root.ErrOrStderr(), "sandwarp: %v\nRun '%s --help' for what it takes.\n", plainNumber(err), cmd.CommandPath())
 		return exitUsage
 	}
 	fmt.Fprintln(root.ErrOrStderr(), "sandwarp:", err)
 	return exitFailure
+}
+
+// plainNumber says what is wrong with a number in the command's words, where package
+// strconv would name its functions.
+func plainNumber(err error) error {
+	var number *strconv.NumError
+	if !errors.As(err, &number) {
+		return err
+	}
+	reason := "too large or too small"
+	if errors.Is(number, strconv.ErrSyntax) {
+		reason = "not a whole number"
+		if number.Func == "ParseFloat" {
+			reason = "not a number"
+		}
+	}
+	return errors.New(strings.Replace(err.Error(), number.Error(), reason, 1))
 }
 
 // flagOf is the flag that sets an option: --top-k for GenerateOptions.TopK.
@@ -119,7 +137,7 @@ tiny demo model of its own that tells little stories.`,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0])}
+				return unknownCommand(cmd, "", args[0])
 			}
 			return nil
 		},
@@ -143,15 +161,31 @@ tiny demo model of its own that tells little stories.`,
 // Breaking it is a usage error that shows which ones.
 func args(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
-		name, wanted, _ := strings.Cut(cmd.Use, " ")
+		name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		_, wanted, _ := strings.Cut(cmd.Use, " ")
 		switch {
 		case len(a) >= least && len(a) <= most:
 			return nil
 		case cmd.HasSubCommands():
-			return usageError{fmt.Errorf("%s: unknown command %q", name, a[0])}
+			return unknownCommand(cmd, name+": ", a[0])
 		case most == 0:
 			return usageError{fmt.Errorf("%s takes no argument, got %q", name, a[0])}
+		case len(a) == 0:
+			return usageError{fmt.Errorf("%s wants %s", name, wanted)}
+		case len(a) < least:
+			return usageError{fmt.Errorf("%s wants %s, got %q", name, wanted, a)}
 		}
 		return usageError{fmt.Errorf("%s wants %s, got %q; a text of several words needs quotes", name, wanted, a)}
 	}
+}
+
+// unknownCommand is the usage error of a name that is no subcommand of cmd, with
+// those that look like it.
+func unknownCommand(cmd *cobra.Command, where, name string) error {
+	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if like := cmd.SuggestionsFor(name); len(like) > 0 {
+		hint = fmt.Sprintf("; did you mean %s?", strings.Join(like, " or "))
+	}
+	return usageError{fmt.Errorf("%sunknown command %q%s", where, name, hint)}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -44,6 +45,9 @@ func quantizeFile(ctx context.Context, io streams, in, out, typ string, o quanti
 	o.Progress = report
 	r, err := quantize.File(ctx, f, out, mix, o)
 	end()
+	if errors.Is(err, quantize.ErrQuantized) {
+		return fmt.Errorf("%w (--allow-requantize)", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,9 @@ func mapPath(path string) (data []byte, unmap func() error, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("gguf: %w", err)
 	}
+	if st.IsDir() {
+		return nil, nil, fmt.Errorf("gguf: %s is a directory, not a regular file: name the model in it", path)
+	}
 	if !st.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("gguf: %s is not a regular file but %v", path, st.Mode().Type())
 	}
