@@ -5,7 +5,7 @@
 //	p, err := wasm.LoadFile(ctx, "redact.wasm", wasm.Options{Engine: engine})
 //
 // The default engine, wazero, is pure Go and the better choice for most: calls
-// into a guest take 20 ns there and most of a microsecond here. Wasmtime's code
+// into a guest take 20 ns there and 1 to 3 us here. Wasmtime's code
 // is faster inside (a vector sampler takes half the time), and a guest that runs
 // in C does not hold up Go's garbage collector. Both give the same results and
 // count the same fuel; this package's tests compare them call by call. Fuel and
