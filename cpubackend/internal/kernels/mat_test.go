@@ -200,27 +200,39 @@ func TestMulAllocatesNothing(t *testing.T) {
 	})
 }
 
+// What is no number in an activation row shows in all of its results and in no other
+// row's, as the matrix is and repacked, however many rows there are.
 func TestMulNonFinite(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
-		for _, dt := range []tensor.DType{tensor.Q8_0, tensor.Q4_K, tensor.Q6_K, tensor.F16} {
-			for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-				r := random(4)
-				m := randomMat(t, r, dt, 16, 256, -1, heap)
-				x := normals(r, 256)
-				x[77] = float32(bad)
-				a := NewAct(1, 256)
-				a.Set(x, 1, 256)
-				a.Quantize(0, 1)
-				y := make([]float32, 16)
-				m.Mul(y, 16, a, 0, 1, 0, 16)
-				for _, v := range y {
-					if v := float64(v); !math.IsNaN(v) && !math.IsInf(v, 0) {
-						t.Fatalf("%v: %v in the activations gave %g", dt, bad, v)
-					}
+		for _, dt := range tensor.DTypes() {
+			for _, rows := range []int{1, 9, 14, tilesFrom} {
+				m := randomMat(t, random(4), dt, 35, 256, -1, heap)
+				checkNonFinite(t, m, rows)
+				if repacked(m, heap) {
+					checkNonFinite(t, m, rows)
 				}
 			}
 		}
 	})
+}
+
+func checkNonFinite(t *testing.T, m *Mat, rows int) {
+	t.Helper()
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		x := normals(random(4), rows*m.K)
+		at := rows / 2
+		x[at*m.K+77] = float32(bad)
+		a := NewAct(rows, m.K)
+		a.Set(x, rows, m.K)
+		a.Quantize(0, rows)
+		y := make([]float32, rows*m.N)
+		m.Mul(y, m.N, a, 0, rows, 0, m.N)
+		for i, v := range y {
+			if v := float64(v); (math.IsNaN(v) || math.IsInf(v, 0)) != (i/m.N == at) {
+				t.Fatalf("%v repacked %v, %v in row %d of %d: result %d of row %d is %g", m.dtype, m.panels != nil, bad, at, rows, i%m.N, i/m.N, v)
+			}
+		}
+	}
 }
 
 func TestRowIsDequantize(t *testing.T) {
