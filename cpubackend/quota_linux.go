@@ -38,9 +38,12 @@ func quotaUnder(root string) float64 {
 		// A limit of any group above counts as well, as far as they can be seen.
 		top := filepath.Join(root, m.point)
 		at := filepath.Join(top, m.below(group))
-		for ; len(at) >= len(top); at = filepath.Dir(at) {
+		for ; ; at = filepath.Dir(at) {
 			if q := m.limit(at); q > 0 {
 				least = min(least, q)
+			}
+			if at == top {
+				break
 			}
 		}
 	}
