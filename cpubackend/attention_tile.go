@@ -9,8 +9,8 @@ import (
 
 // A tile of many queries attends page by page with products of matrices: see
 // kernels/attention_tile.go. Its queries are columns, filled up with zeros to a
-// multiple of kernels.TileColumns, in blocks that fit the first cache; each page of the cache is widened to float32 once
-// for all of them.
+// multiple of kernels.TileColumns, in blocks that fit the first cache; each page of
+// the KV cache is widened to float32 once for all of them.
 
 // wideFrom is how many query rows are worth that: fewer are done row by row.
 const wideFrom = 17

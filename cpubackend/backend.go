@@ -2,9 +2,10 @@
 //
 // Importing it registers the backend "cpu". Weights are copied once into the order
 // the kernels like best (repack.go), or, with LoadOptions.LowMemory and on processors
-// that gain nothing by it, read where they lie, in the mapped model file. An Executable owns a crew of workers that walk the plan
-// in step, each on its own share of every step, and wait for each other between
-// steps; nothing hands out work, so nothing queues, locks or allocates:
+// that gain nothing by it, read where they lie, in the mapped model file. An
+// Executable owns a crew of workers that walk the plan in step, each on its own share
+// of every step, and wait for each other between steps; nothing hands out work, so
+// nothing queues, locks or allocates:
 //
 //	Run -> every worker: for each step { own share; barrier } -> logits
 //

@@ -33,7 +33,8 @@ type Options struct {
 	CacheType CacheType
 	// LowMemory makes the CPU work straight from the mapped file, whose pages all
 	// processes share. Without it weights are kept in an order that is faster to
-	// multiply: one copy, and the file's pages are given back.
+	// multiply: one copy, and the file's pages are given back. What OpenBytes was
+	// given stays, so that without LowMemory it is in memory twice.
 	LowMemory bool
 	// Tokenizer replaces the model's own.
 	Tokenizer Tokenizer

@@ -26,9 +26,9 @@ func (g *group) scaleMin(b []byte, k int) {
 	g.both(f16(b)*float32(scale), -f16(b[2:])*float32(least))
 }
 
-// scaleMinK unpacks scale and minimum k: of the 12 bytes s, scales 0-3 are the low six bits of s[k], minima 0-3 those
-// of s[k+4]; 4-7 have their low bits in the nibbles of s[k+4] and their two high
-// bits in the top of s[k-4] and s[k].
+// scaleMinK unpacks scale and minimum k: of the 12 bytes s, scales 0-3 are the low
+// six bits of s[k], minima 0-3 those of s[k+4]; 4-7 have their low bits in the
+// nibbles of s[k+4] and their two high bits in the top of s[k-4] and s[k].
 func scaleMinK(s *[12]byte, k int) (scale, least byte) {
 	if k < 4 {
 		return s[k] & 63, s[k+4] & 63

@@ -141,7 +141,8 @@ func Supported() (names []string) {
 
 // Select chooses an instruction set by name: "generic", on amd64 "avx2", "avxvnni",
 // "avx512vnni", on arm64 "neon", "dotprod", "i8mm", as Supported lists them. It must
-// not be called while operations run. The environment variable SANDWARP_CPU makes the same choice at start-up.
+// not be called while operations run. The environment variable SANDWARP_CPU makes the
+// same choice at start-up.
 func Select(name string) error {
 	for _, s := range sets {
 		if s.name != name {

@@ -9,11 +9,12 @@ import (
 
 // Prefill: with several activation rows a block of weights is unpacked once and
 // multiplied many times. What all formats unpack to is a tile: 16 weight rows by
-// up to 1,024 columns, bytes, interleaved so that a register of 16 lanes takes
+// up to 896 columns, bytes, interleaved so that a register of 16 lanes takes
 // four columns of each row. Every format has a function that packs tiles; the
 // functions that multiply them know four kinds of tiles and no formats.
 //
-// A layout repacked at load time would be a file of tiles.
+// Repacked matrices (repack.go) keep codes in the order of a tile, packed into as few
+// bits as they have.
 
 const (
 	// tileRows is the number of weight rows in a tile.
