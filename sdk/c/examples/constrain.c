@@ -425,7 +425,7 @@ int32_t sw_seq_rollback(uint64_t seq, uint32_t n)
 /* Masks that may still be made in this call: a budget pays for so many. What a plan
  * leaves is made when it is needed. */
 static uint32_t masks_left;
-enum { PLANNED = 6 };
+enum { PLANNED = 2 };
 
 /* The mask of a state, made if it is not there; NULL and an error in sw_fail. One for
  * less than all ways to the end is not kept. */
