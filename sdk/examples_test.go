@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -205,6 +206,11 @@ func encoded(t *testing.T, v any) []byte {
 
 // sampled gives each of the configurations to a request.
 func sampled(t *testing.T, p *wasm.Plugin, say func(string, ...any)) {
+	defer func() {
+		if p.Stats().Planned == 0 {
+			t.Error("nothing was answered in a plan")
+		}
+	}()
 	for i, config := range configs[abi.KindSampler] {
 		seq := uint64(i + 1)
 		if err := p.OpenSeq(seq, encoded(t, config)); err != nil {
@@ -217,6 +223,18 @@ func sampled(t *testing.T, p *wasm.Plugin, say func(string, ...any)) {
 		}
 		pick, err := p.Process(seq, []int32{1, 2}, logits)
 		say("request %v: %d %v %v", config, pick, logits, err)
+		again := make([]float32, len(logits)) // planned, and on a fork
+		for j := range again {
+			again[j] = float32(j % 17)
+		}
+		if forked := p.ForkSeq(seq, 1000+seq); forked != nil {
+			t.Error(forked)
+		}
+		p.Plan([]uint64{1000 + seq}, [][]int32{{1, 2}})
+		if pick2, err2 := p.Process(1000+seq, []int32{1, 2}, again); pick2 != pick || !slices.Equal(again, logits) || fmt.Sprint(err) != fmt.Sprint(err2) {
+			t.Errorf("request %v: planned on a fork it gives %v, %v, otherwise %v, %v", config, again, err2, logits, err)
+		}
+		p.CloseSeq(1000 + seq)
 		p.CloseSeq(seq)
 	}
 }

@@ -4,7 +4,7 @@ package main
 // number comes, @ one went before, & both, $ a card comes, ! another number comes. A
 // star stands for any ending. "number" says little (#).
 var words = [26]string{
-	'a' - 'a': "answer*+ account! amex$ ",
+	0:         "answer*+ account! amex$ ",
 	'c' - 'a': "call+ calls+ called+ calling+ cell& cellphone+ contact+ card$ cards$ credit$ case! ",
 	'd' - 'a': "dial+ dialed+ debit$ doi! ",
 	'f' - 'a': "fax& ",
