@@ -75,7 +75,7 @@ func readPieces(tok Tokenizer, control []bool) (piece func(id int32) string, err
 	for id := range control {
 		if !control[id] {
 			if b, err = tok.Decode(b[:0], []int32{int32(id)}, false); err != nil {
-				return nil, fmt.Errorf("tokenizer: text of token %d: %w", id, err)
+				return nil, fmt.Errorf("tokenizer: text of token %d of the model's %d: %w", id, len(control), err)
 			}
 			all.Write(b)
 		}

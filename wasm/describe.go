@@ -173,18 +173,19 @@ func describeManifest(line func(key, format string, args ...any), m *abi.Manifes
 	if len(m.Features) > 0 {
 		line("features", "%s", orNone(m.Features))
 	}
-	line("budget", "%s instructions a call, %s a byte", orDefault(m.Fuel), orDefault(m.FuelPerByte))
+	line("budget", "%s instructions a call, %s a byte", orDefault(m.Fuel, defaultFuel), orDefault(m.FuelPerByte, defaultByteFuel))
 	if m.Memory > 0 {
 		line("memory", "at most %d KiB", m.Memory*64)
 	}
 	if m.Kind == abi.KindFilter {
-		line("holds back", "%s bytes", orDefault(uint64(m.HoldMax)))
+		line("holds back", "%s bytes", orDefault(uint64(m.HoldMax), defaultHold))
 	}
 }
 
-func orDefault(n uint64) string {
+// orDefault is what the manifest says, or what hosts take where it does not.
+func orDefault(n, otherwise uint64) string {
 	if n == 0 {
-		return "default"
+		return fmt.Sprintf("%d (the default)", otherwise)
 	}
 	return fmt.Sprint(n)
 }

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 		"redact.wasm":    examples.Redact,
 		"banlist.wasm":   banlist,
 		"rust.wasm":      example("rust", "banlist.wasm"),
+		"bytes.wasm":     example("c", "bytes.wasm"),
 		"dry.wasm":       example("c", "dry.wasm"),
 		"truncated.wasm": examples.Redact[:len(examples.Redact)/2],
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,17 +22,19 @@ func tokenizeCommand(io streams) *cobra.Command {
 		Short: "Show the tokens of a text",
 		Long: `tokenize splits TEXT, or standard input, into the model's tokens. No beginning-of-
 sequence token is added, and the texts of control tokens are plain text unless
---special is given.`,
+--special is given. With --plugin a plugin takes the place of the model's tokenizer.`,
 		Example: `  sandwarp tokenize "Once upon a time"
   sandwarp tokenize -m model.gguf --ids "Hello"
+  sandwarp tokenize --plugin tokenizer.wasm "Hello"
   printf '"Hello"\n"a b"\n' | sandwarp tokenize -m model.gguf --jsonl`,
 		Args: args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := openVocabulary(t.model.path)
+			v, end, err := t.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return t.run(m, args)
+			defer end()
+			return t.run(v, args)
 		},
 	}
 	fl := cmd.Flags()
@@ -39,6 +42,8 @@ sequence token is added, and the texts of control tokens are plain text unless
 	fl.BoolVar(&t.ids, "ids", false, "print the ids alone, separated by spaces")
 	fl.BoolVar(&t.jsonl, "jsonl", false, "read a JSON string a line, write a JSON array of ids a line")
 	fl.BoolVar(&t.special, "special", false, "read the texts of control tokens as those tokens")
+	fl.StringVar(&t.plugin, "plugin", "", "Wasm plugin `file`, a tokenizer")
+	fl.StringArrayVar(&t.configs, "plugin-config", nil, "`NAME=JSON` configuration of the plugin")
 	return cmd
 }
 
@@ -46,6 +51,29 @@ type tokenizer struct {
 	io                  streams
 	model               modelFlags
 	ids, jsonl, special bool
+	plugin              string
+	configs             []string
+}
+
+// open returns the plugin's tokenizer or the model's, and what closes it.
+func (t *tokenizer) open(ctx context.Context) (_ sandwarp.Tokenizer, end func(), err error) {
+	f := pluginFlags{configs: t.configs, none: true, engine: "wazero"}
+	if t.plugin != "" {
+		f.files = []string{t.plugin}
+	}
+	p, err := f.load(ctx, t.io, &t.model)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case p.tokenizer != nil:
+		return p.tokenizer, p.close, nil
+	case t.plugin != "":
+		defer p.close()
+		return nil, nil, usageError{fmt.Errorf("--plugin %s is a %s, want a tokenizer", t.plugin, p.all[0].Manifest().Kind)}
+	}
+	v, err := openVocabulary(t.model.path)
+	return v, p.close, err
 }
 
 // openVocabulary reads the tokenizer of a file, or of the demo model.
@@ -56,7 +84,7 @@ func openVocabulary(path string) (*sandwarp.Vocabulary, error) {
 	return sandwarp.OpenVocabulary(path)
 }
 
-func (t *tokenizer) run(v *sandwarp.Vocabulary, args []string) error {
+func (t *tokenizer) run(v sandwarp.Tokenizer, args []string) error {
 	if t.jsonl {
 		return t.lines(v)
 	}
@@ -89,7 +117,7 @@ func (t *tokenizer) run(v *sandwarp.Vocabulary, args []string) error {
 }
 
 // lines answers each line of JSON, flushing as it goes.
-func (t *tokenizer) lines(v *sandwarp.Vocabulary) error {
+func (t *tokenizer) lines(v sandwarp.Tokenizer) error {
 	in, w := bufio.NewReaderSize(t.io.in, 1<<16), bufio.NewWriter(t.io.out)
 	defer w.Flush()
 	enc := json.NewEncoder(w)
