@@ -54,11 +54,11 @@ func newCache(layers []plan.KVLayer, pages int, kind backend.KVType) (*cache, er
 	}
 	total := 0
 	for _, l := range layers {
-		per := l.Heads * backend.PageTokens * (kind.RowBytes(l.KeyDim) + kind.RowBytes(l.ValueDim))
-		if per > 0 && pages > (math.MaxInt-total)/per {
+		row := kind.RowBytes(l.KeyDim) + kind.RowBytes(l.ValueDim)
+		if float64(pages)*float64(l.Heads)*backend.PageTokens*float64(row) >= float64(math.MaxInt-total) {
 			return nil, fmt.Errorf("cpubackend: a KV cache of %d pages does not fit the address space", pages)
 		}
-		total += per * pages
+		total += pages * l.Heads * backend.PageTokens * row
 	}
 	var err error
 	if c.memory, err = reserve(total); err != nil {
