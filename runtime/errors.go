@@ -34,7 +34,8 @@ var (
 	// ErrDeviceLost: the GPU is gone, and with it what was being generated. The
 	// Model goes on on the CPU: try again.
 	ErrDeviceLost = backend.ErrDeviceLost
-	// ErrBlocked: a filter refused the prompt.
+	// ErrBlocked: a filter refused the prompt. The message has its name, and, quoted,
+	// up to 256 bytes of what it put in the prompt's place: its reason.
 	ErrBlocked = errors.New("a filter refused the prompt")
 )
 

@@ -144,7 +144,11 @@ func TestFilterPrompt(t *testing.T) {
 	if got, _, err := filterPrompt(&o, 1, "a secret"); got != "a ***" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got, _, err := filterPrompt(&o, 1, "a BAD one"); !errors.Is(err, ErrBlocked) {
+	if got, _, err := filterPrompt(&o, 1, "a BAD one"); !errors.Is(err, ErrBlocked) || !strings.HasSuffix(err.Error(), ": rule") {
+		t.Errorf("%q, %v", got, err)
+	}
+	o.Filters[1] = stopAt("BAD", "[no \x1bsuch words]"+strings.Repeat("x", 1000))
+	if got, _, err := filterPrompt(&o, 1, "a BAD one"); !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), `: rule: "[no \x1bsuch words]xxx`) || len(err.Error()) > 350 {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -25,6 +25,7 @@ type filterStage struct {
 	pending []byte
 	marks   []Change // of pending, by the stages before
 	stopped bool
+	reason  string // what it put in the place of the text it stopped at
 }
 
 // openOutput starts the filters for a sequence. close ends them.
@@ -166,6 +167,9 @@ func (o *output) judge(f *filterStage, flags uint32) (string, error) {
 		}
 		o.marks = f.released(o.marks, len(text), out, n, stop)
 		text = append(text, out...)
+		if stop {
+			f.reason = inPlaceOf(out, f.pending)
+		}
 		f.pending = f.pending[:copy(f.pending, f.pending[n:])]
 		if f.stopped = stop; stop || n == 0 || len(f.pending) == 0 {
 			return string(text), nil
@@ -187,7 +191,7 @@ func filterPrompt(o *GenerateOptions, seq uint64, prompt string) (string, []Chan
 	defer out.close()
 	text, err := out.filter(prompt, FilterPrompt|FilterEnd)
 	if err == nil && out.stopped == FinishFilter {
-		err = fmt.Errorf("%w: %s", ErrBlocked, out.stopper())
+		err = fmt.Errorf("%w: %s", ErrBlocked, out.refusal())
 	}
 	for i := range out.marks {
 		out.marks[i].Prompt = true
@@ -195,11 +199,26 @@ func filterPrompt(o *GenerateOptions, seq uint64, prompt string) (string, []Chan
 	return text, out.marks, err
 }
 
-// stopper is the name of the filter that stopped the text.
-func (o *output) stopper() string {
+// maxReason bounds the bytes of a filter's reason in an error.
+const maxReason = 256
+
+// inPlaceOf is the text of out behind what it shares with the beginning of pending.
+func inPlaceOf(out, pending []byte) string {
+	n := 0
+	for n < min(len(out), len(pending)) && out[n] == pending[n] {
+		n++
+	}
+	return strings.ToValidUTF8(string(out[n:min(len(out), n+maxReason)]), "")
+}
+
+// refusal is the name of the filter that stopped the text, and its reason if it gave one.
+func (o *output) refusal() string {
 	for i := range o.filters {
-		if o.filters[i].stopped {
-			return o.filters[i].Name()
+		switch f := &o.filters[i]; {
+		case f.stopped && f.reason != "":
+			return fmt.Sprintf("%s: %q", f.Name(), f.reason)
+		case f.stopped:
+			return f.Name()
 		}
 	}
 	return ""

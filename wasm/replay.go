@@ -61,6 +61,10 @@ func (d *Difference) String() string {
 // with; ReplayOptions.AnyModule runs it all the same.
 var ErrOtherModule = errors.New("the recording is of another module")
 
+// ErrWhichPlugin says that several plugins of a recording may be meant, of which
+// ReplayOptions.Plugin names one.
+var ErrWhichPlugin = errors.New("name one")
+
 // Replay loads a module as it was loaded when recording was made, gives it what it was
 // given then, and compares its answers bit by bit up to the first difference. An error
 // says that this cannot be done: the recording is damaged or of another module.
@@ -107,10 +111,13 @@ func (o *ReplayOptions) choose(module, recording []byte) (int, *loadedAs, error)
 		names = append(names, fmt.Sprintf("%s (%s)", l.name, hex.EncodeToString(l.hash[:4])))
 		if (o.Plugin == "" || o.Plugin == l.name) && (l.hash == hash || o.AnyModule) {
 			if found >= 0 {
-				return 0, nil, fmt.Errorf("the recording has several plugins that may be meant, of %v: name one", names)
+				return 0, nil, fmt.Errorf("the recording has several plugins that may be meant, of %v: %w", names, ErrWhichPlugin)
 			}
 			found = i
 		}
+	}
+	if found < 0 && o.Plugin != "" && !slices.ContainsFunc(r.plugins, func(l loadedAs) bool { return l.name == o.Plugin }) {
+		return 0, nil, fmt.Errorf("the recording has no plugin %s, but %v", o.Plugin, names)
 	}
 	if found < 0 {
 		return 0, nil, fmt.Errorf("%w: of %v, not of %s", ErrOtherModule, names, hex.EncodeToString(hash[:4]))

@@ -43,6 +43,9 @@ func (p *plugins) record(f *recordFlags) (*recording, error) {
 		}
 		return nil, nil
 	}
+	if len(p.all) == 0 {
+		return nil, usageError{errors.New("--record: no plugin takes part")}
+	}
 	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("--record: %w", err)
@@ -108,6 +111,8 @@ func replay(ctx context.Context, io streams, path, plugin string, o wasm.ReplayO
 	switch {
 	case errors.Is(err, wasm.ErrRecording):
 		return fmt.Errorf("%s: %w", path, err)
+	case errors.Is(err, wasm.ErrWhichPlugin):
+		return fmt.Errorf("%s: %w with --name", plugin, err)
 	case errors.Is(err, wasm.ErrOtherModule) && !o.AnyModule:
 		return fmt.Errorf("%s: %w; --any-module runs it all the same", plugin, err)
 	case err != nil:

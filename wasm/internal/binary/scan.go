@@ -36,7 +36,7 @@ func (m *Module) sections() error {
 		r.section = sectionNames[id]
 		n := r.u32()
 		if int64(n) > int64(r.remaining()) {
-			r.failAt(start, "section of %d bytes, %d remain", n, r.remaining())
+			r.failAt(start, "section of %d bytes, %d remain: the file is truncated or damaged", n, r.remaining())
 		}
 		if id != 0 && order[id] <= last {
 			r.failAt(start, "section is repeated or out of order")
