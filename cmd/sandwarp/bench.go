@@ -32,6 +32,9 @@ The tests:
            resident part of the mapped weights, the KV cache in use and
            repacked weights; on Linux (--memory)
 
+A model smaller than the processor's caches, as the demo model is, may take more
+than 100% of the memory's bandwidth.
+
 The fields of -o json, an array with an object a test; those that do not apply
 are left out:
   model, format, model_bytes, backend, cpu, instructions, threads, test
@@ -206,7 +209,8 @@ func numbers(list string, most int) (all []int, err error) {
 	return all, nil
 }
 
-// open opens the model once more, as the tests want it.
+// open opens the model once more, as the tests want it, and refuses tests that its
+// context would cut short.
 func (b *bencher) open(ctx context.Context, threads int, batches []int) (*sandwarp.Model, error) {
 	f := b.model
 	f.threads = threads
@@ -214,7 +218,31 @@ func (b *bencher) open(ctx context.Context, threads int, batches []int) (*sandwa
 	if len(batches) > 0 {
 		f.sequences = slices.Max(batches)
 	}
-	return f.openAtMost(ctx, b.io)
+	m, err := f.openAtMost(ctx, b.io)
+	if err != nil {
+		return nil, err
+	}
+	if has, wanted := m.Info().Context, b.longest(); wanted > has {
+		m.Close()
+		return nil, usageError{fmt.Errorf("bench: -p %d, -n %d and -d %d take %d tokens, the model's context has %d", b.prompt, b.tokens, b.depth, wanted, has)}
+	}
+	return m, nil
+}
+
+// longest is the most tokens a test's sequence has: those of the depth with a token
+// answered, then the prompt with one, or a token with the answer and one to begin with.
+func (b *bencher) longest() int {
+	before, turn := b.depth, 0
+	if before > 0 {
+		before++
+	}
+	if b.prompt > 0 {
+		turn = b.prompt + 1
+	}
+	if b.tokens > 0 {
+		turn = max(turn, b.tokens+2)
+	}
+	return before + turn
 }
 
 // measure runs all rounds with one number of threads.

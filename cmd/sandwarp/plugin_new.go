@@ -46,8 +46,10 @@ Nothing is downloaded.`,
 
 func packCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "pack MANIFEST.json FILE",
-		Short:   "Write a manifest into a plugin's module",
+		Use:   "pack MANIFEST.json FILE",
+		Short: "Write a manifest into a plugin's module",
+		Long: `pack writes MANIFEST.json into the module FILE, in the place of a manifest that is
+there. Its keys are those of docs/abi.md, section 3. Sign after packing, not before.`,
 		Example: "  sandwarp plugin pack filter.json filter.wasm",
 		Args:    args(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
