@@ -21,7 +21,7 @@ func testLogits(t *testing.T, u under) {
 	for _, arch := range modeltest.Arches() {
 		for _, w := range []tensor.DType{tensor.F32, tensor.Q8_0} {
 			all = append(all, variant{modeltest.Options{Arch: arch, DType: w, Untied: true}, backend.KVF32},
-				variant{modeltest.Options{Arch: arch, DType: w}, backend.KVF16}, variant{modeltest.Options{Arch: arch, DType: w}, backend.KVQ8_0})
+				variant{modeltest.Options{Arch: arch, DType: w}, backend.KVF16})
 		}
 	}
 	all = append(all, variant{modeltest.Options{Arch: "llama", DType: tensor.F32, Factors: true}, backend.KVF32})
@@ -30,10 +30,14 @@ func testLogits(t *testing.T, u under) {
 			all = append(all, variant{modeltest.Options{Arch: "qwen2", DType: w}, backend.KVF32})
 		}
 	}
-	for i, v := range all {
-		if u.Emulated && v.cache == backend.KVQ8_0 {
-			continue
+	for _, arch := range modeltest.Arches() {
+		for _, w := range []tensor.DType{tensor.F32, tensor.Q8_0} {
+			if !u.Emulated {
+				all = append(all, variant{modeltest.Options{Arch: arch, DType: w}, backend.KVQ8_0})
+			}
 		}
+	}
+	for i, v := range all {
 		name := fmt.Sprintf("%s-%v-kv%v", v.o.Arch, v.o.DType, v.cache)
 		if v.o.Factors {
 			name += "-factors"
