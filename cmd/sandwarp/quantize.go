@@ -54,11 +54,36 @@ func quantizeFile(ctx context.Context, io streams, in, out, typ string, o quanti
 	weights := 0
 	for _, t := range r.Tensors {
 		weights += t.Elems()
-		if t.Substitute {
-			fmt.Fprintf(io.err, "%s: rows of %d do not fit the format the mix wants, stored as %v\n", t.Name, t.RowLen(), t.DType)
-		}
 	}
+	substitutes(io, r)
 	_, err = fmt.Fprintf(io.out, "%s: %s -> %s, %.2f bits a weight\n", out,
 		bytesText(r.InBytes), bytesText(r.OutBytes), 8*float64(r.OutBytes)/float64(weights))
 	return err
+}
+
+// substitutes says which tensors are stored in another format than the mix wants: a line
+// for each length of rows and format.
+func substitutes(io streams, r *quantize.Report) {
+	type group struct {
+		row int
+		as  string
+	}
+	names := map[group][]string{}
+	var order []group
+	for _, t := range r.Tensors {
+		if t.Substitute {
+			g := group{t.RowLen(), t.DType.String()}
+			if names[g] == nil {
+				order = append(order, g)
+			}
+			names[g] = append(names[g], t.Name)
+		}
+	}
+	for _, g := range order {
+		more := ""
+		if n := len(names[g]) - 1; n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		fmt.Fprintf(io.err, "%s%s: rows of %d do not fit the format the mix wants, stored as %s\n", names[g][0], more, g.row, g.as)
+	}
 }
