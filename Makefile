@@ -5,7 +5,7 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: reliability-wasm test test-arm64 lint generate generate-asm generate-c generate-rust generate-as generate-go bench check cross gpu-bin gpu-check gpu-bench
+.PHONY: reliability-wasm test test-arm64 lint generate generate-asm generate-c generate-rust generate-as generate-go bench check cross gpu-bin gpu-check gpu-bench bench-plugins
 
 # The README's second command. No cgo, no GPU, no network beyond Go modules.
 test:
@@ -103,3 +103,10 @@ test-arm64:
 	@command -v qemu-aarch64-static >/dev/null || { echo "SKIPPED: install qemu-user-static to run the arm64 tests"; exit 0; }; \
 	for cpu in max neoverse-n1 cortex-a53; do echo "arm64 -cpu $$cpu"; \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec "qemu-aarch64-static -cpu $$cpu" ./internal/tensor ./cpubackend/internal/kernels || exit 1; done
+
+# The plugin platform's measures beside native Go in the same run, and what metering
+# costs. For a machine with nothing else to do.
+bench-plugins:
+	$(GO) test ./wasm -run TestForkMemory -v -count=1 | grep -v '^=== '
+	$(GO) test ./wasm -run xxx -bench Measures -benchtime 1x
+	$(GO) test ./wasm/internal/meter -run xxx -bench Tax -benchtime 100x
