@@ -28,6 +28,7 @@ type instance struct {
 
 	frame   uint32       // address of the frame, 0 before there is one
 	layout  *abi.Layout  // of the frame
+	view    []byte       // the frame, nil before it is needed
 	vocab   uint32       // the frame's, kept over resets
 	mapped  []*sharedRow // by slot: the row that lies there
 	held    bool         // rows of the memory itself were handed out
@@ -101,6 +102,7 @@ func (in *instance) begun(im *image) {
 	in.gen++
 	in.seed, in.clock = in.p.opt.Seed, 1<<60
 	in.scratch, in.scratchCap, in.frame, in.layout = im.scratch, im.scratchCap, im.frame, im.layout
+	in.view = nil
 	if in.layout != nil {
 		in.vocab = in.layout.Vocab
 		in.unmasked(false) // a frame in an image is empty

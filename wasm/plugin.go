@@ -56,6 +56,9 @@ type Plugin struct {
 	images    []*image    // all there were, to be closed
 	seqs      map[uint64]*sequence
 	closed    bool
+
+	last atomic.Pointer[sequence] // the one called last, to find it faster
+	shut atomic.Bool              // as closed
 }
 
 // Name is Options.Name, or the manifest's name.
@@ -74,7 +77,7 @@ func (p *Plugin) Stats() Stats {
 	defer p.mu.RUnlock()
 	return Stats{
 		Calls: s.calls.Load(), Fuel: s.fuel.Load(), Faults: s.faults.Load(), Skipped: s.skipped.Load(),
-		Rows: s.rows.Load(), Planned: s.planned.Load(), Repeats: s.repeats.Load(),
+		Rows: s.rowCount(p.manifest.Kind), Planned: s.planned.Load(), Repeats: s.repeats.Load(),
 		Resets: s.resets.Load(), Dropped: s.dropped.Load(),
 		BytesIn: s.in.Load(), BytesOut: s.out.Load(),
 		P50: s.quantile(0.5), P99: s.quantile(0.99),
@@ -91,6 +94,8 @@ func (p *Plugin) Close() error {
 		return nil
 	}
 	p.closed = true
+	p.shut.Store(true)
+	p.last.Store(nil)
 	instances := slices.Concat(p.instances, p.spares)
 	p.spares = nil
 	p.mu.Unlock()

@@ -21,7 +21,8 @@ func (p *Plugin) Process(seq uint64, history []int32, logits []float32) (pick in
 	if err := in.suits(logits); err != nil {
 		return -1, err
 	}
-	in.tasks = append(in.tasks[:0], task{s: s, history: history, logits: logits})
+	in.tasks = in.tasks[:0]
+	in.add(s, 0, history, logits)
 	in.process()
 	t := &in.tasks[0]
 	if t.fault != nil {
@@ -161,7 +162,7 @@ func (in *instance) window(vocab uint32) *Fault {
 	case !ok:
 		return in.fault(abi.ExportFrame, ReasonPointer, "a frame of %d bytes at %d, memory has %d", l.Size(), ptr, in.raw.MemSize())
 	}
-	in.frame, in.layout, in.vocab = ptr, l, vocab
+	in.frame, in.layout, in.vocab, in.view = ptr, l, vocab, nil
 	in.unmasked(true) // whatever the window held before
 	return nil
 }
@@ -178,8 +179,10 @@ func (in *instance) unmasked(may bool) {
 
 // part is n bytes of the frame. The frame was checked and memory never shrinks.
 func (in *instance) part(off, n uint32) []byte {
-	b, _ := in.mem(in.frame+off, n)
-	return b
+	if in.view == nil {
+		in.view, _ = in.mem(in.frame, in.layout.Size())
+	}
+	return in.view[off : off+n : off+n]
 }
 
 func (in *instance) logits(slot uint32) []float32 {

@@ -39,7 +39,7 @@ func (p *Plugin) Plan(seqs []uint64, histories [][]int32) {
 		in.tasks = in.tasks[:0]
 		r.each(in, func(i int, s *sequence) {
 			s.plan.valid = false
-			in.tasks = append(in.tasks, task{s: s, index: i, history: histories[i]})
+			in.add(s, i, histories[i], nil)
 		})
 		if in.vocab != 0 && in.refused < maxRefused && p.breaker.allow() {
 			if f := in.plan(in.tasks); f != nil {

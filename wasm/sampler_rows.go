@@ -40,7 +40,7 @@ func (p *Plugin) ProcessRows(seqs []uint64, histories [][]int32, logits [][]floa
 				errs[i] = err
 				return
 			}
-			in.tasks = append(in.tasks, task{s: s, index: i, history: histories[i], logits: logits[i]})
+			in.add(s, i, histories[i], logits[i])
 		})
 		in.process()
 		for k := range in.tasks {
@@ -123,6 +123,15 @@ func (r *roster) each(in *instance, f func(i int, s *sequence)) {
 	}
 }
 
+// add puts a row to in.tasks.
+func (in *instance) add(s *sequence, index int, history []int32, logits []float32) {
+	n := len(in.tasks)
+	in.tasks = slices.Grow(in.tasks, 1)[:n+1]
+	t := &in.tasks[n]
+	t.s, t.index, t.history, t.logits = s, index, history, logits
+	t.undo, t.fault, t.inPlace, t.pick, t.answer = nil, nil, false, -1, answer{}
+}
+
 // process decides all of in.tasks, whose pick and fault are the outcome.
 func (in *instance) process() {
 	p := in.p
@@ -186,6 +195,7 @@ func (in *instance) rows(rows []task) {
 	// Also a call that failed in good order may have changed what the guest knows of
 	// other sequences.
 	p.stats.repeats.Add(1)
+	p.stats.more.Add(uint64(len(rows)))
 	_ = in.reset() // if this fails, the attempts say so
 	for k := range rows {
 		rows[k].fault = in.attempt(rows[k : k+1])
@@ -266,7 +276,9 @@ func (in *instance) sample(rows int) *Fault {
 	in.stack[0] = uint64(rows)
 	f := in.do(fnSample, budget)
 	p.stats.fuel.Add(in.used(budget))
-	p.stats.rows.Add(uint64(rows))
+	if rows > 1 {
+		p.stats.more.Add(uint64(rows - 1))
+	}
 	if f == nil {
 		f = in.code(abi.ExportSample)
 	}

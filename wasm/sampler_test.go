@@ -269,3 +269,14 @@ func BenchmarkProcessDenseCopied(b *testing.B) {
 func BenchmarkProcessDenseEdit(b *testing.B) {
 	benchSampler(b, abi.ModeDense, true, Options{OnFault: FailClosed}, choose(abi.ChoiceEdit, 5))
 }
+
+func BenchmarkChain(b *testing.B) {
+	p := newGuest(abi.KindSampler, abi.ModeMask).load(b, Options{})
+	open(b, p, 1)
+	row, history := ramp(1000), []int32{1, 2, 3}
+	for b.Loop() {
+		if _, err := p.Process(1, history, row); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

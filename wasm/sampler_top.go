@@ -40,7 +40,8 @@ func (p *Plugin) ProcessTop(seq uint64, history []int32, vocab int, ids []int32,
 	if f := p.ready(abi.ExportSample); f != nil {
 		return 0, -1, p.give(f)
 	}
-	in.tasks = append(in.tasks[:0], task{s: s, history: history})
+	in.tasks = in.tasks[:0]
+	in.add(s, 0, history, nil)
 	start, timed := p.stats.begin()
 	n, pick, f, err := in.processTop(vocab, ids, logits, all)
 	if timed {

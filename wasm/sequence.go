@@ -187,6 +187,7 @@ func (p *Plugin) CloseSeq(seq uint64) {
 	if s == nil {
 		return
 	}
+	p.last.CompareAndSwap(s, nil)
 	s.in.mu.Lock()
 	if s.gen == s.in.gen && s.in.raw != nil {
 		p.settle(s.in, s.close())
@@ -223,6 +224,10 @@ func (p *Plugin) leave(s *sequence) bool {
 
 // lookup finds an open sequence of a plugin of the kind.
 func (p *Plugin) lookup(kind abi.Kind, seq uint64) (*sequence, error) {
+	// Only calls of a sequence put it there, and they come one after another.
+	if s := p.last.Load(); s != nil && s.id == seq && p.manifest.Kind == kind && !p.shut.Load() {
+		return s, nil
+	}
 	if p.manifest.Kind != kind {
 		return nil, fmt.Errorf("plugin %s: %w: a %s", p.name, ErrKind, p.manifest.Kind)
 	}
@@ -235,6 +240,7 @@ func (p *Plugin) lookup(kind abi.Kind, seq uint64) (*sequence, error) {
 	case s == nil:
 		return nil, fmt.Errorf("plugin %s: %w: %d", p.name, ErrSequence, seq)
 	}
+	p.last.Store(s)
 	return s, nil
 }
 

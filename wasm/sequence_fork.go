@@ -150,7 +150,7 @@ func (in *instance) clone() (*instance, error) {
 		return nil, fmt.Errorf("plugin %s: cannot copy %d bytes of memory", p.name, in.raw.MemSize())
 	}
 	c.scratch, c.scratchCap = in.scratch, in.scratchCap
-	c.frame, c.layout, c.vocab = in.frame, in.layout, in.vocab
+	c.frame, c.layout, c.vocab, c.view = in.frame, in.layout, in.vocab, nil
 	c.seed, c.clock, c.step = in.seed, in.clock, in.step
 	return c, nil
 }

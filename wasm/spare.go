@@ -101,7 +101,10 @@ func (p *Plugin) setImage(im *image) {
 // instance's sequences are opened anew when they are next called.
 func (in *instance) settleIn(vocab uint32) {
 	p := in.p
-	if im := p.image.Load(); in.layout != nil || in.raw == nil || im == nil || im.layout == nil && !p.addFrame(vocab) {
+	if in.layout != nil || in.raw == nil {
+		return
+	}
+	if im := p.image.Load(); im == nil || im.layout == nil && !p.addFrame(vocab) {
 		return
 	}
 	if p.image.Load().layout.Vocab == vocab {

@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/sandwarp/sandwarp/abi"
 )
 
 // Stats are a plugin's counters since it was loaded.
@@ -19,7 +21,7 @@ type Stats struct {
 	Dropped   uint64        // log lines over the limit
 	BytesIn   uint64        // shown to the plugin: texts, ids, candidates, logits
 	BytesOut  uint64        // taken from it: texts, ids, picks, lists, masks, edited logits
-	P50, P99  time.Duration // of a call, host side included, within an eighth; every eighth is timed
+	P50, P99  time.Duration // of a call, host side included, within an eighth; one in 32 is timed
 	Instances int
 	Sequences int
 }
@@ -27,10 +29,18 @@ type Stats struct {
 // meter collects Stats. Times are kept in buckets of an eighth of a power of two.
 type stats struct {
 	calls, fuel, faults, skipped, resets, dropped atomic.Uint64
-	rows, planned, repeats                        atomic.Uint64
+	more, planned, repeats                        atomic.Uint64 // more: rows beyond one a call
 	in, out                                       atomic.Uint64 // bytes
 
 	times [64 * 8]atomic.Uint64
+}
+
+// rowCount is how many rows a plugin of the kind was shown.
+func (s *stats) rowCount(k abi.Kind) uint64 {
+	if k != abi.KindSampler {
+		return 0
+	}
+	return s.calls.Load() + s.more.Load()
 }
 
 // gave and took count bytes; nothing costs nothing.
@@ -48,7 +58,7 @@ func (s *stats) took(n int) {
 
 // begin counts a call; sampled calls are timed.
 func (s *stats) begin() (start time.Time, timed bool) {
-	if s.calls.Add(1)%8 != 1 {
+	if s.calls.Add(1)%32 != 1 {
 		return time.Time{}, false
 	}
 	return time.Now(), true

@@ -80,9 +80,14 @@ static int top(const float *x, int n)
     for (int b = 0; b < blocks; b++) {
         if (have == K && !(greatest[b] > list[K - 1].logit))
             continue;
-        for (int i = b * BLOCK; i < (b + 1) * BLOCK; i++)
-            if (have < K || x[i] > list[K - 1].logit)
-                insert(x[i], i);
+        for (int i = b * BLOCK; i < (b + 1) * BLOCK; i += 4) {
+            v128_t limit = wasm_f32x4_splat(have < K ? -__builtin_inff() : list[K - 1].logit);
+            if (have == K && !wasm_v128_any_true(wasm_f32x4_gt(wasm_v128_load(x + i), limit)))
+                continue;
+            for (int j = i; j < i + 4; j++)
+                if (have < K || x[j] > list[K - 1].logit)
+                    insert(x[j], j);
+        }
     }
     for (int i = blocks * BLOCK; i < n; i++)
         if (have < K || x[i] > list[K - 1].logit)
