@@ -19,6 +19,7 @@
  *     text        what is shown instead of the reason, at most 256 bytes
  */
 #define SANDWARP_FILTER
+#define SANDWARP_FORK
 #include "../sandwarp.h"
 
 #include "guard/words.h"
@@ -243,6 +244,31 @@ int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
     sw_free(own[slot], sizeof **own, 16);
     own[slot] = s;
     begin(&readings[slot]);
+    return SW_OK;
+}
+
+/* What is pending of the source will be shown to the fork, too: it goes on reading
+ * where the source has got to. */
+int32_t sw_seq_fork(uint64_t src, uint64_t dst)
+{
+    int32_t from = sw_slot_find(slots, SEQUENCES, src);
+    if (from < 0)
+        return sw_fail(from, "the sequence is not open");
+    settings *s = NULL;
+    if (own[from]) {
+        s = sw_alloc(sizeof *s, 16);
+        if (!s)
+            return sw_fail(SW_ENOMEM, "no memory for the request");
+        *s = *own[from];
+    }
+    int32_t to = sw_slot_open(slots, SEQUENCES, dst);
+    if (to < 0) {
+        sw_free(s, sizeof *s, 16);
+        return to;
+    }
+    sw_free(own[to], sizeof **own, 16);
+    own[to] = s;
+    readings[to] = readings[from];
     return SW_OK;
 }
 

@@ -18,34 +18,7 @@ import (
 // whether it was stopped.
 func judge(t fataler, p *wasm.Plugin, settings []byte, pieces ...string) (out string, stopped bool) {
 	t.Helper()
-	lastSeq++
-	if err := p.OpenSeq(lastSeq, settings); err != nil {
-		t.Fatalf("open: %v", err)
-	}
-	defer p.CloseSeq(lastSeq)
-	var pending []byte
-	for i, piece := range pieces {
-		pending = append(pending, piece...)
-		flags := abi.FlagPrompt
-		if i == len(pieces)-1 {
-			flags |= abi.FlagEnd
-		}
-		for {
-			text, n, stop, err := p.Filter(lastSeq, pending, flags)
-			if err != nil {
-				t.Fatalf("%v", err)
-			}
-			out += string(text)
-			if stop {
-				return out, true
-			}
-			pending = pending[n:]
-			if n == 0 || len(pending) == 0 {
-				break
-			}
-		}
-	}
-	return out, false
+	return filtering(t, p, settings).rest(pieces, abi.FlagPrompt)
 }
 
 func TestGuard(t *testing.T) {

@@ -23,6 +23,8 @@ type stream struct {
 	pending []byte
 	out     []byte
 	most    int // bytes held back
+	mayStop bool
+	stopped bool
 }
 
 type fataler interface {
@@ -33,13 +35,19 @@ type fataler interface {
 
 func (s *stream) feed(piece string, flags uint32) {
 	s.t.Helper()
+	if s.stopped {
+		return
+	}
 	s.pending = append(s.pending, piece...)
 	for {
 		out, n, stop, err := s.p.Filter(s.seq, s.pending, flags)
-		if err != nil || stop {
-			s.t.Fatalf("pending %q: stop %v, error %v", s.pending, stop, err)
+		if err != nil || stop && !s.mayStop {
+			s.t.Fatalf("pending %.300q: stop %v, error %v", s.pending, stop, err)
 		}
 		s.out = append(s.out, out...)
+		if s.stopped = stop; stop {
+			return
+		}
 		s.pending = s.pending[n:]
 		if n == 0 || len(s.pending) == 0 {
 			s.most = max(s.most, len(s.pending))
