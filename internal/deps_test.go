@@ -51,7 +51,7 @@ var arrows = []struct {
 	{"wasm/wasmtime", "wasm", "github.com/bytecodealliance/wasmtime-go/v39 golang.org/x/sys"},
 	// What all engines must pass; tests import it. The runtime is there to show what
 	// requests see of a hostile plugin.
-	{"wasm/internal/enginetest", "abi runtime wasm wasm/wasmtest internal/testdata", "github.com/vmihailenco/msgpack/v5"},
+	{"wasm/internal/enginetest", "abi runtime wasm wasm/wasmtest wasm/internal/binary wasm/internal/meter internal/testdata", "github.com/vmihailenco/msgpack/v5 golang.org/x/sys"},
 	{"wasm/...", "abi wasm/...", "github.com/tetratelabs/wazero golang.org/x/sys"},
 	{"sdk/...", "abi sdk/...", ""},
 	{"sdk/conformance", "abi wasm", ""}, // it tries a plugin in the host, for its author

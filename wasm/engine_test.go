@@ -51,6 +51,13 @@ func TestMutants(t *testing.T) {
 	enginetest.Mutants(t, wasm.Wazero(), wasm.WazeroInterpreter(), n/5, 2)
 }
 
+// What our own scan accepts, wazero does, too, as it is and metered. The reverse does
+// not hold: it reads vector instructions less strictly.
+func TestValidation(t *testing.T) {
+	e := wasm.WazeroInterpreter()
+	enginetest.Validation(t, enginetest.CompiledBy(t, e), enginetest.Many(500, 2000, 100_000), 6, true, "")
+}
+
 func TestAddresses(t *testing.T) {
 	for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
 		enginetest.Addresses(t, e)

@@ -15,6 +15,12 @@ func OneFunc(body ...[]byte) []byte {
 	return Raw(oneType, Section(3, []byte{1, 0}), Section(10, Cat(U(1), U(uint64(len(b))), b)))
 }
 
+// withMemory puts a memory into a module of one function.
+func withMemory(m []byte) []byte {
+	at := 8 + len(oneType) + len(Section(3, []byte{1, 0}))
+	return Cat(m[:at], Section(5, []byte{1, 0, 1}), m[at:])
+}
+
 func repeat(n int, b ...byte) []byte {
 	return []byte(strings.Repeat(string(b), n))
 }
@@ -78,7 +84,7 @@ func Bombs() []Bomb {
 		Bomb{"5,000 loops on 5,000 locals", "blocks and branches in one function", OneFunc(distinct, End)},
 		Bomb{"400 loops on 200 locals", "loops and", OneFunc(U(1), U(200), []byte{I32}, repeat(400, Loop(None, LocalGet(1), BrIf(0))...), End)},
 		Bomb{"calls with 1,000 results", "values of calls", Raw(Section(1, thousand), Section(3, []byte{1, 0}), Section(10, Cat(U(1), U(uint64(len(calls))), calls)))},
-		Bomb{"90,000 values at once", "values on the stack", OneFunc([]byte{0}, repeat(90_000, 0x41, 0, 0x28, 2, 0), repeat(90_000, 0x1a), End)},
+		Bomb{"90,000 values at once", "values on the stack", withMemory(OneFunc([]byte{0}, repeat(90_000, 0x41, 0, 0x28, 2, 0), repeat(90_000, 0x1a), End))},
 		Bomb{"30,000 targets", "branch targets", OneFunc([]byte{0, 0x41, 0, 0x0e}, U(30_000), make([]byte, 30_001), End)},
 		Bomb{"100,000 ifs", "blocks and branches", OneFunc([]byte{0}, repeat(100_000, 0x41, 1, 0x04, 0x40, 0x0b), End)},
 		manyBlocks())

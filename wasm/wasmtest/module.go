@@ -116,8 +116,11 @@ func (m *Builder) Memory(min, max int) {
 }
 
 // Table adds a table of functions.
-func (m *Builder) Table(min, max int) {
-	m.tables = append(m.tables, append([]byte{0x70}, limits(min, max)...))
+func (m *Builder) Table(min, max int) { m.TableOf(0x70, min, max) }
+
+// TableOf adds a table of references of a type.
+func (m *Builder) TableOf(typ byte, min, max int) {
+	m.tables = append(m.tables, append([]byte{typ}, limits(min, max)...))
 }
 
 func limits(min, max int) []byte {
@@ -133,6 +136,12 @@ func (m *Builder) Global(typ byte, init []byte) uint32 {
 	return uint32(len(m.globals) - 1)
 }
 
+// Constant adds a global that cannot be set and returns its index.
+func (m *Builder) Constant(typ byte, init []byte) uint32 {
+	m.globals = append(m.globals, Cat([]byte{typ, 0}, init, []byte{0x0b}))
+	return uint32(len(m.globals) - 1)
+}
+
 // Elem puts functions into table 0.
 func (m *Builder) Elem(offset int32, funcs ...uint32) {
 	var v [][]byte
@@ -140,6 +149,15 @@ func (m *Builder) Elem(offset int32, funcs ...uint32) {
 		v = append(v, U(uint64(f)))
 	}
 	m.elems = append(m.elems, Cat([]byte{0}, I32Const(offset), []byte{0x0b}, Vec(v...)))
+}
+
+// PassiveElem adds a passive segment of functions, as expressions of a type.
+func (m *Builder) PassiveElem(typ byte, funcs ...uint32) {
+	var v [][]byte
+	for _, f := range funcs {
+		v = append(v, Cat(with(0xd2, f), End))
+	}
+	m.elems = append(m.elems, Cat([]byte{5, typ}, Vec(v...)))
 }
 
 // Data puts bytes into memory.

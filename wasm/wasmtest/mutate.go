@@ -25,6 +25,23 @@ func Mutate(r *rand.Rand, modules [][]byte) []byte {
 	return b[:min(len(b), 1<<20)]
 }
 
+// MutateBody returns a copy of one of the modules with a function's body damaged, all
+// else being as it was.
+func MutateBody(r *rand.Rand, modules [][]byte) []byte {
+	for {
+		m := split(modules[r.IntN(len(modules))])
+		if m.code() == nil {
+			continue
+		}
+		damage := scratch
+		if r.IntN(2) == 0 {
+			damage = nudge
+		}
+		m.body(r, damage)
+		return m.join()
+	}
+}
+
 // part is a section of a module.
 type part struct {
 	id   byte

@@ -86,6 +86,13 @@ func TestMutants(t *testing.T) {
 	enginetest.Mutants(t, engine(t), wasm.WazeroInterpreter(), enginetest.Many(200, 1000, 20_000), 3)
 }
 
+// What our own scan calls valid and invalid, Wasmtime does, but for limits of memories
+// and tables in more than 32 bits, which version 3.0 of the specification has.
+func TestValidation(t *testing.T) {
+	enginetest.Validation(t, wasmtime.Validate, enginetest.Many(1000, 5000, 200_000), 4, false, "memory section, offset", "table section, offset")
+	enginetest.Validation(t, wasmtime.Validate, enginetest.Many(1000, 5000, 200_000), 5, true)
+}
+
 func TestPrices(t *testing.T) {
 	if testing.Short() {
 		t.Skip("timing")

@@ -7,6 +7,8 @@ type Error struct {
 	Section string // name of the section, "header" before the first
 	Offset  int    // byte offset in the module
 	Reason  string
+	// Unsupported: the module may be valid, but goes beyond what this host offers.
+	Unsupported bool
 }
 
 func (e *Error) Error() string {

@@ -13,7 +13,7 @@ func (r *reader) next() (in Instr) {
 	case op == OpI64Const:
 		r.signed(64)
 	case op >= 0x28 && op <= 0x3e:
-		r.memarg()
+		r.memarg(alignments[op-0x28])
 	case op == OpBlock || op == OpLoop || op == OpIf:
 		in.Block = r.signed(33)
 	case op == OpCallIndirect:
@@ -25,13 +25,13 @@ func (r *reader) next() (in Instr) {
 			in.A = r.u32()
 		}
 		in.labels.End = r.off
-	case op == 0x43:
+	case op == OpF32Const:
 		r.bytes(4)
-	case op == 0x44:
+	case op == OpF64Const:
 		r.bytes(8)
 	case op == OpSelectT:
-		if n := r.u32(); n != 1 {
-			r.fail("select of %d types", n)
+		if n := r.u32(); n != 1 && r.err == nil {
+			r.failAt(in.Start, "select of %d types", n)
 		}
 		in.A = uint32(r.byte())
 	case op == OpMemorySize || op == OpMemoryGrow:
@@ -47,9 +47,14 @@ func (r *reader) next() (in Instr) {
 	return in
 }
 
-func (r *reader) memarg() {
-	if a := r.u32(); a > 16 {
-		r.fail("alignment 2^%d", a)
+// alignments are the most that loads and stores may state: as powers of two, what
+// they touch.
+const alignments = "\x02\x03\x02\x03\x00\x00\x01\x01\x00\x00\x01\x01\x02\x02\x02\x03\x02\x03\x00\x01\x00\x01\x02"
+
+func (r *reader) memarg(most byte) {
+	start := r.off
+	if a := r.u32(); a > uint32(most) && r.err == nil {
+		r.failAt(start, "alignment 2^%d, at most 2^%d", a, most)
 	}
 	r.u32()
 }
@@ -78,18 +83,38 @@ func (r *reader) misc(in *Instr) {
 	}
 }
 
+// Of vector instructions: the alignments of loads and stores from 0, and the lanes of
+// what takes one out or puts one in, from 21.
+const (
+	vectorAlignments = "\x04\x03\x03\x03\x03\x03\x03\x00\x01\x02\x03\x04"
+	lanes            = "\x10\x10\x10\x08\x08\x08\x04\x04\x02\x02\x04\x04\x02\x02"
+)
+
 func (r *reader) vector(in *Instr) {
 	in.Sub = r.u32()
 	switch s := in.Sub; {
-	case s <= 11 || s == 92 || s == 93:
-		r.memarg()
-	case s == 12 || s == 13:
+	case s <= 11:
+		r.memarg(vectorAlignments[s])
+	case s == 12:
 		r.bytes(16)
+	case s == 13:
+		for range 16 {
+			r.lane(32)
+		}
 	case s >= 21 && s <= 34:
-		r.byte()
-	case s >= 84 && s <= 91:
-		r.memarg()
-		r.byte()
+		r.lane(lanes[s-21])
+	case s >= 84 && s <= 91: // of 8, 16, 32 and 64 bits
+		size := byte(s) % 4
+		r.memarg(size)
+		r.lane(16 >> size)
+	case s == 92 || s == 93:
+		r.memarg(byte(s) - 90)
+	}
+}
+
+func (r *reader) lane(n byte) {
+	if i := r.byte(); i >= n && r.err == nil {
+		r.failAt(r.off-1, "lane %d, there are %d", i, n)
 	}
 }
 

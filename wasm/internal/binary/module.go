@@ -32,8 +32,10 @@ func (v ValType) String() string {
 		return "v128"
 	case FuncRef:
 		return "funcref"
+	case ExternRef:
+		return "externref"
 	}
-	return "externref"
+	return "any"
 }
 
 // FuncType is a function's signature.
@@ -116,7 +118,8 @@ type Module struct {
 	Memory   *Limit
 	Globals  []Global
 	Exports  []Export
-	Start    int // function index, -1 for none
+	Elems    []ValType // of each element segment
+	Start    int       // function index, -1 for none
 	Bodies   []Body
 	Customs  []Custom
 
@@ -125,8 +128,8 @@ type Module struct {
 	TableMutated bool
 
 	lim          Limits
-	tableEntries int // table entries declared at the start
-	elems        int
+	tableEntries int    // table entries declared at the start
+	declared     []bool // functions that ref.func may name
 	datas        int
 	dataCount    int // -1 if the section is absent
 	allLocals    int

@@ -21,9 +21,21 @@ func (r *reader) fail(format string, args ...any) {
 
 func (r *reader) failAt(off int, format string, args ...any) {
 	if r.err == nil {
-		r.err = &Error{r.section, off, fmt.Sprintf(format, args...)}
+		r.err = &Error{Section: r.section, Offset: off, Reason: fmt.Sprintf(format, args...)}
 	}
 	r.off = r.end
+}
+
+// beyond refuses what may be valid, but not for this host.
+func (r *reader) beyond(format string, args ...any) {
+	r.beyondAt(r.off, format, args...)
+}
+
+func (r *reader) beyondAt(off int, format string, args ...any) {
+	if r.err == nil {
+		r.failAt(off, format, args...)
+		r.err.Unsupported = true
+	}
 }
 
 func (r *reader) remaining() int { return r.end - r.off }
@@ -108,7 +120,7 @@ func (r *reader) count(what string, max int) int {
 		return 0
 	}
 	if int64(n) > int64(max) {
-		r.failAt(start, "%d %s declared, at most %d allowed", n, what, max)
+		r.beyondAt(start, "%d %s declared, at most %d allowed", n, what, max)
 		return 0
 	}
 	return int(n)

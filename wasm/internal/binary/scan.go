@@ -6,13 +6,13 @@ import "bytes"
 func Scan(b []byte, lim Limits) (*Module, error) {
 	m := &Module{Bytes: b, Start: -1, lim: lim, dataCount: -1}
 	if len(b) > lim.ModuleBytes {
-		return nil, &Error{"header", 0, sizeReason(len(b), lim.ModuleBytes)}
+		return nil, &Error{Section: "header", Reason: sizeReason(len(b), lim.ModuleBytes), Unsupported: true}
 	}
 	if len(b) < 8 || !bytes.Equal(b[:4], []byte("\x00asm")) {
-		return nil, &Error{"header", 0, "not a WebAssembly module: it does not begin with \\0asm"}
+		return nil, &Error{Section: "header", Reason: "not a WebAssembly module: it does not begin with \\0asm"}
 	}
 	if !bytes.Equal(b[4:8], []byte{1, 0, 0, 0}) {
-		return nil, &Error{"header", 4, "not a core module of version 1; components are not supported"}
+		return nil, &Error{Section: "header", Offset: 4, Reason: "not a core module of version 1; components are not supported"}
 	}
 	if err := m.sections(); err != nil {
 		return nil, err
@@ -65,9 +65,9 @@ func (m *Module) sections() error {
 func (m *Module) complete() error {
 	switch {
 	case len(m.Bodies) != len(m.Funcs):
-		return &Error{"code", len(m.Bytes), countReason(len(m.Funcs), "functions", len(m.Bodies), "bodies")}
+		return &Error{Section: "code", Offset: len(m.Bytes), Reason: countReason(len(m.Funcs), "functions", len(m.Bodies), "bodies")}
 	case m.dataCount >= 0 && m.dataCount != m.datas:
-		return &Error{"data", len(m.Bytes), countReason(m.dataCount, "segments announced", m.datas, "present")}
+		return &Error{Section: "data", Offset: len(m.Bytes), Reason: countReason(m.dataCount, "segments announced", m.datas, "present")}
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (m *Module) section(id byte, r *reader) {
 	switch id {
 	case 0:
 		if len(m.Customs) == m.lim.Segments {
-			r.fail("more than %d custom sections", m.lim.Segments)
+			r.beyond("more than %d custom sections", m.lim.Segments)
 			return
 		}
 		name := r.name()
@@ -99,13 +99,13 @@ func (m *Module) section(id byte, r *reader) {
 		n := r.count("globals", m.lim.Globals)
 		for i := 0; i < n && r.err == nil; i++ {
 			g := m.global(r)
-			m.constant(r)
+			m.constant(r, g.Type)
 			m.Globals = append(m.Globals, g)
 		}
 	case 7:
 		m.exports(r)
 	case 8:
-		m.Start = int(r.index("function", m.NumFuncs()))
+		m.start(r)
 	case 9:
 		m.elementSegments(r)
 	case 10:
@@ -115,7 +115,7 @@ func (m *Module) section(id byte, r *reader) {
 	case 12:
 		m.dataCount = int(min(r.u32(), uint32(m.lim.Segments)+1))
 		if m.dataCount > m.lim.Segments {
-			r.fail("more than %d data segments", m.lim.Segments)
+			r.beyond("more than %d data segments", m.lim.Segments)
 		}
 	}
 }

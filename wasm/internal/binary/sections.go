@@ -2,6 +2,9 @@ package binary
 
 import "fmt"
 
+// maxTables is how many tables a module may have.
+const maxTables = 100
+
 func sizeReason(n, max int) string {
 	return fmt.Sprintf("module of %d bytes, at most %d allowed", n, max)
 }
@@ -45,7 +48,7 @@ func (m *Module) imports(r *reader) {
 		start := r.off
 		im := Import{Module: r.name(), Name: r.name()}
 		if kind := r.byte(); r.err == nil && kind != ExportFunc {
-			r.failAt(start, "import %s.%s is not a function: memories, tables and globals must be the module's own", im.Module, im.Name)
+			r.beyondAt(start, "import %s.%s is not a function: memories, tables and globals must be the module's own", im.Module, im.Name)
 			return
 		}
 		im.Type = r.index("type", len(m.Types))
@@ -72,17 +75,13 @@ func (m *Module) limit(r *reader) Limit {
 }
 
 func (m *Module) tables(r *reader) {
-	n := r.count("tables", 100)
+	n := r.count("tables", maxTables)
 	for i := 0; i < n && r.err == nil; i++ {
 		start := r.off
-		t := Table{Elem: ValType(r.byte())}
-		if r.err == nil && t.Elem != FuncRef && t.Elem != ExternRef {
-			r.failAt(start, "table of type 0x%02x", byte(t.Elem))
-			return
-		}
+		t := Table{Elem: m.refType(r)}
 		t.Limit = m.limit(r)
 		if int64(t.Min) > int64(m.lim.Elements-m.tableEntries) {
-			r.failAt(start, "table of %d entries, at most %d allowed in all", t.Min, m.lim.Elements)
+			r.beyondAt(start, "table of %d entries, at most %d allowed in all", t.Min, m.lim.Elements)
 			return
 		}
 		m.tableEntries += int(t.Min)
@@ -94,8 +93,11 @@ func (m *Module) memory(r *reader) {
 	if n := r.count("memories", 1); n == 1 {
 		start := r.off
 		l := m.limit(r)
+		if max(l.Min, l.Max) > 1<<16 {
+			r.failAt(start, "memory of %d pages of 64 KiB, there are 65536 addresses of pages", max(l.Min, l.Max))
+		}
 		if l.Min > m.lim.MemoryPages {
-			r.failAt(start, "memory of %d pages of 64 KiB, at most %d allowed", l.Min, m.lim.MemoryPages)
+			r.beyondAt(start, "memory of %d pages of 64 KiB, at most %d allowed", l.Min, m.lim.MemoryPages)
 		}
 		m.Memory = &l
 	}
@@ -113,33 +115,71 @@ func (m *Module) global(r *reader) Global {
 	return g
 }
 
-// constant reads a constant expression: one instruction and end.
-func (m *Module) constant(r *reader) {
+// constant reads a constant expression of a type: one instruction and end. It returns
+// the bits of an i32. Only imported globals are constants, and there are none.
+func (m *Module) constant(r *reader, want ValType) (value uint32) {
+	start := r.off
+	var t ValType
 	switch op := r.byte(); op {
-	case 0x41:
-		r.signed(32)
-	case 0x42:
+	case OpI32Const:
+		t, value = I32, uint32(r.signed(32))
+	case OpI64Const:
+		t = I64
 		r.signed(64)
-	case 0x43:
+	case OpF32Const:
+		t = F32
 		r.bytes(4)
-	case 0x44:
+	case OpF64Const:
+		t = F64
 		r.bytes(8)
-	case 0x23:
-		r.index("global", len(m.Globals))
-	case 0xd0:
-		m.valType(r)
-	case 0xd2:
-		r.index("function", m.NumFuncs())
-	case 0xfd:
-		if sub := r.u32(); sub != 12 {
-			r.fail("vector instruction %d is not constant", sub)
+	case OpRefNull:
+		t = m.refType(r)
+	case OpRefFunc:
+		t = FuncRef
+		m.refer(r.index("function", m.NumFuncs()))
+	case OpVector:
+		if t = V128; r.u32() != vectorConst {
+			r.failAt(start, "a vector instruction that is not constant")
 		}
 		r.bytes(16)
 	default:
-		r.failAt(r.off-1, "instruction 0x%02x is not a supported constant", op)
+		r.beyondAt(start, "instruction 0x%02x is not a supported constant", op)
 	}
-	if c := r.byte(); r.err == nil && c != 0x0b {
-		r.failAt(r.off-1, "constant expression does not end")
+	if t != want && r.err == nil {
+		r.failAt(start, "constant of type %s for one of type %s", t, want)
+	}
+	if c := r.byte(); r.err == nil && c != OpEnd {
+		r.beyondAt(r.off-1, "constant expression of more than one instruction")
+	}
+	return value
+}
+
+// refer declares a function to be referred to by code.
+func (m *Module) refer(i uint32) {
+	if m.declared == nil {
+		m.declared = make([]bool, m.NumFuncs())
+	}
+	if int(i) < len(m.declared) {
+		m.declared[i] = true
+	}
+}
+
+func (m *Module) refType(r *reader) ValType {
+	t := ValType(r.byte())
+	if r.err == nil && t != FuncRef && t != ExternRef {
+		r.failAt(r.off-1, "reference type 0x%02x", byte(t))
+	}
+	return t
+}
+
+// start reads the start function.
+func (m *Module) start(r *reader) {
+	i := r.index("function", m.NumFuncs())
+	if r.err != nil {
+		return
+	}
+	if m.Start = int(i); len(m.FuncTypeOf(i).Params)+len(m.FuncTypeOf(i).Results) > 0 {
+		r.fail("start function %d has parameters or results", i)
 	}
 }
 
@@ -152,6 +192,7 @@ func (m *Module) exports(r *reader) {
 		switch e.Kind {
 		case ExportFunc:
 			e.Index = r.index("function", m.NumFuncs())
+			m.refer(e.Index)
 		case ExportTable:
 			e.Index = r.index("table", len(m.Tables))
 		case ExportMemory:
@@ -174,88 +215,4 @@ func (m *Module) memories() int {
 		return 1
 	}
 	return 0
-}
-
-// elementSegments reads element segments; the low bits of the form say: 1 passive or
-// declarative, 2 explicit table (or declarative), 4 expressions.
-func (m *Module) elementSegments(r *reader) {
-	n := r.count("element segments", m.lim.Segments)
-	for i := 0; i < n && r.err == nil; i++ {
-		form := r.u32()
-		if form > 7 {
-			r.fail("element segment of form %d", form)
-			return
-		}
-		if form&1 == 0 {
-			table := uint32(0)
-			if form&2 != 0 {
-				table = r.u32()
-			}
-			if r.err == nil && int64(table) >= int64(len(m.Tables)) {
-				r.fail("table %d, there are %d", table, len(m.Tables))
-			}
-			m.constant(r)
-		}
-		if form&3 != 0 {
-			r.byte() // element kind or type; the engine checks it
-		}
-		k := r.count("elements", m.lim.Elements)
-		for j := 0; j < k && r.err == nil; j++ {
-			if form&4 != 0 {
-				m.constant(r)
-			} else {
-				r.index("function", m.NumFuncs())
-			}
-		}
-	}
-	m.elems = n
-}
-
-func (m *Module) data(r *reader) {
-	n := r.count("data segments", m.lim.Segments)
-	for i := 0; i < n && r.err == nil; i++ {
-		form := r.u32()
-		if form > 2 {
-			r.fail("data segment of form %d", form)
-			return
-		}
-		if form == 2 {
-			r.index("memory", m.memories())
-		}
-		if form != 1 {
-			if m.Memory == nil {
-				r.fail("data segment without a memory")
-			}
-			m.constant(r)
-		}
-		r.bytes(r.count("bytes of data", r.remaining()))
-	}
-	m.datas = n
-}
-
-func (m *Module) code(r *reader) {
-	n := r.count("bodies", m.lim.Functions)
-	if r.err == nil && n != len(m.Funcs) {
-		r.fail("%s", countReason(len(m.Funcs), "functions", n, "bodies"))
-		return
-	}
-	m.Bodies = make([]Body, 0, n)
-	for i := 0; i < n && r.err == nil; i++ {
-		start := r.off
-		size := r.u32()
-		if int64(size) > int64(r.remaining()) {
-			r.failAt(start, "body of %d bytes, %d remain", size, r.remaining())
-			return
-		}
-		if int64(size) > int64(m.lim.BodyBytes) {
-			r.failAt(start, "body of function %d is %d bytes, at most %d allowed", i, size, m.lim.BodyBytes)
-			return
-		}
-		b := &reader{b: r.b, off: r.off, end: r.off + int(size), section: r.section}
-		r.off = b.end
-		m.body(b, m.Funcs[i])
-		if b.err != nil {
-			r.err = b.err
-		}
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,22 +19,26 @@ import (
 )
 
 // Mutants loads and tries n damaged plugins on an engine. Whatever becomes of one,
-// the process lives, and keeps to its memory. Every plugin that can still be loaded
+// the process lives, and keeps to its memory; what no valid module is, or cannot be a
+// plugin, is refused before the engine sees it. Every plugin that can still be loaded
 // runs on a second engine, too, unless that is nil, and must do the same.
 func Mutants(t *testing.T, e, second wasm.Engine, n int, seed uint64) {
 	bases := mutantBases(t)
 	r := rand.New(rand.NewPCG(seed, 7))
-	var times []time.Duration // of refusals
+	var refused refusals
 	loaded, differ := 0, 0
 	m := watchMemory()
 	for i := range n {
 		b := Mutate(r, bases)
-		start := time.Now()
-		did, err := try(e, b)
-		if err != nil {
-			times = append(times, time.Since(start))
-		} else {
+		var did string
+		err := refused.time(func() (err error) {
+			did, err = try(e, b)
+			return err
+		})
+		if err == nil {
 			loaded++
+		} else if causeOf(err) == engineSaid {
+			t.Errorf("mutant %d of seed %d reached the engine: %v", i, seed, err)
 		}
 		if second != nil && (err == nil || i%16 == 0) {
 			if again, err2 := try(second, b); (err == nil) != (err2 == nil) || err == nil && did != again {
@@ -46,25 +49,16 @@ func Mutants(t *testing.T, e, second wasm.Engine, n int, seed uint64) {
 		}
 		m.look()
 	}
-	slices.Sort(times)
-	k := len(times)
-	if k == 0 || loaded == 0 {
-		t.Fatalf("%d of %d mutants were refused: they are no test", k, n)
+	if refused.n == 0 || loaded == 0 {
+		t.Fatalf("%d of %d mutants were refused: they are no test", refused.n, n)
 	}
-	slow := k - lowerBound(times, 5*time.Millisecond)
-	t.Logf("%d mutants, %d loaded, %d refused: p50 %v, p99 %v, worst %v, %d above 5 ms; memory +%d MiB",
-		n, loaded, k, times[k/2], times[k*99/100], times[k-1], slow, m.grown()>>20)
-	if times[k*99/100] > 100*time.Millisecond { // 5 ms on a quiet machine
-		t.Errorf("refusing takes %v", times[k*99/100])
+	t.Logf("%d mutants on %s, %d loaded, %d refused; memory +%d MiB", n, e.Name(), loaded, refused.n, m.grown()>>20)
+	if p99 := refused.report(t); p99 > 50*time.Millisecond { // 5 ms on a quiet machine
+		t.Errorf("refusing takes %v", p99)
 	}
 	if m.grown() > 96<<20 { // 32 MiB for one alone; the collector lags
 		t.Errorf("memory grew by %d MiB", m.grown()>>20)
 	}
-}
-
-func lowerBound(times []time.Duration, d time.Duration) int {
-	at, _ := slices.BinarySearch(times, d)
-	return at
 }
 
 func firstLine(err error) string {

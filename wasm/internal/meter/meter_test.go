@@ -230,7 +230,7 @@ func TestReservedExport(t *testing.T) {
 	}
 }
 
-// What the engine accepts it must accept after the pass, and compute the same.
+// What the scan accepts the engine must accept, before the pass and after it.
 func FuzzRewrite(f *testing.F) {
 	for _, m := range seeds() {
 		f.Add(m)
@@ -253,7 +253,7 @@ func FuzzRewrite(f *testing.F) {
 		rt := wazero.NewRuntimeWithConfig(ctx, config)
 		defer rt.Close(ctx)
 		if _, err := rt.CompileModule(ctx, b); err != nil {
-			return
+			t.Fatalf("the scan accepts what the engine does not: %v\n%x", err, b)
 		}
 		if _, err := scan.Scan(r.Bytes, scan.DefaultLimits()); err != nil {
 			t.Fatalf("own scan refuses the result: %v\n%x", err, b)
