@@ -32,7 +32,14 @@ type filterStage struct {
 func openOutput(o *GenerateOptions, seq uint64) (*output, error) {
 	out := &output{stops: o.Stop, seq: seq}
 	for _, f := range o.Filters {
-		if err := f.OpenSeq(seq, o.Configs[f.Name()]); err != nil {
+		config := o.Configs[f.Name()]
+		var err error
+		if s, ok := f.(Seeder); ok {
+			err = s.OpenSeqSeeded(seq, o.Seed, config)
+		} else {
+			err = f.OpenSeq(seq, config)
+		}
+		if err != nil {
 			out.close()
 			return nil, fmt.Errorf("filter %s: %w", f.Name(), err)
 		}
@@ -184,6 +191,7 @@ func filterPrompt(o *GenerateOptions, seq uint64, prompt string) (string, []Chan
 		return prompt, nil, nil
 	}
 	p := GenerateOptions{Filters: o.Filters, Configs: o.Configs}
+	p.Seed = o.Seed
 	out, err := openOutput(&p, seq)
 	if err != nil {
 		return "", nil, err

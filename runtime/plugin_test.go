@@ -264,3 +264,39 @@ func (p *scripted) Accept(uint64, []int32) error {
 	return nil
 }
 func (p *scripted) Process(uint64, []int32, []float32) (int32, error) { return p.ids[p.n], nil }
+
+// seeded is a processor and a filter that notes the seeds it is opened with.
+type seeded struct{ seeds []uint64 }
+
+func (*seeded) Name() string    { return "seeded" }
+func (*seeded) CloseSeq(uint64) {}
+func (*seeded) Filter(_ uint64, pending []byte, _ uint32) ([]byte, int, bool, error) {
+	return pending, len(pending), false, nil
+}
+func (s *seeded) OpenSeq(uint64, []byte) error { return errors.New("opened without a seed") }
+func (s *seeded) OpenSeqSeeded(_, seed uint64, _ []byte) error {
+	s.seeds = append(s.seeds, seed)
+	return nil
+}
+func (*seeded) Accept(uint64, []int32) error                      { return nil }
+func (*seeded) Process(uint64, []int32, []float32) (int32, error) { return -1, nil }
+
+// What draws random numbers is given the request's seed.
+func TestSeedOfRequest(t *testing.T) {
+	m := tiny(t, sandwarp.Options{})
+	p, f := &seeded{}, &seeded{}
+	o := sandwarp.GenerateOptions{MaxTokens: 2, Processors: []sandwarp.LogitProcessor{p}, Filters: []sandwarp.Filter{f}}
+	for _, o.Seed = range []uint64{7, 7, 1 << 63} {
+		for _, err := range m.Generate(t.Context(), "a", o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if want := []uint64{7, 7, 1 << 63}; !slices.Equal(p.seeds, want) {
+		t.Errorf("the processor got %v, want %v", p.seeds, want)
+	}
+	if want := []uint64{7, 7, 7, 7, 1 << 63, 1 << 63}; !slices.Equal(f.seeds, want) { // prompt and answer
+		t.Errorf("the filter got %v, want %v", f.seeds, want)
+	}
+}

@@ -96,6 +96,13 @@ type Forker interface {
 	ForkSeq(src, dst uint64) error
 }
 
+// Seeder is a LogitProcessor or a Filter that draws random numbers.
+type Seeder interface {
+	// OpenSeqSeeded is called in the place of OpenSeq, with the request's
+	// SamplingParams.Seed.
+	OpenSeqSeeded(seq, seed uint64, config []byte) error
+}
+
 // Tracer is a LogitProcessor that says what it did, for Token.Changes.
 type Tracer interface {
 	LogitProcessor

@@ -20,6 +20,7 @@ var (
 	_ sandwarp.Rollbacker     = (*wasm.Plugin)(nil)
 	_ sandwarp.Forker         = (*wasm.Plugin)(nil)
 	_ sandwarp.Tracer         = (*wasm.Plugin)(nil)
+	_ sandwarp.Seeder         = (*wasm.Plugin)(nil)
 	_ sandwarp.Tokenizer      = (*wasm.Plugin)(nil)
 	_ sandwarp.Filter         = (*wasm.Plugin)(nil)
 )

@@ -167,6 +167,14 @@ func (d *Recorded) OpenSeq(seq uint64, config []byte) error {
 	return err
 }
 
+func (d *Recorded) OpenSeqSeeded(seq, seed uint64, config []byte) error {
+	c := d.call(callOpen, seq)
+	c.given.config, c.given.seeded, c.given.seed = config, true, seed
+	err := d.p.OpenSeqSeeded(seq, seed, config)
+	d.done(c, err)
+	return err
+}
+
 func (d *Recorded) CloseSeq(seq uint64) {
 	d.p.CloseSeq(seq)
 	d.done(d.call(callClose, seq), nil)

@@ -66,6 +66,8 @@ type call struct {
 // inputs are the arguments of a call, as far as its kind has them.
 type inputs struct {
 	config  []byte // nil for none
+	seeded  bool   // seed came with the call
+	seed    uint64
 	dst     uint64 // of a fork
 	n       uint64 // of a rollback
 	flags   uint32 // of a filter; 1 for special in Encode and Decode
@@ -138,6 +140,18 @@ func (e *encoder) bool(v bool) {
 	n := byte(0)
 	if v {
 		n = 1
+	}
+	e.b = append(e.b, n)
+}
+
+// given writes which arguments of OpenSeq there are: bit 0 a configuration, bit 1 a seed.
+func (e *encoder) given(config, seed bool) {
+	n := byte(0)
+	if config {
+		n |= 1
+	}
+	if seed {
+		n |= 2
 	}
 	e.b = append(e.b, n)
 }
@@ -226,6 +240,14 @@ func (d *decoder) bool() bool {
 		d.fail("a yes or no is %d", b[0])
 	}
 	return len(b) == 1 && b[0] == 1
+}
+
+func (d *decoder) given() (config, seed bool) {
+	b := d.take(1)
+	if len(b) == 1 && b[0] > 3 {
+		d.fail("arguments %#x of OpenSeq", b[0])
+	}
+	return len(b) == 1 && b[0]&1 != 0, len(b) == 1 && b[0]&2 != 0
 }
 
 func (d *decoder) float() float32 {

@@ -19,7 +19,10 @@ func (c *call) encode(e *encoder, keep int) {
 	g, r := &c.given, &c.got
 	switch c.kind {
 	case callOpen:
-		e.bool(g.config != nil)
+		e.given(g.config != nil, g.seeded)
+		if g.seeded {
+			e.uint(g.seed)
+		}
 		e.bytes(g.config)
 	case callProcess:
 		e.uint(uint64(keep))
@@ -63,7 +66,10 @@ func (c *call) decode(d *decoder, plugins int, last func(*call) *[]int32) {
 	g, r := &c.given, &c.got
 	switch c.kind {
 	case callOpen:
-		some := d.bool()
+		some, seeded := d.given()
+		if g.seeded = seeded; seeded {
+			g.seed = d.uint()
+		}
 		if b := d.bytes(); some && d.err == nil {
 			g.config = append([]byte{}, b...)
 		}

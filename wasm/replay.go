@@ -172,7 +172,11 @@ func (r *replayer) again(c *call) (got results) {
 	var err error
 	switch c.kind {
 	case callOpen:
-		err = p.OpenSeq(c.seq, g.config)
+		if g.seeded {
+			err = p.OpenSeqSeeded(c.seq, g.seed, g.config)
+		} else {
+			err = p.OpenSeq(c.seq, g.config)
+		}
 	case callProcess:
 		r.out.Rows++
 		r.row = g.row.fill(r.row)

@@ -59,6 +59,7 @@ func recordable(t testing.TB) map[string]recordCase {
 		"mask":       {module: exampleModule(t, "banlist.wasm"), config: config(map[string]any{"allow": []int{4, 5, 6, 40}})},
 		"random":     {module: draws, o: Options{Seed: 77}},
 		"seeded":     {module: draws, config: config(map[string]any{"seed": 5})},
+		"by request": {module: draws, o: Options{Seed: 77}, seed: 6},
 		"edit":       {module: keep(abi.ChoiceEdit)},
 		"keep":       {module: keep(abi.ChoiceKeep)},
 		"dense":      {module: dense},
@@ -73,6 +74,7 @@ type recordCase struct {
 	module            []byte
 	o                 Options
 	config            []byte
+	seed              uint64 // of the request, 0 for none
 	filter, tokenizer bool
 }
 
@@ -124,7 +126,12 @@ func (c *recordCase) talk(t testing.TB, d *Recorded) {
 
 func (c *recordCase) sample(t testing.TB, d *Recorded) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	if err := d.OpenSeq(9, c.config); err != nil {
+	err := d.OpenSeq(9, c.config)
+	if c.seed != 0 {
+		d.CloseSeq(9)
+		err = d.OpenSeqSeeded(9, c.seed, c.config)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	history := []int32{1, 2, 3}

@@ -62,6 +62,16 @@ func (p *Plugin) rows() int {
 // numbers, and otherwise Options.Seed and the sequence's number do. A
 // configuration the plugin refuses is an error whatever OnFault says.
 func (p *Plugin) OpenSeq(seq uint64, config []byte) error {
+	return p.openSeq(seq, mix(p.opt.Seed^mix(seq+1)), config)
+}
+
+// OpenSeqSeeded is OpenSeq with a seed of the request's: what is random in the
+// sequence is then the same whatever its number. A seed in config is preferred.
+func (p *Plugin) OpenSeqSeeded(seq, seed uint64, config []byte) error {
+	return p.openSeq(seq, seed, config)
+}
+
+func (p *Plugin) openSeq(seq, seed uint64, config []byte) error {
 	if p.manifest.Kind == abi.KindTokenizer {
 		return fmt.Errorf("plugin %s: %w: a tokenizer", p.name, ErrKind)
 	}
@@ -70,9 +80,8 @@ func (p *Plugin) OpenSeq(seq uint64, config []byte) error {
 			return fmt.Errorf("plugin %s: %w", p.name, err)
 		}
 	}
-	seed, given := seedOf(config)
-	if !given {
-		seed = mix(p.opt.Seed ^ mix(seq+1))
+	if own, given := seedOf(config); given {
+		seed = own
 	}
 	s := &sequence{id: seq, gid: seq, seed: seed, message: abi.AppendSeqOpen(nil, &abi.SeqOpen{Config: config, Seed: seed})}
 	if err := p.place(s); err != nil {

@@ -7,11 +7,20 @@ func (s *Swap) Name() string { return s.name }
 
 // OpenSeq begins a sequence with the current plugin.
 func (s *Swap) OpenSeq(seq uint64, config []byte) error {
+	return s.open(seq, func(p *Plugin) error { return p.OpenSeq(seq, config) })
+}
+
+// OpenSeqSeeded is OpenSeq with a seed of the request's.
+func (s *Swap) OpenSeqSeeded(seq, seed uint64, config []byte) error {
+	return s.open(seq, func(p *Plugin) error { return p.OpenSeqSeeded(seq, seed, config) })
+}
+
+func (s *Swap) open(seq uint64, open func(*Plugin) error) error {
 	v, err := s.enter()
 	if err != nil {
 		return err
 	}
-	if err = v.OpenSeq(seq, config); err == nil {
+	if err = open(v.Plugin); err == nil {
 		if err = s.keep(seq, v); err != nil {
 			v.CloseSeq(seq)
 		}

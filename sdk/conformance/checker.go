@@ -53,8 +53,7 @@ func (c *checker) close() {
 // open begins a sequence with a seed of its own.
 func (s *subject) open(seed uint64) (uint64, error) {
 	s.seq++
-	b := abi.AppendUint(abi.AppendString(abi.AppendMap(nil, 1), "seed"), seed)
-	return s.seq, s.p.OpenSeq(s.seq, b)
+	return s.seq, s.p.OpenSeqSeeded(s.seq, seed, nil)
 }
 
 // measure runs a call with n bytes of text, and books what it took.

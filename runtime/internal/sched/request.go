@@ -53,6 +53,12 @@ type Rollbacker interface {
 	Rollback(seq uint64, n int) error
 }
 
+// Seeder is a Processor that draws random numbers.
+type Seeder interface {
+	Processor
+	OpenSeqSeeded(seq, seed uint64, config []byte) error
+}
+
 // Tracer is a Processor that says what it did.
 type Tracer interface {
 	Processor

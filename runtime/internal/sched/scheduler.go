@@ -339,7 +339,13 @@ func (s *Scheduler) open(r *Request) error {
 		if i < len(r.Configs) {
 			config = r.Configs[i]
 		}
-		if err := p.OpenSeq(r.id, config); err != nil {
+		var err error
+		if seeded, ok := p.(Seeder); ok {
+			err = seeded.OpenSeqSeeded(r.id, r.Sample.Seed, config)
+		} else {
+			err = p.OpenSeq(r.id, config)
+		}
+		if err != nil {
 			return fmt.Errorf("processor %s: %w", p.Name(), err)
 		}
 		r.stages = append(r.stages, newStage(p))
