@@ -320,13 +320,21 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// strict refuses every configuration of a request: the message is to begin with
+// "config" and nil.
+func strict() *Guest {
+	load8, i32Ne := Op(0x2d, 0, 8), Op(0x47)
+	return complete(abi.KindFilter, "").With(abi.ExportSeqOpen,
+		LocalGet(1), load8, I32Const(0xc0), i32Ne, If(None, I32Const(-22), Return), zero)
+}
+
 // TestKept: plugins that do what they should break none; every rule is tried.
 func TestKept(t *testing.T) {
 	tried, breakable := map[string]bool{}, map[string]bool{}
 	for _, g := range []*Guest{
 		complete(abi.KindFilter, ""), sampler(I32Const(5)), complete(abi.KindTokenizer, ""),
 		counting(LocalGet(2)), complete(abi.KindSampler, abi.ModeDense), complete(abi.KindSampler, abi.ModeCandidates),
-		sampler(I32Const(5)).With(abi.ExportPlan, zero),
+		sampler(I32Const(5)).With(abi.ExportPlan, zero), strict(),
 	} {
 		kind := g.Manifest.Kind
 		r := conformance.Check(context.Background(), g.Module(), conformance.Options{})
