@@ -42,7 +42,8 @@ func (b *breaker) report(failed bool) {
 	if n := b.faults.Load(); int(n) < b.Faults {
 		b.faults.Store(n + 1)
 	}
-	if int(b.faults.Load()) >= b.Faults {
+	// Calls that were on their way when it opened say nothing new.
+	if int(b.faults.Load()) >= b.Faults && !b.now().Before(b.until) {
 		b.pause = min(max(2*b.pause, b.Backoff), b.Max)
 		b.until = b.now().Add(b.pause)
 	}

@@ -268,3 +268,19 @@ func FuzzLoad(f *testing.F) {
 		p.Decode(nil, []int32{1, 2}, true)
 	})
 }
+
+// Rows of one step that fail together are one reason to pause, not many.
+func TestBreakerAfterABatch(t *testing.T) {
+	p := newGuest(abi.KindSampler, abi.ModeMask).with(abi.ExportSample, Unreachable).load(t, Options{})
+	pass := stopClock(p)
+	seqs := []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	open(t, p, seqs...)
+	newStep(seqs...).run(p)
+	if p.breaker.allow() || p.Stats().Faults != 10 {
+		t.Errorf("%+v", p.Stats())
+	}
+	pass(time.Second)
+	if !p.breaker.allow() {
+		t.Errorf("it is to be left alone for %v", p.breaker.pause)
+	}
+}

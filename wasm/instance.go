@@ -132,7 +132,9 @@ func (in *instance) stop() (err error) {
 // are rebuilt at their next call.
 func (in *instance) reset() error {
 	in.p.stats.resets.Add(1)
-	if im := in.image; im != nil && !in.held && im == in.p.image.Load() && im.rewind(in.raw, in.ownGlobals()) {
+	// Rows mapped into a frame the image does not have would come to lie in its heap.
+	stray := in.mapped != nil && in.layout != nil && in.image != nil && in.image.layout == nil
+	if im := in.image; im != nil && !in.held && !stray && im == in.p.image.Load() && im.rewind(in.raw, in.ownGlobals()) {
 		in.begun(im)
 		return nil
 	}

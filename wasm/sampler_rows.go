@@ -36,7 +36,11 @@ func (p *Plugin) ProcessRows(seqs []uint64, histories [][]int32, logits [][]floa
 		in.mu.Lock()
 		in.tasks = in.tasks[:0]
 		r.each(in, func(i int, s *sequence) {
-			if err := in.suits(logits[i]); err != nil {
+			err := in.suits(logits[i])
+			if n := len(in.tasks); err == nil && n > 0 && len(in.tasks[0].logits) != len(logits[i]) {
+				err = fmt.Errorf("plugin %s: %d logits in a step of rows of %d", p.name, len(logits[i]), len(in.tasks[0].logits))
+			}
+			if err != nil {
 				errs[i] = err
 				return
 			}

@@ -276,3 +276,36 @@ func TestRollback(t *testing.T) {
 		}
 	}
 }
+
+// Frames are for one vocabulary: a row of another one is refused, the others are not.
+func TestRowsOfTwoVocabularies(t *testing.T) {
+	for name, g := range samplers() {
+		p := g().load(t, Options{OnFault: FailClosed})
+		open(t, p, 1, 2)
+		accept(t, p, 1, 90)
+		accept(t, p, 2, 90)
+		st := newStep(1, 2)
+		st.logits[1] = st.logits[1][:50]
+		if st.run(p); st.errs[0] != nil || st.errs[1] == nil || st.picks[1] != -1 {
+			t.Errorf("%s: %v", name, st.errs)
+		}
+	}
+}
+
+// A sequence whose past could not be told is closed before it is opened again.
+func TestPastThatIsRefused(t *testing.T) {
+	const opened, calls = 2048, 2052
+	g := newGuest(abi.KindSampler, abi.ModeMask).
+		with(abi.ExportSeqOpen, I32Const(opened), I32Load(0), If(None, I32Const(int32(abi.EBUSY)), Return),
+			I32Const(opened), I32Const(1), I32Store(0), I32Const(0)).
+		with(abi.ExportSeqClose, I32Const(opened), I32Const(0), I32Store(0), I32Const(0)).
+		with(abi.ExportAccept, I32Const(calls), I32Const(calls), I32Load(0), I32Const(1), I32Add, LocalTee(3), I32Store(0),
+			LocalGet(3), I32Const(3), I32LtU, If(None, I32Const(int32(abi.EIO)), Return), I32Const(0)).local(abi.ExportAccept, I32)
+	p := g.load(t, Options{OnFault: FailClosed})
+	open(t, p, 1)
+	for token, fails := range []bool{true, true, false, false} {
+		if err := p.Accept(1, []int32{int32(token)}); (err != nil) != fails {
+			t.Errorf("token %d: %v", token, err)
+		}
+	}
+}

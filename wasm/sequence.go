@@ -294,12 +294,10 @@ func (s *sequence) ensure() *Fault {
 	if f := in.message(fnSeqOpen, in.p.callFuel, s.message, s.gid); f != nil {
 		return f
 	}
-	s.gen, s.stale = in.gen, false
-	if f := s.replay(); f != nil {
-		s.gen = 0
-		return f
-	}
-	return nil
+	s.gen = in.gen
+	f := s.replay()
+	s.stale = f != nil // then it is closed and opened again
+	return f
 }
 
 // replay rebuilds the guest's state of a sequence that has a past.

@@ -151,6 +151,9 @@ func (in *instance) clone() (*instance, error) {
 	}
 	c.scratch, c.scratchCap = in.scratch, in.scratchCap
 	c.frame, c.layout, c.vocab, c.view = in.frame, in.layout, in.vocab, nil
+	if c.layout != nil {
+		c.unmasked(true) // what the frame held was not copied
+	}
 	c.seed, c.clock, c.step = in.seed, in.clock, in.step
 	return c, nil
 }

@@ -178,3 +178,57 @@ func loadRedact(t testing.TB, o Options) *Plugin {
 	t.Cleanup(func() { p.Close() })
 	return p
 }
+
+// lateFrame is a tally guest that has memory for a frame only once a sequence is open,
+// so that no image of it has one.
+func lateFrame(mode abi.Mode, act []byte) *guestModule {
+	const opened = 2060
+	return tally(mode, act).
+		with(abi.ExportSeqOpen, I32Const(opened), I32Const(1), I32Store(0), I32Const(0)).
+		with(abi.ExportFrame, I32Const(opened), I32Load(0), Op(0x45), If(None, I32Const(0), Return),
+			MemorySize, I32Const(16), Op(0x74), LocalGet(0), I32Const(65535), I32Add, I32Const(16), Op(0x76), MemoryGrow, Drop)
+}
+
+// A copy may have a frame that the image it began with has not.
+func TestForkWithoutFramedImage(t *testing.T) {
+	for _, mode := range []abi.Mode{abi.ModeMask, abi.ModeDense, abi.ModeCandidates} {
+		p := lateFrame(mode, pickTally).load(t, Options{})
+		open(t, p, 1)
+		accept(t, p, 1, 9)
+		if got := tallyOf(t, p, 1); got != 9 {
+			t.Errorf("%s: %d", mode, got)
+		}
+		if err := p.ForkSeq(1, 2); err != nil {
+			t.Fatal(err)
+		}
+		if !p.unframed || p.forks != 1 {
+			t.Fatalf("%s: this tests nothing: %v, %d copies", mode, p.unframed, p.forks)
+		}
+		if got := tallyOf(t, p, 2); got != 9 {
+			t.Errorf("%s: the fork's tally is %d", mode, got)
+		}
+	}
+}
+
+// A reset to an image without a frame leaves no row in what is then the guest's heap.
+func TestResetWithoutFramedImage(t *testing.T) {
+	p := lateFrame(abi.ModeDense, editTally).load(t, Options{})
+	open(t, p, 1)
+	row, err := p.Frame(1, 2000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Process(1, nil, row); err != nil || !p.unframed {
+		t.Fatal(err, p.unframed)
+	}
+	in := p.instances[0]
+	mapped := in.mapped != nil && in.mapped[0] != nil
+	if err := p.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	row[0] = 12345 // what the next request's logits would do
+	mem, _ := in.raw.Mem(0, in.raw.MemSize())
+	if mapped && bytes.Contains(mem, []byte{0, 0xe4, 0x40, 0x46}) {
+		t.Error("the guest's heap holds a row of logits")
+	}
+}

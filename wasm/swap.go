@@ -17,9 +17,10 @@ type Swap struct {
 	mu      sync.RWMutex // guards what follows, and the counts of versions
 	current *version
 	seqs    map[uint64]*version
-	old     int   // versions in use that are not current
-	past    Stats // of versions that were closed
-	err     error // the first of closing one
+	owned   map[*Plugin]*version // those that are not closed
+	old     int                  // versions in use that are not current
+	past    Stats                // of versions that were closed
+	err     error                // the first of closing one
 	closed  bool
 
 	closing sync.WaitGroup // versions being closed
@@ -28,13 +29,15 @@ type Swap struct {
 // version is one of the plugins that were put in.
 type version struct {
 	*Plugin
-	users int // sequences and calls without one
+	users   int  // sequences and calls without one
+	retired bool // it is being closed
 }
 
 // NewSwap begins with p, which it closes when it has been replaced and drained. Its
 // name stays p's.
 func NewSwap(p *Plugin) *Swap {
-	return &Swap{name: p.Name(), current: &version{Plugin: p}, seqs: map[uint64]*version{}}
+	v := &version{Plugin: p}
+	return &Swap{name: p.Name(), current: v, seqs: map[uint64]*version{}, owned: map[*Plugin]*version{p: v}}
 }
 
 // Swap puts p, which must be of the same kind, in the place of the current plugin and
@@ -46,13 +49,14 @@ func (s *Swap) Swap(p *Plugin) error {
 	switch {
 	case s.closed:
 		return fmt.Errorf("plugin %s: %w", s.name, ErrClosed)
-	case p == s.current.Plugin || p.isClosed():
-		return fmt.Errorf("plugin %s: what is to take its place is there already, or closed", s.name)
+	case s.owned[p] != nil || p.isClosed():
+		return fmt.Errorf("plugin %s: what is to take its place is there already, or was and is to be closed; load it anew", s.name)
 	case p.manifest.Kind != s.current.manifest.Kind:
 		return fmt.Errorf("plugin %s: %w: a %s cannot take the place of a %s", s.name, ErrKind, p.manifest.Kind, s.current.manifest.Kind)
 	}
 	v := s.current
 	s.current = &version{Plugin: p}
+	s.owned[p] = s.current
 	s.old++
 	s.retireLocked(v)
 	return nil
@@ -61,9 +65,10 @@ func (s *Swap) Swap(p *Plugin) error {
 // retireLocked closes a version that is not current once nobody uses it. It does so
 // on a goroutine of its own: those who use plugins have better things to do.
 func (s *Swap) retireLocked(v *version) {
-	if v.users > 0 || v == s.current && !s.closed {
+	if v.users > 0 || v.retired || v == s.current && !s.closed {
 		return
 	}
+	v.retired = true
 	if v != s.current {
 		s.old--
 	}
@@ -72,6 +77,7 @@ func (s *Swap) retireLocked(v *version) {
 		done := v.Plugin.Stats()
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		delete(s.owned, v.Plugin)
 		s.past = s.past.and(done)
 		if s.err == nil {
 			s.err = err
@@ -98,7 +104,13 @@ func (s *Swap) Draining() int {
 func (s *Swap) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.current.Stats().and(s.past)
+	all := s.current.Stats().and(s.past)
+	for p, v := range s.owned {
+		if v != s.current {
+			all = all.and(p.Stats())
+		}
+	}
+	return all
 }
 
 // and adds the counters of b to those of a.
@@ -123,11 +135,7 @@ func (s *Swap) Close() error {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
-		rest := map[*version]bool{s.current: true}
-		for _, v := range s.seqs {
-			rest[v] = true
-		}
-		for v := range rest {
+		for _, v := range s.owned {
 			v.users = 0
 			s.retireLocked(v)
 		}

@@ -229,3 +229,49 @@ func TestSwapOfTextKinds(t *testing.T) {
 		t.Error("nobody used the old one, but it is open")
 	}
 }
+
+// A plugin that was replaced is closed when it has drained: it cannot come back, and
+// its counters are not lost meanwhile.
+func TestSwapDoesNotTakeBack(t *testing.T) {
+	first := loaded(t, picker(1), Options{})
+	s := NewSwap(first)
+	if err := s.OpenSeq(1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Process(1, nil, make([]float32, 40)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Swap(loaded(t, picker(7), Options{})); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Stats().Calls; n != 1 {
+		t.Errorf("%d calls of the draining version", n)
+	}
+	if err := s.Swap(first); err == nil {
+		t.Error("a draining plugin was put in again")
+	}
+	s.CloseSeq(1)
+	s.closing.Wait()
+	if err := s.OpenSeq(2, nil); err != nil || s.Stats().Calls != 1 {
+		t.Errorf("%v, %+v", err, s.Stats())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Close also closes a version that is only in use by a call.
+func TestSwapCloseDuringCall(t *testing.T) {
+	s := NewSwap(loaded(t, newGuest(abi.KindTokenizer, "").bytes(), Options{}))
+	old, err := s.enter() // as Encode does
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Swap(loaded(t, newGuest(abi.KindTokenizer, "").bytes(), Options{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil || !old.isClosed() || s.Draining() != 0 {
+		t.Errorf("%v, closed %v, %d draining", err, old.isClosed(), s.Draining())
+	}
+	s.leave(old)
+}
