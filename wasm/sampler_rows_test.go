@@ -294,7 +294,7 @@ func TestRowsOfTwoVocabularies(t *testing.T) {
 
 // A sequence whose past could not be told is closed before it is opened again.
 func TestPastThatIsRefused(t *testing.T) {
-	const opened, calls = 2048, 2052
+	const calls = 2052
 	g := newGuest(abi.KindSampler, abi.ModeMask).
 		with(abi.ExportSeqOpen, I32Const(opened), I32Load(0), If(None, I32Const(int32(abi.EBUSY)), Return),
 			I32Const(opened), I32Const(1), I32Store(0), I32Const(0)).

@@ -179,10 +179,12 @@ func loadRedact(t testing.TB, o Options) *Plugin {
 	return p
 }
 
+// opened is where a lateFrame guest notes that there was a sequence.
+const opened = 2060
+
 // lateFrame is a tally guest that has memory for a frame only once a sequence is open,
 // so that no image of it has one.
 func lateFrame(mode abi.Mode, act []byte) *guestModule {
-	const opened = 2060
 	return tally(mode, act).
 		with(abi.ExportSeqOpen, I32Const(opened), I32Const(1), I32Store(0), I32Const(0)).
 		with(abi.ExportFrame, I32Const(opened), I32Load(0), Op(0x45), If(None, I32Const(0), Return),
@@ -212,7 +214,11 @@ func TestForkWithoutFramedImage(t *testing.T) {
 
 // A reset to an image without a frame leaves no row in what is then the guest's heap.
 func TestResetWithoutFramedImage(t *testing.T) {
-	p := lateFrame(abi.ModeDense, editTally).load(t, Options{})
+	g := lateFrame(abi.ModeDense, editTally)
+	g.Memory(16, -1) // which need not grow for the frame
+	g.noMemory = true
+	g.with(abi.ExportFrame, framePtr, I32Const(0), I32Const(opened), I32Load(0), Select)
+	p := g.load(t, Options{})
 	open(t, p, 1)
 	row, err := p.Frame(1, 2000)
 	if err != nil {
