@@ -27,8 +27,8 @@
 #define SANDWARP_FEATURES SW_FEATURE_VOCAB
 #include "../sandwarp.h"
 
+#include "constrain/mask.h"
 #include "constrain/schema.h"
-#include "constrain/vocabulary.h"
 
 SW_EXPORT(sw_plan) int32_t sw_plan(uint32_t rows);
 SW_EXPORT(sw_seq_fork) int32_t sw_seq_fork(uint64_t src, uint64_t dst);

@@ -5,6 +5,7 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
+#include "kinds.h"
 #include "net.h"
 
 enum { STATES_MAX = 6000, CONFIGS_MAX = 1000, FRAMES_MAX = 40000, CALLS_MAX = 200 };
@@ -25,7 +26,16 @@ typedef struct {
     uint32_t first, n; /* configurations, all at nodes that read a byte */
     uint32_t dist;     /* fewest bytes to the end of the language; 0: may end here */
     uint32_t mask;     /* slot of its mask, and one; 0: none */
+    uint32_t stride;   /* once measured: where all characters of the kinds `same` lead; */
+    kinds same, dead;  /* and those that lead nowhere */
+    bool measured;
 } state;
+
+/* Configurations right behind a byte, before what they lead to without one, and the
+ * state all of it is: many bytes have the same. */
+typedef struct {
+    uint32_t first, n, state;
+} transition;
 
 typedef struct {
     net g;
@@ -42,12 +52,20 @@ typedef struct {
     uint32_t states_n, states_cap;
     uint32_t *to; /* classes of each state: the next one, or UNKNOWN */
     uint32_t to_cap;
-    uint32_t *state_table, *frame_table; /* open addressing; 0: free */
+    config *kernels; /* of all transitions, one behind the other */
+    uint32_t kernels_n, kernels_cap;
+    transition *transitions;
+    uint32_t transitions_n, transitions_cap;
+    uint32_t *state_table, *frame_table, *kernel_table; /* open addressing; 0: free */
+    struct {
+        uint32_t set, frame;
+    } *seen;            /* of each node: the last set it was put into, with which frame */
+    uint32_t sets;
     uint32_t start;
     bool full; /* begin again */
 } machine;
 
-enum { STATE_TABLE = 16384, FRAME_TABLE = 65536 };
+enum { STATE_TABLE = 16384, FRAME_TABLE = 65536, KERNEL_TABLE = 16384, KERNELS_MAX = 12000 };
 
 static uint32_t hash_of(uint32_t h, uint32_t x)
 {
@@ -104,6 +122,26 @@ static bool push(machine *m, uint32_t at, uint32_t frame)
     return true;
 }
 
+static void begin_set(machine *m)
+{
+    m->sets++;
+    set_n = 0;
+    set_dist = FAR;
+}
+
+/* Puts a configuration into the set. False if it is there. */
+static bool put(machine *m, config c)
+{
+    bool had = m->seen[c.node].set == m->sets;
+    for (uint32_t i = 0; had && i < set_n; i++) /* with another frame, or the same? */
+        if (set[i].node == c.node && set[i].frame == c.frame)
+            return false;
+    m->seen[c.node].set = m->sets;
+    m->seen[c.node].frame = c.frame;
+    set[set_n++] = c;
+    return true;
+}
+
 /* Adds a configuration and all it leads to without a byte. Forks and calls already
  * seen are in the set, too, until settle takes them out. */
 static bool reach(machine *m, uint32_t at, uint32_t frame)
@@ -113,22 +151,20 @@ static bool reach(machine *m, uint32_t at, uint32_t frame)
         return false;
     while (todo_n > 0) {
         config c = todo[--todo_n];
-        bool seen = false;
-        for (uint32_t i = 0; i < set_n && !seen; i++)
-            seen = set[i].node == c.node && set[i].frame == c.frame;
-        if (seen)
+        if (m->seen[c.node].set == m->sets && m->seen[c.node].frame == c.frame)
             continue;
         if (set_n == CONFIGS_MAX)
             return false;
-        set[set_n++] = c;
-        node x = m->g.nodes[c.node];
+        if (!put(m, c))
+            continue;
+        const node *x = &m->g.nodes[c.node];
         bool good = true;
-        if (x.kind == N_FORK) {
-            good = push(m, x.next, c.frame) && push(m, x.other, c.frame);
-        } else if (x.kind == N_CALL) {
-            uint32_t f = enter(m, x.next, c.frame, x.low);
-            good = !m->full && (!f || push(m, x.other, f));
-        } else if (x.kind == N_RETURN && c.frame > 0) {
+        if (x->kind == N_FORK) {
+            good = push(m, x->next, c.frame) && push(m, x->other, c.frame);
+        } else if (x->kind == N_CALL) {
+            uint32_t f = enter(m, x->next, c.frame, x->low);
+            good = !m->full && (!f || push(m, x->other, f));
+        } else if (x->kind == N_RETURN && c.frame > 0) {
             good = push(m, m->frames[c.frame].back, m->frames[c.frame].up);
         }
         if (!good)
@@ -176,32 +212,91 @@ static uint32_t state_of(machine *m)
         return UNKNOWN;
     }
     memcpy(m->configs + m->configs_n, set, set_n * sizeof *set);
-    m->states[m->states_n] = (state){m->configs_n, set_n, set_dist, 0};
+    m->states[m->states_n] = (state){.first = m->configs_n, .n = set_n, .dist = set_dist};
     m->configs_n += set_n;
     memset(m->to + cells - m->classes, 0xff, m->classes * sizeof *m->to);
     return m->state_table[h] = m->states_n++;
+}
+
+static config kernel[CONFIGS_MAX];
+static uint32_t kernel_n;
+
+/* The state of the kernel; UNKNOWN if there is no room for it. */
+static uint32_t state_of_kernel(machine *m)
+{
+    uint32_t h = 0;
+    for (uint32_t i = 0; i < kernel_n; i++)
+        h = hash_of(hash_of(h, kernel[i].node), kernel[i].frame);
+    for (h &= KERNEL_TABLE - 1; m->kernel_table[h]; h = (h + 1) & (KERNEL_TABLE - 1)) {
+        const transition *t = &m->transitions[m->kernel_table[h] - 1];
+        if (t->n == kernel_n && memcmp(m->kernels + t->first, kernel, kernel_n * sizeof *kernel) == 0)
+            return t->state;
+    }
+    begin_set(m);
+    for (uint32_t i = 0; i < kernel_n; i++)
+        if (!reach(m, kernel[i].node, kernel[i].frame)) {
+            m->full = true;
+            return UNKNOWN;
+        }
+    settle(m);
+    uint32_t s = set_n == 0 && set_dist > 0 ? NOWHERE : state_of(m);
+    if (s == UNKNOWN || m->transitions_n == KERNELS_MAX || !room(&m->transitions, &m->transitions_cap, m->transitions_n + 1, sizeof *m->transitions) ||
+        !room(&m->kernels, &m->kernels_cap, m->kernels_n + kernel_n, sizeof *m->kernels))
+        return s;
+    memcpy(m->kernels + m->kernels_n, kernel, kernel_n * sizeof *kernel);
+    m->transitions[m->transitions_n++] = (transition){m->kernels_n, kernel_n, s};
+    m->kernels_n += kernel_n;
+    m->kernel_table[h] = m->transitions_n;
+    return s;
 }
 
 /* The state after a byte of the class; UNKNOWN if there is no room for it. */
 static uint32_t step(machine *m, uint32_t from, uint32_t class)
 {
     uint8_t b = m->sample[class];
-    set_n = 0;
+    kernel_n = 0;
     for (uint32_t i = 0; i < m->states[from].n; i++) {
         config c = m->configs[m->states[from].first + i];
         const node *x = &m->g.nodes[c.node];
         if (b < x->low || b > x->high)
             continue;
-        if (!reach(m, x->next, c.frame)) {
-            m->full = true;
-            return UNKNOWN;
-        }
+        c.node = x->next;
+        if (kernel_n == 0 || kernel[kernel_n - 1].node != c.node || kernel[kernel_n - 1].frame != c.frame)
+            kernel[kernel_n++] = c;
     }
-    settle(m);
-    uint32_t s = set_n == 0 && set_dist > 0 ? NOWHERE : state_of(m);
+    uint32_t s = kernel_n == 0 ? NOWHERE : state_of_kernel(m);
     if (s != UNKNOWN)
         m->to[from * m->classes + class] = s;
     return s;
+}
+
+/* Finds the states after all classes. Those that the same configurations read lead to
+ * the same state, which is looked for once. False if there is no room. */
+static bool find_row(machine *m, uint32_t from)
+{
+    static uint64_t read_by[256]; /* of each class: the configurations, by number */
+    uint32_t n = m->states[from].n, first = m->states[from].first;
+    memset(read_by, 0, m->classes * sizeof *read_by);
+    for (uint32_t i = 0; i < n && n <= 64; i++) {
+        config c = m->configs[first + i];
+        const node *x = &m->g.nodes[c.node];
+        uint32_t j = 0; /* the first of those that go on the same way */
+        while (m->configs[first + j].frame != c.frame || m->g.nodes[m->configs[first + j].node].next != x->next)
+            j++;
+        for (uint32_t k = m->class_of[x->low]; k <= m->class_of[x->high]; k++)
+            read_by[k] |= (uint64_t)1 << j;
+    }
+    uint64_t before = 0;
+    for (uint32_t k = 0, s = NOWHERE; k < m->classes; k++) {
+        uint32_t *to = &m->to[from * m->classes + k];
+        if (n <= 64 && read_by[k] == before)
+            *to = s;
+        else if (*to == UNKNOWN && (s = step(m, from, k)) == UNKNOWN)
+            return false;
+        s = m->to[from * m->classes + k];
+        before = read_by[k];
+    }
+    return true;
 }
 
 static uint32_t next_state(machine *m, uint32_t from, uint8_t b)
@@ -216,14 +311,14 @@ static bool restart(machine *m)
 {
     m->full = false;
     m->configs_n = m->states_n = 0;
-    m->frames_n = 0;
+    m->frames_n = m->kernels_n = m->transitions_n = 0;
+    memset(m->kernel_table, 0, KERNEL_TABLE * sizeof *m->kernel_table);
     memset(m->state_table, 0, STATE_TABLE * sizeof *m->state_table);
     memset(m->frame_table, 0, FRAME_TABLE * sizeof *m->frame_table);
     if (!room(&m->frames, &m->frames_cap, 1, sizeof *m->frames))
         return false;
     m->frames[m->frames_n++] = (frame){0};
-    set_n = 0;
-    set_dist = FAR;
+    begin_set(m);
     if (state_of(m) == UNKNOWN) /* NOWHERE, whose number must be 0 */
         return false;
     for (uint32_t i = 0; i < m->classes; i++)
@@ -246,14 +341,17 @@ static int32_t machine_begin(machine *m, uint32_t depth)
     classify(m);
     m->state_table = sw_alloc(STATE_TABLE * sizeof *m->state_table, 16);
     m->frame_table = sw_alloc(FRAME_TABLE * sizeof *m->frame_table, 16);
-    if (!m->state_table || !m->frame_table)
+    m->kernel_table = sw_alloc(KERNEL_TABLE * sizeof *m->kernel_table, 16);
+    m->seen = sw_alloc(m->g.n * sizeof *m->seen, 16);
+    if (!m->state_table || !m->frame_table || !m->kernel_table || !m->seen)
         return sw_fail(SW_ENOMEM, "no memory for the grammar");
+    memset(m->seen, 0, m->g.n * sizeof *m->seen);
     return restart(m) ? SW_OK : sw_fail(SW_E2BIG, "the grammar is too ambiguous: more than 1000 ways at once");
 }
 
 static void machine_end(machine *m)
 {
-    void *all[] = {m->g.nodes, m->g.dist, m->configs, m->frames, m->states, m->to, m->state_table, m->frame_table};
+    void *all[] = {m->g.nodes, m->g.dist, m->configs, m->frames, m->states, m->to, m->state_table, m->frame_table, m->kernel_table, m->kernels, m->transitions, m->seen};
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)
         sw_free(all[i], 0, 16);
 }
