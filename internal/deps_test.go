@@ -55,6 +55,8 @@ var arrows = []struct {
 	{"wasm/...", "abi wasm/...", "github.com/tetratelabs/wazero golang.org/x/sys"},
 	{"sdk/...", "abi sdk/...", ""},
 	{"sdk/conformance", "abi wasm", ""}, // it tries a plugin in the host, for its author
+	{"sdk/pack", "abi sdk wasm", ""},    // it may have to ask the plugin
+	{"internal/plugintest", "abi sdk wasm internal/testdata", ""},
 	{"cmd/sandwarp/...", "runtime abi wasm wasm/wasmtime cmd/sandwarp/... sdk sdk/c/examples sdk/conformance internal/gguf internal/quantize internal/tensor cpubackend ptxbackend", "github.com/spf13/cobra github.com/schollz/progressbar/v3 golang.org/x/term"},
 	{"tools/...", "internal/gguf internal/tensor internal/quantize internal/model/modeltest", ""},
 	{"examples/...", "runtime wasm", ""},

@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/internal/plugintest"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/wasm"
 )
@@ -34,24 +34,17 @@ var languages = []struct{ name, path string }{
 	{"go", ""},
 }
 
-var kinds = map[string]abi.Kind{"banlist": abi.KindSampler, "redact": abi.KindFilter, "bytes": abi.KindTokenizer}
+var kinds = map[string]abi.Kind{
+	"banlist": abi.KindSampler, "norepeat": abi.KindSampler, "redact": abi.KindFilter, "bytes": abi.KindTokenizer,
+}
 
 // module is an example in a language. Go guests are not built with -short.
 func module(t *testing.T, language, path, example string) []byte {
 	t.Helper()
-	file := fmt.Sprintf(path, example)
 	if language == "go" {
-		if testing.Short() {
-			t.Skip("SKIPPED: builds a Go guest")
-		}
-		file = filepath.Join(t.TempDir(), example+".wasm")
-		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, "./go/examples/"+example)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, text)
-		}
+		return plugintest.GoGuest(t, example)
 	}
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(fmt.Sprintf(path, example))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +61,7 @@ func TestExamples(t *testing.T) {
 				t.Run(l.name, func(t *testing.T) {
 					b := module(t, l.name, l.path, example)
 					m := plain(t, b, l.name == "go")
-					got := answers(t, b, kind)
+					got := answers(t, b, example, kind)
 					if i == 0 {
 						want, manifest = got, m
 						t.Logf("%d answers", len(got))
@@ -123,18 +116,18 @@ func differ(t *testing.T, want, got []string) {
 type m = map[string]any
 
 // answers runs all cases of a kind. What is refused is an answer, too.
-func answers(t *testing.T, module []byte, kind abi.Kind) []string {
+func answers(t *testing.T, module []byte, example string, kind abi.Kind) []string {
 	var list []string
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	for i, config := range configs[kind] {
-		p, err := wasm.Load(context.Background(), module, wasm.Options{Config: config, OnFault: wasm.FailClosed, CacheDir: cacheDir(), Instances: 1, Vocab: vocabFor(i)})
+	for i, config := range configs[example] {
+		p, err := wasm.Load(context.Background(), module, wasm.Options{Config: config, OnFault: wasm.FailClosed, CacheDir: plugintest.CacheDir(), Instances: 1, Vocab: vocabFor(i)})
 		if err != nil {
 			say("%v: %v", config, err)
 			continue
 		}
 		switch kind {
 		case abi.KindSampler:
-			sampled(t, p, say)
+			sampled(t, p, configs[example], say)
 		case abi.KindFilter:
 			filtered(t, p, i == 0, say)
 		case abi.KindTokenizer:
@@ -156,28 +149,24 @@ func vocabFor(i int) []string {
 	return strings.Split(strings.Repeat("x ", 99), " ")
 }
 
-func cacheDir() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "sandwarp-tests")
-}
-
-var configs = map[abi.Kind][]any{
-	abi.KindSampler: {
+var configs = map[string][]any{
+	"banlist": {
 		nil, m{}, m{"ban": []int{3, 3, 4000}}, m{"ban": []int{3, 7, 99}}, m{"allow": []int{1, 2, 3, 64, 65}, "ban": []int{2}},
 		m{"bias": m{"7": 1, "8": math.Inf(-1)}}, m{"bias": map[int]float64{1: -0.5, 9: 2}}, m{"ban": 3}, m{"ban": []int{-1}}, m{"ban": []any{"x"}},
 		m{"allow": []int{}}, m{"ban": []int{100}}, m{"ban": []int{0}, "allow": []int{0}}, m{"allow": []int{1, 1 << 30}}, m{"bias": []int{1}}, m{"bias": m{"x": 1}},
 		m{"bias": m{"1": math.NaN()}}, m{"bias": m{"1": math.Inf(1)}}, m{"bias": m{"1": 1e300}}, m{"forbid": []int{1}}, []int{1}, m{"seed": 1},
 		m{"bias": m{"4194304": 1}}, m{"bias": m{"4194303": 1}}, m{"bias": m{"": 1}}, m{"ban": m{"1": 1}}, 17, "text", m{"allow": "x"}, map[int]int{1: 1},
 	},
-	abi.KindFilter: {
+	"norepeat": {
+		nil, m{}, m{"n": 2}, m{"n": 16, "seed": 1}, m{"n": 1}, m{"n": 17}, m{"n": -1}, m{"n": "x"}, m{"n": nil}, m{"m": 2}, []int{2}, m{"seed": 3}, "text", m{"n": 2.0},
+		map[int]int{1: 1}, m{"n": 1 << 40},
+	},
+	"redact": {
 		nil, m{}, m{"phone": "☎", "card": "", "ssn": nil}, m{"text": "x", "prompts": true}, m{"text": nil}, m{"email": nil, "seed": 1}, m{"seed": 1},
 		m{"email": strings.Repeat("=", 64)}, m{"phone": strings.Repeat("x", 65)}, m{"card": 3}, m{"prompts": "yes"}, []int{1}, m{"fone": "x"}, map[int]int{1: 1},
 		m{"ssn": []byte("bytes")},
 	},
-	abi.KindTokenizer: {
+	"bytes": {
 		nil, m{}, m{"special": []string{}}, m{"special": []string{"<a>", "<a>b", "ab", "<"}}, m{"special": []string{"é", "\n\n"}}, m{"special": 3},
 		m{"special": []string{"a", "b", "a"}}, m{"special": []string{""}}, m{"special": []string{strings.Repeat("x", 33)}}, m{"special": []any{1}},
 		m{"special": many(32)}, m{"special": many(33)}, m{"specials": []string{}}, []int{}, "x", map[int]int{1: 1},
@@ -205,23 +194,27 @@ func encoded(t *testing.T, v any) []byte {
 }
 
 // sampled gives each of the configurations to a request.
-func sampled(t *testing.T, p *wasm.Plugin, say func(string, ...any)) {
+func sampled(t *testing.T, p *wasm.Plugin, requests []any, say func(string, ...any)) {
 	defer func() {
 		if p.Stats().Planned == 0 {
 			t.Error("nothing was answered in a plan")
 		}
 	}()
-	for i, config := range configs[abi.KindSampler] {
+	for i, config := range requests {
 		seq := uint64(i + 1)
 		if err := p.OpenSeq(seq, encoded(t, config)); err != nil {
 			say("request %v: %v", config, err)
 			continue
 		}
+		past := []int32{5, 1, 2, 3, 1, 2}
+		if err := p.Accept(seq, past); err != nil {
+			t.Error(err)
+		}
 		logits := make([]float32, 100)
 		for j := range logits {
 			logits[j] = float32(j % 17)
 		}
-		pick, err := p.Process(seq, []int32{1, 2}, logits)
+		pick, err := p.Process(seq, past, logits)
 		say("request %v: %d %v %v", config, pick, logits, err)
 		again := make([]float32, len(logits)) // planned, and on a fork
 		for j := range again {
@@ -230,8 +223,8 @@ func sampled(t *testing.T, p *wasm.Plugin, say func(string, ...any)) {
 		if forked := p.ForkSeq(seq, 1000+seq); forked != nil {
 			t.Error(forked)
 		}
-		p.Plan([]uint64{1000 + seq}, [][]int32{{1, 2}})
-		if pick2, err2 := p.Process(1000+seq, []int32{1, 2}, again); pick2 != pick || !slices.Equal(again, logits) || fmt.Sprint(err) != fmt.Sprint(err2) {
+		p.Plan([]uint64{1000 + seq}, [][]int32{past})
+		if pick2, err2 := p.Process(1000+seq, past, again); pick2 != pick || !slices.Equal(again, logits) || fmt.Sprint(err) != fmt.Sprint(err2) {
 			t.Errorf("request %v: planned on a fork it gives %v, %v, otherwise %v, %v", config, again, err2, logits, err)
 		}
 		p.CloseSeq(1000 + seq)
@@ -247,7 +240,7 @@ func filtered(t *testing.T, p *wasm.Plugin, all bool, say func(string, ...any)) 
 		texts = append(texts, labelledTexts(t)...)
 	}
 	seq := uint64(0)
-	for i, config := range configs[abi.KindFilter] {
+	for i, config := range configs["redact"] {
 		for j, text := range texts {
 			if i != 0 && j%11 != i%11 {
 				continue

@@ -20,10 +20,15 @@ func Pack(module, manifest []byte) ([]byte, error) {
 	if err := d.Decode(&m); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
+	return PackManifest(module, &m)
+}
+
+// PackManifest is Pack of a manifest that is at hand.
+func PackManifest(module []byte, m *abi.Manifest) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	return replaceSection(module, abi.AppendManifest(nil, &m))
+	return replaceSection(module, abi.AppendManifest(nil, m))
 }
 
 // replaceSection returns the module with the manifest as its only section of that name,

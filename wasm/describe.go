@@ -113,8 +113,15 @@ func ReadManifest(module []byte) (*abi.Manifest, error) {
 	if err != nil || d.Manifest != nil {
 		return d.manifest(), err
 	}
+	return AskManifest(module)
+}
+
+// AskManifest returns the manifest that the plugin's own sw_manifest tells, whatever
+// stands in a section: the plugin is interpreted for that within the default limits.
+func AskManifest(module []byte) (*abi.Manifest, error) {
 	p, err := prepare(context.Background(), module, Options{
 		Engine: WazeroInterpreter(), Grant: []string{abi.CapKV}, Vocab: []string{}, // nothing it might require may be missing
+		ask: true,
 	})
 	if p != nil {
 		defer p.Close()

@@ -85,7 +85,7 @@ func (p *Plugin) load(ctx context.Context, module []byte) error {
 	if err != nil {
 		return fmt.Errorf("plugin %s: %w", p.name, err)
 	}
-	if section, ok := scan.Custom(abi.ManifestSection); ok {
+	if section, ok := scan.Custom(abi.ManifestSection); ok && !p.opt.ask {
 		if err := p.adopt(section); err != nil {
 			return err
 		}

@@ -66,6 +66,8 @@ type Options struct {
 	// Logger receives the lines as well, as records that name the plugin: errors
 	// from level 3 on, 2 warnings, 1 information, the rest for debugging. Nil for none.
 	Logger *slog.Logger
+
+	ask bool // for the manifest, though there is a section
 }
 
 // Limits bound a plugin whatever its manifest asks for. Zero fields mean the

@@ -4,14 +4,11 @@ package wasmtime_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/internal/model/modeltest"
+	"github.com/sandwarp/sandwarp/internal/plugintest"
 	"github.com/sandwarp/sandwarp/internal/tensor"
-	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
 	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
@@ -40,21 +37,8 @@ func TestSameAsWazero(t *testing.T) {
 
 // Guests written in Go are the largest there are.
 func TestSameForGoGuests(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds Go guests")
-	}
 	for _, name := range []string{"bias", "redact"} {
-		out := filepath.Join(t.TempDir(), name+".wasm")
-		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./sdk/go/examples/"+name)
-		cmd.Dir = testdata.Root()
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, text)
-		}
-		b, err := os.ReadFile(out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := plugintest.GoGuest(t, name)
 		t.Logf("%s: %d calls", name, enginetest.Same(t, enginetest.NewExample(name, b), wasm.Wazero(), engine(t)))
 	}
 }

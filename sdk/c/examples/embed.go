@@ -37,6 +37,11 @@ var Constrain []byte
 //go:embed bytes.wasm
 var Bytes []byte
 
+// Norepeat is a sampler that lets no run of n tokens come twice in an answer: {"n": 3}.
+//
+//go:embed norepeat.wasm
+var Norepeat []byte
+
 // Dry is a sampler that makes tokens less likely that go on with a repetition, the
 // more the longer it is: {"multiplier": 0.8, "base": 1.75, "allowed_length": 2,
 // "penalty_last_n": 0, "breakers": ["\n"]}.

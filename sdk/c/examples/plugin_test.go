@@ -16,7 +16,7 @@ import (
 )
 
 var modules = map[string][]byte{
-	"redact": examples.Redact, "banlist": examples.Banlist, "bytes": examples.Bytes,
+	"redact": examples.Redact, "banlist": examples.Banlist, "norepeat": examples.Norepeat, "bytes": examples.Bytes,
 	"constrain": examples.Constrain, "dry": examples.Dry, "watermark": examples.Watermark,
 	"guard": examples.Guard, "pii": examples.PII, "bpe": examples.BPE,
 }

@@ -9,11 +9,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 
 	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/internal/gguf"
+	"github.com/sandwarp/sandwarp/internal/plugintest"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/internal/tokenizer"
 	"github.com/sandwarp/sandwarp/sdk/conformance"
@@ -30,48 +29,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// cacheDir keeps compiled plugins from one run of the tests to the next.
-func cacheDir() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "sandwarp-tests")
-}
-
-var (
-	buildMu sync.Mutex
-	built   = map[string][]byte{}
-)
-
-// module builds an example with the go tool.
-func module(t testing.TB, name string) []byte {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("builds a Go guest")
-	}
-	buildMu.Lock()
-	defer buildMu.Unlock()
-	if built[name] == nil {
-		out := filepath.Join(t.TempDir(), name+".wasm")
-		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./"+name)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, text)
-		}
-		b, err := os.ReadFile(out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		built[name] = b
-	}
-	return built[name]
-}
-
 func load(t testing.TB, name string, o wasm.Options) *wasm.Plugin {
 	t.Helper()
-	b := module(t, name)
-	o.CacheDir = cacheDir()
+	b := plugintest.GoGuest(t, name)
+	o.CacheDir = plugintest.CacheDir()
 	if o.Log == nil {
 		o.Log = func(_ int, line string) { t.Log(line) }
 	}
@@ -203,9 +164,9 @@ func filter(t testing.TB, p *wasm.Plugin, seq uint64, text string, r *rand.Rand)
 }
 
 func TestChecks(t *testing.T) {
-	for _, name := range []string{"scrub", "bias", "bpe", "banlist", "bytes", "redact"} {
-		b := module(t, name)
-		if r := conformance.Check(context.Background(), b, conformance.Options{Plugin: wasm.Options{CacheDir: cacheDir()}}); !r.OK() {
+	for _, name := range []string{"scrub", "bias", "bpe", "banlist", "norepeat", "bytes", "redact"} {
+		b := plugintest.GoGuest(t, name)
+		if r := conformance.Check(context.Background(), b, conformance.Options{Plugin: wasm.Options{CacheDir: plugintest.CacheDir()}}); !r.OK() {
 			t.Errorf("%s\n%s", name, r)
 		} else {
 			t.Logf("%s\n%s", name, r)
@@ -265,7 +226,7 @@ func TestBPEGivesNativeIDs(t *testing.T) {
 	}
 	for name, read := range files {
 		t.Run(name, func(t *testing.T) {
-			_ = module(t, "bpe")
+			_ = plugintest.GoGuest(t, "bpe")
 			f, err := gguf.Parse(name, read(t))
 			if err != nil {
 				t.Fatal(err)
@@ -336,9 +297,9 @@ func BenchmarkGoGuest(b *testing.B) {
 		}
 	})
 	b.Run("load cached", func(b *testing.B) {
-		m := module(b, "scrub")
+		m := plugintest.GoGuest(b, "scrub")
 		for range b.N {
-			p, err := wasm.Load(context.Background(), m, wasm.Options{CacheDir: cacheDir()})
+			p, err := wasm.Load(context.Background(), m, wasm.Options{CacheDir: plugintest.CacheDir()})
 			if err != nil {
 				b.Fatal(err)
 			}
