@@ -41,7 +41,8 @@ generate-as:
 generate-go:
 	mkdir -p bin/plugins
 	for p in sdk/go/examples/*/; do \
-		GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -ldflags='-s -w' -o bin/plugins/$$(basename $$p).wasm ./$$p || exit 1; done
+		GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -ldflags='-s -w' -o bin/plugins/$$(basename $$p).wasm ./$$p && \
+		$(GO) run ./sdk/pack bin/plugins/$$(basename $$p).wasm || exit 1; done
 
 # Speed, time to the first token and memory of random weights in a real shape, beside the
 # machine's own limits measured in the same run. SHAPE=llama-3.2-1b TYPES="Q8_0 Q4_K_M"

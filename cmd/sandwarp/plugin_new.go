@@ -10,6 +10,7 @@ import (
 	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/cmd/sandwarp/scaffold"
 	"github.com/sandwarp/sandwarp/sdk"
+	"github.com/sandwarp/sandwarp/wasm"
 )
 
 func newPluginCommand(io streams) *cobra.Command {
@@ -46,26 +47,41 @@ Nothing is downloaded.`,
 
 func packCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "pack MANIFEST.json FILE",
+		Use:   "pack [MANIFEST.json] FILE",
 		Short: "Write a manifest into a plugin's module",
 		Long: `pack writes MANIFEST.json into the module FILE, in the place of a manifest that is
-there. Its keys are those of docs/abi.md, section 3. Sign after packing, not before.`,
+there. Its keys are those of docs/abi.md, section 3. Without MANIFEST.json it asks the
+plugin, as those written in Go know their own: it is interpreted, within limits, and what
+it tells is written. Sign after packing, not before.`,
 		Example: "  sandwarp plugin pack filter.json filter.wasm",
-		Args:    args(2, 2),
+		Args:    args(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			manifest, err := readFile(args[0], abi.MaxManifestBytes)
+			file := args[len(args)-1]
+			module, err := readFile(file, maxModule)
 			if err != nil {
 				return err
 			}
-			module, err := readFile(args[1], maxModule)
+			packed, err := packed(module, args[:len(args)-1])
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", strings.Join(args, ", "), err)
 			}
-			packed, err := sdk.Pack(module, manifest)
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", args[0], args[1], err)
-			}
-			return os.WriteFile(args[1], packed, 0o644)
+			return os.WriteFile(file, packed, 0o644)
 		},
 	}
+}
+
+// packed is the module with the manifest of a file, or with its own.
+func packed(module []byte, manifest []string) ([]byte, error) {
+	if len(manifest) == 0 {
+		m, err := wasm.AskManifest(module)
+		if err != nil {
+			return nil, err
+		}
+		return sdk.PackManifest(module, m)
+	}
+	text, err := readFile(manifest[0], abi.MaxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	return sdk.Pack(module, text)
 }

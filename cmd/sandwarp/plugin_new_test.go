@@ -29,6 +29,14 @@ func makeProject(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(ts.Exec("make", "-C", dir, "check"))
+	// What inspect shows is there before anything runs, whatever the language.
+	shown, err := exec.Command("sandwarp", "plugin", "inspect", filepath.Join(dir, filepath.Base(dir)+".wasm")).CombinedOutput()
+	ts.Check(err)
+	for _, line := range []string{"plugin ", "does ", "kind ", "capabilities ", "budget ", "sha256 ", "signature "} {
+		if !strings.Contains("\n"+string(shown), "\n"+line) {
+			ts.Fatalf("plugin inspect shows no line %q:\n%s", line, shown)
+		}
+	}
 }
 
 // toolHomes are where compilers keep their things: the scripts' HOME is empty.

@@ -25,6 +25,8 @@ type checker struct {
 	report *Report
 	held   map[string]bool // rules that hold
 
+	section *abi.Manifest // of the module; nil if only the plugin tells it
+
 	subject
 	texts     []string
 	whole     []string    // filter: what the texts become
@@ -89,7 +91,9 @@ const (
 // Limits of this module, as the host has them.
 func (c *checker) limits() (string, error) {
 	d, err := wasm.Describe(c.module)
-	c.report.Description = d
+	if c.report.Description = d; d != nil {
+		c.section = d.Manifest
+	}
 	return "", err
 }
 

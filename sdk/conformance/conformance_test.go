@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestExamples(t *testing.T) {
 	found := 0
 	for _, language := range []string{"c", "rust", "assemblyscript"} {
-		for _, name := range []string{"banlist", "redact", "bytes"} {
+		for _, name := range []string{"banlist", "norepeat", "redact", "bytes"} {
 			path := filepath.Join("..", language, "examples", name+".wasm")
 			t.Run(language+"/"+name, func(t *testing.T) {
 				if testing.Short() && language != "c" {
@@ -38,7 +38,7 @@ func TestExamples(t *testing.T) {
 			found++
 		}
 	}
-	if found != 9 {
+	if found != 12 {
 		t.Error(found)
 	}
 }
@@ -224,6 +224,14 @@ var broken = []struct {
 		g := sampler(I32Const(5))
 		g.Manifest.Capabilities = []string{abi.CapKV}
 		return g
+	}, nil},
+	{"truth", "", func() *Guest { // it tells another manifest than its section
+		g := sampler(I32Const(5))
+		other := g.Manifest
+		other.Fuel = 99
+		told := abi.AppendManifest(nil, &other)
+		g.Data(100, told)
+		return g.With(abi.ExportManifest, I64Const(abi.Pack(100, uint32(len(told)))))
 	}, nil},
 	{"reset", "", once, nil},
 

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/wasm"
 )
 
 // complete checks that the manifest says what people and hosts want to know.
@@ -66,7 +68,27 @@ func (c *checker) truth() (string, error) {
 	if pages := c.report.Description.MemoryPages; m.Memory > 0 && pages > m.Memory {
 		add("it states %d pages of memory and begins with %d", m.Memory, pages)
 	}
+	if err := c.agrees(); err != nil {
+		wrong = errors.Join(wrong, err)
+	}
 	return "", wrong
+}
+
+// agrees compares the manifest in the section with the one that sw_manifest tells, where a
+// plugin has both.
+func (c *checker) agrees() error {
+	section := c.section
+	if section == nil || !c.has(abi.ExportManifest) {
+		return nil
+	}
+	own, err := wasm.AskManifest(c.module)
+	if err != nil {
+		return fmt.Errorf("sw_manifest: %w", err)
+	}
+	if a, b := abi.AppendManifest(nil, section), abi.AppendManifest(nil, own); !bytes.Equal(a, b) {
+		return errors.New("its section sw.manifest says something else than its sw_manifest: pack it anew (sandwarp plugin pack FILE)")
+	}
+	return nil
 }
 
 func functionsOf(capability string) (names []string) {
