@@ -27,7 +27,7 @@ func (p *Plugin) Filter(seq uint64, pending []byte, flags uint32) (out []byte, n
 	}
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	if f := p.ready(abi.ExportFilter); f != nil {
+	if f := s.ready(abi.ExportFilter); f != nil {
 		return p.giveText(s, pending, flags, f)
 	}
 	start, timed := p.stats.begin()

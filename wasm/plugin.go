@@ -128,6 +128,13 @@ func (p *Plugin) ready(call string) *Fault {
 	return &Fault{Plugin: p.name, Call: call, Reason: ReasonBreaker}
 }
 
+// ready is Plugin.ready for a call of the sequence.
+func (s *sequence) ready(call string) *Fault {
+	f := s.in.p.ready(call)
+	s.kept = s.kept || f != nil
+	return f
+}
+
 // settle books a call's outcome. A fault that tore the instance resets it. An
 // error the plugin reports in good order is no reason to leave it alone: the input
 // may deserve it. The caller holds in.mu.

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -101,7 +102,11 @@ func (r *Recorder) add(c *call) {
 	}
 	r.enc.b = r.enc.b[:0]
 	c.encode(&r.enc, keep)
-	r.put(c.kind)
+	kind := c.kind
+	if c.got.kept {
+		kind |= keptBit
+	}
+	r.put(kind)
 	switch c.kind {
 	case callProcess:
 		r.histories[key] = append(r.histories[key][:keep], c.given.history[keep:]...)
@@ -147,10 +152,28 @@ func (d *Recorded) call(kind callKind, seq uint64) *call {
 	return &call{kind: kind, plugin: d.index, seq: seq}
 }
 
+// keptAway says whether the breaker kept calls of a sequence away since it was last
+// asked.
+func (p *Plugin) keptAway(seq uint64) bool {
+	p.mu.RLock()
+	s := p.seqs[seq]
+	p.mu.RUnlock()
+	if s == nil {
+		return false
+	}
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	was := s.kept
+	s.kept = false
+	return was
+}
+
 // done writes a call whose error was err.
 func (d *Recorded) done(c *call, err error) {
+	c.got.kept = d.p.keptAway(c.seq)
 	if err != nil {
-		c.got.err = err.Error()
+		var f *Fault
+		c.got.err, c.got.kept = err.Error(), c.got.kept || errors.As(err, &f) && f.Reason == ReasonBreaker
 	}
 	d.r.add(c)
 }

@@ -16,7 +16,8 @@ import (
 //	frame: kind u8, length u32, payload, CRC-32 (Castagnoli) u32 of all that
 //
 // Numbers are little-endian, those marked v varints (encoding/binary). With bit 7 of
-// kind set the payload is v raw length and a DEFLATE stream. A frame of kind callLoad
+// kind set the payload is v raw length and a DEFLATE stream; bit 6 says that the plugin's
+// breaker kept the call away from it. A frame of kind callLoad
 // introduces a plugin; it and the frames of its calls begin with the plugin's number
 // (v), which counts from 0. The last frame says whether anything is missing.
 const (
@@ -26,6 +27,7 @@ const (
 	maxPayload = 64 << 20 // bytes of a frame, also unpacked
 	packFrom   = 512      // bytes a payload must have to be packed
 	packedBit  = 0x80
+	keptBit    = 0x40
 )
 
 // callKind is what a frame holds. Their values are the format's.
@@ -86,6 +88,7 @@ type results struct {
 	out    []byte
 	tokens []int32
 	row    change
+	kept   bool   // the breaker kept the call away
 	err    string // "" for none
 }
 

@@ -251,7 +251,8 @@ func (r *recordReader) next() (c call, ok bool, err error) {
 		kind, payload, err := r.frame()
 		if err == nil {
 			d := &decoder{b: payload}
-			c = call{kind: kind}
+			c = call{kind: kind &^ keptBit}
+			c.got.kept = c.kind != kind
 			r.read(&c, d)
 			if d.err == nil && len(d.b) > 0 {
 				d.fail("%d bytes too many", len(d.b))
@@ -259,9 +260,9 @@ func (r *recordReader) next() (c call, ok bool, err error) {
 			err = d.err
 		}
 		if err != nil {
-			return call{}, false, fmt.Errorf("%w: frame at byte %d (%v): %w", ErrRecording, at, kind, err)
+			return call{}, false, fmt.Errorf("%w: frame at byte %d (%v): %w", ErrRecording, at, kind&^keptBit, err)
 		}
-		if kind != callLoad && kind != callEnd {
+		if c.kind != callLoad && c.kind != callEnd {
 			return c, true, nil
 		}
 	}
@@ -273,6 +274,10 @@ func (r *recordReader) next() (c call, ok bool, err error) {
 
 // read takes in the payload of one frame.
 func (r *recordReader) read(c *call, d *decoder) {
+	if c.got.kept && (c.kind == callLoad || c.kind == callEnd) {
+		d.fail("it is no call")
+		return
+	}
 	switch c.kind {
 	case callLoad:
 		var l loadedAs

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -88,6 +89,7 @@ func Replay(ctx context.Context, module, recording []byte, o ReplayOptions) (*Re
 	if p.manifest.Kind != l.kind {
 		return nil, fmt.Errorf("plugin %s: %w: the recording is of a %s", p.name, ErrKind, l.kind)
 	}
+	p.breaker.Breaker = Breaker{} // it is the recording's that counts
 	r := replayer{p: p, out: &Replayed{Plugin: p.name, Module: p.Hash()}}
 	return r.out, r.run(ctx, recording, index)
 }
@@ -169,6 +171,10 @@ func (r *replayer) run(ctx context.Context, recording []byte, index int) error {
 // again makes a call. The logits of Process end up in r.row.
 func (r *replayer) again(c *call) (got results) {
 	p, g := r.p, &c.given
+	p.breaker.until = time.Time{}
+	if c.got.kept {
+		p.breaker.until = time.Unix(math.MaxInt32, 0)
+	}
 	var err error
 	switch c.kind {
 	case callOpen:

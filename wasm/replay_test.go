@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/internal/testdata"
@@ -371,5 +372,59 @@ func same(t *testing.T, c *call) {
 	again.encode(&twice, 0)
 	if !bytes.Equal(e.b, twice.b) || !slices.Equal(c.given.history, again.given.history) {
 		t.Errorf("%+v became %+v", c, again)
+	}
+}
+
+// A plugin that fails, is left alone and recovers is asked again as it was, however
+// fast: what its breaker kept away is kept away again, and nothing else.
+func TestReplayOfFaults(t *testing.T) {
+	for _, policy := range []Policy{FailOpen, FailClosed} {
+		module := tally(abi.ModeMask, pickTally).bytes()
+		p := loaded(t, module, Options{OnFault: policy, Breaker: Breaker{Faults: 2}})
+		pass := stopClock(p)
+		var file bytes.Buffer
+		rec := NewRecorder(&file, RecordOptions{})
+		d, err := rec.Plugin(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		process := func(seq uint64) int32 {
+			pick, _ := d.Process(seq, []int32{1, 2}, ramp(2000))
+			return pick
+		}
+		for seq := uint64(1); seq <= 2; seq++ {
+			if err := d.OpenSeq(seq, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = d.Accept(2, []int32{poison})
+		for range 2 {
+			process(2)
+		}
+		_ = d.Accept(1, []int32{8}) // kept away, and told later
+		_ = d.OpenSeq(3, nil)       // likewise
+		if pick := process(1); pick != -1 {
+			t.Errorf("policy %d: picked %d in the pause", policy, pick)
+		}
+		_ = d.Rollback(1, 1)
+		_ = d.Accept(1, []int32{9})
+		pass(time.Second)
+		if pick := process(1); pick != 9 {
+			t.Errorf("policy %d: picked %d after the pause", policy, pick)
+		}
+		_ = d.ForkSeq(1, 4)
+		_ = d.Rollback(2, 1)
+		for seq := uint64(1); seq <= 4; seq++ {
+			process(seq)
+			d.CloseSeq(seq)
+		}
+		p.Close()
+		if err := rec.Close(); err != nil {
+			t.Fatal(err)
+		}
+		out, err := Replay(t.Context(), module, file.Bytes(), ReplayOptions{})
+		if err != nil || out.Difference != nil || out.Calls < 15 || out.Rows != 8 {
+			t.Errorf("policy %d: %+v, %v", policy, out, err)
+		}
 	}
 }

@@ -206,7 +206,7 @@ func (p *Plugin) Accept(seq uint64, tokens []int32) error {
 		s.accepted = append(s.accepted, tokens...)
 		return nil
 	}
-	if f := p.ready(abi.ExportAccept); f != nil {
+	if f := s.ready(abi.ExportAccept); f != nil {
 		s.accepted, s.stale = append(s.accepted, tokens...), true
 		return p.give(f)
 	}
@@ -260,7 +260,7 @@ func (p *Plugin) Rollback(seq uint64, n int) error {
 		s.stale = true // rebuilt from what remains, at the next call
 		return nil
 	}
-	f := p.ready(abi.ExportSeqRollback)
+	f := s.ready(abi.ExportSeqRollback)
 	if f == nil {
 		in.stack[0], in.stack[1] = s.gid, uint64(n)
 		if f = in.do(fnSeqRollback, p.callFuel); f == nil {

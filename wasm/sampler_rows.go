@@ -145,7 +145,7 @@ func (in *instance) process() {
 	}
 	if f := p.ready(abi.ExportSample); f != nil {
 		for k := range rest {
-			rest[k].fault = f
+			rest[k].fault, rest[k].s.kept = f, true
 		}
 		return
 	}

@@ -37,7 +37,7 @@ func (p *Plugin) ProcessTop(seq uint64, history []int32, vocab int, ids []int32,
 	if err := in.oneVocab(vocab); err != nil {
 		return 0, -1, err
 	}
-	if f := p.ready(abi.ExportSample); f != nil {
+	if f := s.ready(abi.ExportSample); f != nil {
 		return 0, -1, p.give(f)
 	}
 	in.tasks = in.tasks[:0]

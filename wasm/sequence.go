@@ -21,6 +21,7 @@ type sequence struct {
 
 	gen   uint64 // generation of the instance in which the guest knows it; 0 for none
 	stale bool   // the guest missed a call and must be told anew
+	kept  bool   // the breaker kept a call away, since a recorder looked
 
 	accepted []int32 // sampler: to rebuild the guest's state
 	action   abi.Choice
@@ -98,7 +99,7 @@ func (p *Plugin) openSeq(seq, seed uint64, config []byte) error {
 
 // openNow tells the guest of a new sequence, if it is there to listen.
 func (p *Plugin) openNow(s *sequence) error {
-	f := p.ready(abi.ExportSeqOpen)
+	f := s.ready(abi.ExportSeqOpen)
 	if f == nil {
 		f = s.ensure()
 		if f != nil && f.Call == abi.ExportSeqOpen && f.Reason == ReasonError {
