@@ -3,7 +3,8 @@
 /* guard: a filter that looks at prompts for attempts to take over a model (injection),
  * to make it leave its role (jailbreak), and for requests to do harm. It knows words,
  * by classes, and which classes tell something when they stand near each other
- * (guard/words.h); each such pair adds to a topic's score, once for a text. It is a
+ * (guard/words.h); each such pair adds to a topic's score, once for a text
+ * (guard/reading.h). Letters are read as what they look like (guard/letters.h). It is a
  * sieve, no understanding: what it finds and what it misses is measured in
  * docs/plugin-gallery.md.
  *
@@ -22,9 +23,9 @@
 #define SANDWARP_FORK
 #include "../sandwarp.h"
 
-#include "guard/words.h"
+#include "guard/reading.h"
 
-enum { SEQUENCES = 1024, BLOCK = 65536, TABLE = 4096, WORD = 32, TEXT = 256 };
+enum { SEQUENCES = 1024, BLOCK = 65536, TEXT = 256 };
 
 static const char *const topics[TOPICS] = {"injection", "jailbreak", "request"};
 
@@ -35,135 +36,10 @@ typedef struct {
     uint8_t text[TEXT];
 } settings;
 
-/* What has been read of the text that is pending. */
-typedef struct {
-    uint32_t scanned;             /* bytes */
-    uint32_t word;                /* number of the word, from 1000 on */
-    uint32_t last[CLASS_COUNT];   /* the last word of each class */
-    uint8_t fired[(RULES + 7) / 8];
-    int32_t score[TOPICS];
-    uint32_t n;                   /* of the word begun; more than WORD: too long */
-    uint8_t begun[WORD];
-} reading;
-
 static settings standard = {.from = {7, 7, 0}};
 static sw_slot slots[SEQUENCES];
 static settings *own[SEQUENCES]; /* NULL: standard */
 static reading readings[SEQUENCES];
-
-/* --- words --------------------------------------------------------------------------- */
-
-/* Open addressing; a word's text lies in lists. */
-static struct {
-    const char *text;
-    uint32_t n;
-    classes in;
-} table[TABLE];
-
-static uint32_t place(const uint8_t *p, uint32_t n)
-{
-    uint32_t h = 2166136261;
-    for (uint32_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 16777619;
-    h ^= h >> 15;
-    for (h &= TABLE - 1; table[h].text; h = (h + 1) & (TABLE - 1))
-        if (table[h].n == n && memcmp(table[h].text, p, n) == 0)
-            break;
-    return h;
-}
-
-static void know_words(void)
-{
-    for (uint32_t k = 0; k < sizeof lists / sizeof *lists; k++) {
-        const char *p = lists[k].words;
-        while (*p) {
-            uint32_t n = 0;
-            while (p[n] && p[n] != ' ')
-                n++;
-            uint32_t h = place((const uint8_t *)p, n);
-            table[h].text = p;
-            table[h].n = n;
-            table[h].in |= (classes)1 << lists[k].class;
-            p += n + (p[n] == ' ');
-        }
-    }
-}
-
-static void fire(reading *r, uint32_t k)
-{
-    if (r->fired[k / 8] >> k % 8 & 1)
-        return;
-    r->fired[k / 8] |= (uint8_t)(1 << k % 8);
-    r->score[rules[k].topic] += rules[k].weight;
-}
-
-/* A word of these classes: notes it, and what stands near. One word is no pair, unless
- * it is a run of letters of a script without blanks. */
-static void meet(reading *r, classes in, bool run)
-{
-    if (!in)
-        return;
-    for (uint32_t k = 0; k < RULES; k++) {
-        uint8_t x = rules[k].a, y = rules[k].b;
-        bool a = in >> x & 1, b = in >> y & 1;
-        uint32_t other = 0;
-        if (a && b && (run || x == y))
-            other = r->word;
-        else if (a || b)
-            other = a && (!b || r->last[y] > r->last[x]) ? r->last[y] : r->last[x];
-        if (other && r->word - other <= rules[k].within)
-            fire(r, k);
-    }
-    for (uint32_t c = 0; c < CLASS_COUNT; c++)
-        if (in >> c & 1)
-            r->last[c] = r->word;
-}
-
-/* Classes of the words inside of letters that are not ASCII: from every character on,
- * the words of up to 30 bytes. */
-static classes inside(const uint8_t *p, uint32_t n)
-{
-    classes in = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if ((p[i] & 0xc0) == 0x80)
-            continue;
-        for (uint32_t len = 4; len <= n - i && len <= 30; len++)
-            if (i + len == n || (p[i + len] & 0xc0) != 0x80)
-                in |= table[place(p + i, len)].in;
-    }
-    return in;
-}
-
-static void end_word(reading *r)
-{
-    if (r->n == 0)
-        return;
-    r->word++;
-    bool ascii = true;
-    for (uint32_t i = 0; i < r->n; i++)
-        ascii &= r->begun[i] < 0x80;
-    meet(r, ascii ? table[place(r->begun, r->n)].in : inside(r->begun, r->n), !ascii);
-    r->n = 0;
-}
-
-/* Reads a byte. Words are letters and digits, in lower case, and all that is not
- * ASCII. One longer than WORD is cut there. */
-static void read_byte(reading *r, uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        c |= 32;
-    bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
-    if (!letter || (r->n == WORD && (c & 0xc0) != 0x80))
-        end_word(r);
-    if (letter && r->n < WORD)
-        r->begun[r->n++] = c;
-}
-
-static void begin(reading *r)
-{
-    memset(r, 0, sizeof *r);
-    r->word = 1000; /* so that what was never seen is far away */
-}
 
 /* --- settings ---------------------------------------------------------------------------- */
 
@@ -318,19 +194,11 @@ int64_t sw_filter(uint64_t seq, const uint8_t *text, uint32_t n, uint32_t flags)
         return sw_pass(n);
     const settings *s = own[slot] ? own[slot] : &standard;
     reading *r = &readings[slot];
-    bool whole = n >= BLOCK;
-    uint32_t until = whole ? BLOCK : n;
-    while (whole && (text[until - 1] & 0xc0) == 0x80 && until > BLOCK - 4)
-        until--; /* not inside of a character */
-    if (whole && text[until - 1] >= 0xc0)
-        until--;
-    bool end = whole || flags & SW_FLAG_END;
-    uint32_t safe = end || until < BLOCK - 4 ? until : BLOCK - 4; /* the block may end there */
-    for (; r->scanned < safe; r->scanned++)
-        read_byte(r, text[r->scanned]);
+    bool whole = n >= BLOCK, end = whole || flags & SW_FLAG_END;
+    uint32_t until = whole ? sw_whole(text, BLOCK, 0) : n;
+    read_text(r, text, end || until < BLOCK - 4 ? until : BLOCK - 4, end); /* the block may end there */
     if (!end)
         return n > 0 ? sw_hold() : sw_pass(0);
-    end_word(r);
     uint32_t topic = verdict(r, s);
     int32_t score = topic < TOPICS ? r->score[topic] : 0;
     begin(r);

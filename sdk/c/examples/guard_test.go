@@ -84,7 +84,7 @@ func TestGuardSays(t *testing.T) {
 // TestGuardChunks: the verdict depends on the text alone, also over blocks.
 func TestGuardChunks(t *testing.T) {
 	p := load(t, examples.Guard, wasm.Options{})
-	parts := []string{"ignore ", "all ", "previous", " instructions", "pass", "word", " your ", "é", "忽略", "之前的", "指令", "\xff", "\xe4", "x", "\n", strings.Repeat("a b ", 8000), strings.Repeat("é", 16380), strings.Repeat("y", 16383)}
+	parts := []string{"ignore ", "all ", "previous", " instructions", "pass", "word", " your ", "é", "忽略", "之前的", "指令", "\xff", "\xe4", "x", "\n", "i g n o r e ", "1gn0re ", "p.a.s.s.", "\u200b", "𝐢𝐠𝐧", "ígnоre", "\U000e0069", strings.Repeat("a b ", 8000), strings.Repeat("é", 16380), strings.Repeat("y", 16383)}
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(parts), 0, 14).Draw(t, "parts"), "")
 		want, stopped := judge(t, p, nil, text)

@@ -28,7 +28,7 @@ static const struct {
     {C_OVERRIDE, "ignore ignores ignoring ignored disregard disregarding forget overlook neglect override overrides overriding bypass bypassing "
                  "ignora ignorar ignorez ignorer ignoriere ignorieren olvida olvidate ignorad oubliez oublie vergiss vergessen esqueca esquece dimentica "
                  "abaikan lupakan unut yoksay kalimutan "
-                 "olvídate esqueça забудь забудьте игнорируй игнорируйте проигнорируйте 忽略 无视 無視 忘れて 무시 잊어 تجاهل انس अनदेखी नज़रअंदाज़ উপেক্ষা ละเว้น เพิกเฉย αγνοήστε αγνόησε Αγνοήστε"},
+                 "olvídate esqueça забудь забудьте игнорируй игнорируйте проигнорируйте 忽略 无视 無視 忘れて 무시 잊어 تجاهل انس अनदेखी नज़रअंदाज़ উপেক্ষা ละเว้น เพิกเฉย αγνοήστε αγνόησε"},
     {C_PRIOR, "told previous previously prior above earlier before preceding past already given former till "
               "anterior anteriores precedenti precedente precedentes prima vorherigen vorherige vorigen sebelumnya önceki nakaraang "
               "précédentes précédente предыдущие предыдущих предыдущую 之前 以前 前の 以上 이전 السابقة السابق पिछले পূর্ববর্তী আগের προηγούμενες προηγούμενη trước ก่อนหน้า"},
@@ -42,7 +42,7 @@ static const struct {
                  "nacimiento geburtsdatum nascimento nascita naissance kelahiran doğum जन्म জন্ম الميلاد 生日 誕生日 생년월일 生年月日"},
     {C_ASK, "what whats tell give gimme reveal share provide confirm disclose show spell write print repeat send say where who "
             "dime dame cual quel quelle qual quale wie wo dis donnez sag decir decirme onde donde dove nasıl nerede saan ano "
-            "cuál где какой какая скажи 告诉 教えて 何ですか 알려 무엇 أخبرني क्या बता कहां কি কোথায় πού Πού อะไร"},
+            "cuál где какой какая скажи 告诉 教えて 何ですか 알려 무엇 أخبرني क्या बता कहां কি কোথায় πού อะไร"},
     {C_SAY, "say state output print repeat respond reply declare claim answer"},
     {C_YOUR, "your yours tu tuo tua seu sua dein deine ihr ihre votre ton ta su आपका আপনার твой ваш"},
     {C_USER, "user users customer customers employee employees usuario utente usuário utilisateur benutzer pengguna kullanıcının उपयोगकर्ता пользователь المستخدم 用户 ユーザー 사용자 χρήστης ব্যবহারকারী"},
