@@ -1,11 +1,14 @@
 package examples_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	"github.com/sandwarp/sandwarp/internal/tokenizer"
+	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/wasm"
 )
 
 // realVocab are the texts of a real model's tokens, 151,936 of them.
@@ -91,4 +94,52 @@ func byteToken(t testing.TB, vocab []string, b byte) int32 {
 	}
 	t.Fatalf("no token for byte %d", b)
 	return 0
+}
+
+// TestConstrainSixGrammars: requests with six grammars over a real vocabulary share
+// an instance of 64 MiB.
+func TestConstrainSixGrammars(t *testing.T) {
+	vocab := realVocab(t)
+	p := load(t, examples.Constrain, wasm.Options{Vocab: vocab, OnFault: wasm.FailClosed, Limits: wasm.Limits{Memory: 64 << 20}})
+	order := `{"type":"object","properties":{"id":{"type":"string","format":"uuid"},"lines":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string","pattern":"^[A-Z]{3}-[0-9]{4}$"},"n":{"type":"integer","minimum":1,"maximum":999}},"required":["sku","n"]},"minItems":1}},"required":["id","lines"],"additionalProperties":false}`
+	settings := []m{
+		{"json": true}, {"json": true, "compact": true, "depth": 5}, {"schema": order}, {"regex": `[A-Z][a-z]+( [a-z]+){2,40}\.`},
+		{"schema": `{"type":"array","items":{"type":"string","maxLength":200},"maxItems":50}`},
+		{"schema": `{"type":"object","properties":{"when":{"type":"string","format":"date-time"},"x":{"type":"number","minimum":-1,"maximum":1}},"required":["when","x"]}`, "max_tokens": 120},
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for round := range 3 {
+		var open []*writer
+		var seqs []uint64
+		for _, s := range settings {
+			w, err := write(t, p, s)
+			if err != nil {
+				t.Fatalf("%v: %v", s, err)
+			}
+			w.n = len(vocab)
+			open, seqs = append(open, w), append(seqs, w.seq)
+		}
+		for range 25 {
+			p.Plan(seqs, make([][]int32, len(seqs)))
+			for i, w := range open {
+				var may []int32
+				for id, yes := range w.allowed() {
+					if yes && vocab[id] != "<|im_end|>" && vocab[id] != "<|endoftext|>" {
+						may = append(may, int32(id))
+					}
+				}
+				if len(may) > 0 {
+					w.accept(may[r.IntN(len(may))])
+				} else if round == 0 && i < 2 {
+					t.Errorf("%v: nothing may follow", settings[i])
+				}
+			}
+		}
+		for _, w := range open {
+			p.CloseSeq(w.seq)
+		}
+	}
+	if s := p.Stats(); s.Instances != 1 {
+		t.Errorf("%d instances", s.Instances)
+	}
 }

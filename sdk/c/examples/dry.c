@@ -20,11 +20,12 @@
  *                      number is the id of a token
  */
 #define SANDWARP_SAMPLER
+#define SANDWARP_PLAN
+#define SANDWARP_FORK
+#define SANDWARP_ROLLBACK
 #include "../sandwarp.h"
 
-SW_EXPORT(sw_plan) int32_t sw_plan(uint32_t rows);
-
-enum { SEQUENCES = 1024, HISTORY = 4096, BREAKERS = 32, BREAKER_MAX = 64 };
+enum { HISTORY = 4096, BREAKERS = 32, BREAKER_MAX = 64 };
 #define PENALTY_MAX 1e6 /* beyond it a token is as good as excluded */
 
 /* --- settings -------------------------------------------------------------------- */
@@ -32,13 +33,20 @@ enum { SEQUENCES = 1024, HISTORY = 4096, BREAKERS = 32, BREAKER_MAX = 64 };
 typedef struct {
     double multiplier, base;
     uint32_t allowed, last;
-    uint32_t *breaks; /* a bit for each token; NULL: none */
-    bool own;         /* the bits are this one's */
+    uint32_t *breaks; /* a bit for each token */
 } settings;
 
 static settings standard = {.multiplier = 0.8, .base = 1.75, .allowed = 2};
-static sw_slot slots[SEQUENCES];
-static settings *settings_of[SEQUENCES]; /* NULL: standard */
+
+static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint32_t n);
+
+static void drop_settings(settings *s)
+{
+    if (s->breaks != standard.breaks)
+        sw_free(s->breaks, 0, 16);
+}
+
+#include "requests.h"
 
 /* The model's tokens, if the host shows them. */
 static uint32_t tokens;
@@ -94,10 +102,11 @@ static int32_t read_breakers(settings *s, sw_reader *r)
     uint32_t n[BREAKERS], count = 0, *bits = no_breaks();
     if (!bits)
         return sw_fail(SW_ENOMEM, "no memory for the breakers");
-    if (s->own)
+    if (s == &standard)
         sw_free(s->breaks, 0, 16);
+    else
+        drop_settings(s);
     s->breaks = bits;
-    s->own = true;
     for (uint32_t k = sw_read_array(r); k > 0 && !r->err; k--) {
         if (sw_peek(r) == SW_TYPE_INT) {
             uint32_t id = (uint32_t)sw_read_uint(r, SW_MAX_VOCAB);
@@ -139,35 +148,7 @@ static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint3
     }
     if (sw_is(key, n, "breakers"))
         return read_breakers(s, r);
-    bad("unknown key ");
-    sw_fail_text(key, n);
-    sw_fail_text("; known are multiplier, base, allowed_length, penalty_last_n, breakers", 70);
-    return SW_EINVAL;
-}
-
-static int32_t read_settings(settings *s, sw_reader *r)
-{
-    for (uint32_t pairs = sw_read_map(r); pairs > 0 && !r->err; pairs--) {
-        uint32_t n;
-        const uint8_t *key = sw_read_text(r, &n);
-        if (r->err)
-            break;
-        if (sw_is(key, n, "seed")) {
-            sw_skip(r);
-            continue;
-        }
-        int32_t err = read_setting(s, r, key, n);
-        if (err)
-            return err;
-    }
-    return r->err ? bad("the configuration is not a map") : SW_OK;
-}
-
-static void drop(settings *s)
-{
-    if (s && s->own)
-        sw_free(s->breaks, 0, 16);
-    sw_free(s, sizeof *s, 16);
+    return unknown_key(key, n, "multiplier, base, allowed_length, penalty_last_n, breakers");
 }
 
 int32_t sw_configure(const uint8_t *message, uint32_t n)
@@ -180,44 +161,10 @@ int32_t sw_configure(const uint8_t *message, uint32_t n)
         return err;
     read_vocabulary();
     standard.breaks = no_breaks();
-    standard.own = true;
     if (!standard.breaks)
         return sw_fail(SW_ENOMEM, "no memory for the breakers");
     mark(standard.breaks, usual, ones, 4);
-    return m.config.at == m.config.end ? SW_OK : read_settings(&standard, &m.config);
-}
-
-int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
-{
-    sw_message m;
-    settings *s = NULL;
-    int32_t err = sw_read_message(message, n, &m);
-    if (!err && m.config.at != m.config.end) {
-        s = sw_alloc(sizeof *s, 16);
-        if (!s)
-            return sw_fail(SW_ENOMEM, "no memory for the request");
-        *s = standard;
-        s->own = false;
-        err = read_settings(s, &m.config);
-    }
-    int32_t slot = err ? err : sw_slot_open(slots, SEQUENCES, seq);
-    if (slot < 0) {
-        drop(s);
-        return slot;
-    }
-    drop(settings_of[slot]);
-    settings_of[slot] = s;
-    return SW_OK;
-}
-
-int32_t sw_seq_close(uint64_t seq)
-{
-    int32_t slot = sw_slot_close(slots, SEQUENCES, seq);
-    if (slot < 0)
-        return slot;
-    drop(settings_of[slot]);
-    settings_of[slot] = NULL;
-    return SW_OK;
+    return read_settings(&standard, &m.config);
 }
 
 /* --- every step -------------------------------------------------------------------- */
@@ -330,10 +277,9 @@ int32_t sw_sample(uint32_t rows)
         return sw_fail(SW_ENOMEM, "no memory for the vocabulary");
     for (uint32_t i = 0; i < rows; i++) {
         sw_row *row = sw_row_at(i);
-        int32_t slot = sw_slot_find(slots, SEQUENCES, row->seq);
-        if (slot < 0)
-            return sw_fail(slot, "the sequence is not open");
-        const settings *s = settings_of[slot] ? settings_of[slot] : &standard;
+        const settings *s = settings_of(row->seq);
+        if (!s)
+            return sw_fail(SW_ENOENT, "the sequence is not open");
         uint32_t n = row->hist_n < HISTORY ? row->hist_n : HISTORY;
         if (s->last > 0 && s->last < n)
             n = s->last;
@@ -353,3 +299,10 @@ int32_t sw_sample(uint32_t rows)
 }
 
 int32_t sw_plan(uint32_t rows) { return sw_sample(rows); }
+
+/* The history comes with each row: there is nothing to take back. */
+int32_t sw_seq_rollback(uint64_t seq, uint32_t n)
+{
+    (void)n;
+    return settings_of(seq) ? SW_OK : sw_fail(SW_ENOENT, "the sequence is not open");
+}

@@ -18,9 +18,11 @@
  *     window  1: how many tokens before decide what is green, 1 to 8
  */
 #define SANDWARP_SAMPLER
+#define SANDWARP_FORK
+#define SANDWARP_ROLLBACK
 #include "../sandwarp.h"
 
-enum { SEQUENCES = 1024, WINDOW = 8 };
+enum { WINDOW = 8 };
 
 typedef struct {
     bool keyed;
@@ -31,8 +33,11 @@ typedef struct {
 } settings;
 
 static settings standard = {.below = (uint64_t)1 << 51, .delta = 2, .window = 1};
-static sw_slot slots[SEQUENCES];
-static settings of[SEQUENCES];
+
+static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint32_t n);
+static void drop_settings(settings *s) { (void)s; }
+
+#include "requests.h"
 
 /* --- hashes ------------------------------------------------------------------------- */
 
@@ -118,30 +123,7 @@ static int32_t read_setting(settings *s, sw_reader *r, const uint8_t *key, uint3
         s->window = (uint32_t)sw_read_uint(r, WINDOW);
         return !r->err && s->window >= 1 ? SW_OK : bad("window: want a whole number from 1 to 8");
     }
-    bad("unknown key ");
-    sw_fail_text(key, n);
-    sw_fail_text("; known are key, gamma, delta, window", 37);
-    return SW_EINVAL;
-}
-
-static int32_t read_settings(settings *s, sw_reader *r)
-{
-    if (r->at == r->end)
-        return SW_OK;
-    for (uint32_t pairs = sw_read_map(r); pairs > 0 && !r->err; pairs--) {
-        uint32_t n;
-        const uint8_t *key = sw_read_text(r, &n);
-        if (r->err)
-            break;
-        if (sw_is(key, n, "seed")) {
-            sw_skip(r);
-            continue;
-        }
-        int32_t err = read_setting(s, r, key, n);
-        if (err)
-            return err;
-    }
-    return r->err ? bad("the configuration is not a map") : SW_OK;
+    return unknown_key(key, n, "key, gamma, delta, window");
 }
 
 int32_t sw_configure(const uint8_t *message, uint32_t n)
@@ -151,36 +133,15 @@ int32_t sw_configure(const uint8_t *message, uint32_t n)
     return err ? err : read_settings(&standard, &m.config);
 }
 
-int32_t sw_seq_open(uint64_t seq, const uint8_t *message, uint32_t n)
-{
-    sw_message m;
-    settings s = standard;
-    int32_t err = sw_read_message(message, n, &m);
-    if (!err)
-        err = read_settings(&s, &m.config);
-    int32_t slot = err ? err : sw_slot_open(slots, SEQUENCES, seq);
-    if (slot < 0)
-        return slot;
-    of[slot] = s;
-    return SW_OK;
-}
-
-int32_t sw_seq_close(uint64_t seq)
-{
-    int32_t slot = sw_slot_close(slots, SEQUENCES, seq);
-    return slot < 0 ? slot : SW_OK;
-}
-
 /* --- every step ------------------------------------------------------------------------- */
 
 int32_t sw_sample(uint32_t rows)
 {
     for (uint32_t i = 0; i < rows; i++) {
         sw_row *row = sw_row_at(i);
-        int32_t slot = sw_slot_find(slots, SEQUENCES, row->seq);
-        if (slot < 0)
-            return sw_fail(slot, "the sequence is not open");
-        const settings *s = &of[slot];
+        const settings *s = settings_of(row->seq);
+        if (!s)
+            return sw_fail(SW_ENOENT, "the sequence is not open");
         if (!s->keyed || row->hist_n < s->window || row->cand_n == 0)
             continue;
         const int32_t *last = sw_history_of(row) + (row->hist_n - s->window);
@@ -192,4 +153,11 @@ int32_t sw_sample(uint32_t rows)
         row->action = SW_CHOICE_KEEP;
     }
     return SW_OK;
+}
+
+/* The history comes with each row: there is nothing to take back. */
+int32_t sw_seq_rollback(uint64_t seq, uint32_t n)
+{
+    (void)n;
+    return settings_of(seq) ? SW_OK : sw_fail(SW_ENOENT, "the sequence is not open");
 }
