@@ -64,7 +64,7 @@ func TestFirstLoadIsFast(t *testing.T) {
 func TestCommittedModules(t *testing.T) {
 	needTools(t)
 	dir := t.TempDir()
-	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.json", "examples/*/*.h"} {
+	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.h", "examples/*.json", "examples/*/*.h"} {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
