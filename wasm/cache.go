@@ -1,22 +1,19 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/cpu"
 
-	"github.com/sandwarp/sandwarp/wasm/internal/binary"
 	"github.com/sandwarp/sandwarp/wasm/internal/meter"
 )
 
@@ -37,11 +34,12 @@ const sealName = "seal.sha256"
 //
 // A cached module lies in a folder of its own, named by everything the code
 // depends on. The folder is written under another name, sealed with a hash over
-// its files, and renamed; before use the hash is checked, and a folder that
-// fails is removed. A broken cache costs time, never correctness. It does not
-// defend against someone who can write to the user's own files.
+// its name and its files, and renamed; before use the hash is checked, and a folder
+// that fails is removed. A broken cache costs time, never correctness. It does not
+// defend against someone who can write to the user's own files; a cache that others
+// can write to is not used.
 func compile(ctx context.Context, e Engine, module []byte, imports []HostFunc, dir string) (Module, error) {
-	if dir == "" {
+	if dir == "" || !cacheable(dir) {
 		return e.Compile(ctx, module, imports, "")
 	}
 	entry := filepath.Join(dir, cacheKey(e, module))
@@ -51,10 +49,7 @@ func compile(ctx context.Context, e Engine, module []byte, imports []HostFunc, d
 		}
 		_ = os.RemoveAll(entry)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return e.Compile(ctx, module, imports, "")
-	}
-	fresh, err := os.MkdirTemp(dir, "new-*")
+	fresh, err := os.MkdirTemp(dir, freshPrefix+"*")
 	if err != nil {
 		return e.Compile(ctx, module, imports, "")
 	}
@@ -62,39 +57,77 @@ func compile(ctx context.Context, e Engine, module []byte, imports []HostFunc, d
 	if err != nil || !keep(fresh, entry) {
 		_ = os.RemoveAll(fresh)
 	}
+	sweep(dir, time.Now())
 	return m, err
 }
 
-// keep seals a folder and gives it its name.
+// cacheable makes the cache's folder, unless it is there, and says whether it may be
+// used.
+func cacheable(dir string) bool {
+	if os.MkdirAll(dir, 0o700) != nil {
+		return false
+	}
+	info, err := os.Stat(dir)
+	return err == nil && info.IsDir() && ours(info)
+}
+
+// freshPrefix begins the names of what is being written.
+const freshPrefix = "new-"
+
+// sweep removes what was begun a day ago and never finished.
+func sweep(dir string, now time.Time) {
+	left, _ := filepath.Glob(filepath.Join(dir, freshPrefix+"*"))
+	for _, path := range left {
+		if info, err := os.Lstat(path); err == nil && now.Sub(info.ModTime()) > 24*time.Hour {
+			_ = os.RemoveAll(path)
+		}
+	}
+}
+
+// keep seals a folder and gives it its name, unless another process was faster.
 func keep(fresh, entry string) bool {
-	sum, n, err := hashDir(fresh)
+	sum, n, err := hashDir(fresh, filepath.Base(entry))
 	if err != nil || n == 0 {
 		return false
 	}
 	if err := os.WriteFile(filepath.Join(fresh, sealName), []byte(sum), 0o600); err != nil {
 		return false
 	}
+	if os.Rename(fresh, entry) == nil {
+		return true
+	}
+	if sealed(entry) {
+		return false
+	}
 	_ = os.RemoveAll(entry) // one that failed its check
 	return os.Rename(fresh, entry) == nil
 }
 
-// sealed says whether a folder is there and is what was written. One that is
-// not is removed.
+// sealed says whether a folder is there and is what was written under its name. One
+// that is not is removed.
 func sealed(entry string) bool {
-	want, err := os.ReadFile(filepath.Join(entry, sealName))
-	if err != nil {
+	if _, err := os.Lstat(entry); err != nil {
 		return false
 	}
-	if sum, _, err := hashDir(entry); err == nil && sum == string(want) {
-		return true
+	want, err := readPlain(filepath.Join(entry, sealName), 2*sha256.Size)
+	if err == nil {
+		if sum, _, err := hashDir(entry, filepath.Base(entry)); err == nil && sum == string(want) {
+			return true
+		}
 	}
 	_ = os.RemoveAll(entry)
 	return false
 }
 
-// hashDir hashes names and contents of a folder's files, the seal left out.
-func hashDir(dir string) (sum string, files int, err error) {
+// maxCode is the most a cached module may take: more than engines make of the largest.
+const maxCode = 1 << 30
+
+// hashDir hashes a folder's name, and names and contents of its files, the seal left
+// out.
+func hashDir(dir, name string) (sum string, files int, err error) {
 	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", name)
+	total := int64(0)
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() == sealName {
 			return err
@@ -104,6 +137,9 @@ func hashDir(dir string) (sum string, files int, err error) {
 		if err != nil || !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is not a plain file", path)
 		}
+		if total += info.Size(); total > maxCode {
+			return fmt.Errorf("%s has more than %d bytes of code", dir, maxCode)
+		}
 		fmt.Fprintf(h, "%q %d\n", filepath.ToSlash(rel), info.Size())
 		f, err := os.Open(path)
 		if err != nil {
@@ -111,65 +147,22 @@ func hashDir(dir string) (sum string, files int, err error) {
 		}
 		defer f.Close()
 		files++
-		_, err = io.Copy(h, f)
+		_, err = io.CopyN(h, f, info.Size())
 		return err
 	})
 	return hex.EncodeToString(h.Sum(nil)), files, err
 }
 
-// rewrite meters a module. Large ones are kept in the cache, sealed, as rewriting
-// takes half of the time a cached plugin needs to load.
-func rewrite(m *binary.Module, hash [32]byte, o meter.Options, dir string) (*meter.Result, error) {
-	if dir == "" || len(m.Bytes) < 256<<10 {
-		return meter.Rewrite(m, o)
-	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%x %d %+v", hash, meter.Version, o))
-	path := filepath.Join(dir, hex.EncodeToString(key[:16])+".metered")
-	if r := readMetered(path); r != nil {
-		return r, nil
-	}
-	r, err := meter.Rewrite(m, o)
-	if err == nil {
-		writeMetered(dir, path, r)
-	}
-	return r, err
-}
-
-// A metered file is a SHA-256, and what it is of: a line of JSON and the module.
-func readMetered(path string) *meter.Result {
-	b, err := os.ReadFile(path)
-	if err != nil || len(b) < sha256.Size {
-		return nil
-	}
-	if sum := sha256.Sum256(b[sha256.Size:]); !bytes.Equal(sum[:], b[:sha256.Size]) {
-		_ = os.Remove(path)
-		return nil
-	}
-	head, module, _ := bytes.Cut(b[sha256.Size:], []byte("\n"))
-	r := &meter.Result{}
-	if json.Unmarshal(head, r) != nil {
-		return nil
-	}
-	r.Bytes = module
-	return r
-}
-
-func writeMetered(dir, path string, r *meter.Result) {
-	head, err := json.Marshal(r)
-	if err != nil || os.MkdirAll(dir, 0o700) != nil {
-		return
-	}
-	b := append(append(head, '\n'), r.Bytes...)
-	sum := sha256.Sum256(b)
-	f, err := os.CreateTemp(dir, "new-*")
+// readPlain reads a plain file of at most max bytes: nothing that blocks or never ends.
+func readPlain(path string, max int64) ([]byte, error) {
+	info, err := os.Lstat(path)
 	if err != nil {
-		return
+		return nil, err
 	}
-	_, err1 := f.Write(sum[:])
-	_, err2 := f.Write(b)
-	if errors.Join(err1, err2, f.Close()) != nil || os.Rename(f.Name(), path) != nil {
-		_ = os.Remove(f.Name())
+	if !info.Mode().IsRegular() || info.Size() > max {
+		return nil, fmt.Errorf("%s is no plain file of at most %d bytes", path, max)
 	}
+	return os.ReadFile(path)
 }
 
 // cacheKey names everything compiled code depends on.

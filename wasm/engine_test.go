@@ -43,6 +43,11 @@ func TestDamagedCache(t *testing.T) {
 	enginetest.MeteredFlips(t, wasm.Wazero(), flips/50)
 }
 
+func TestDamagedCacheSwapped(t *testing.T)  { enginetest.CacheSwapped(t, wasm.Wazero()) }
+func TestDamagedCacheLinks(t *testing.T)    { enginetest.CacheLinks(t, wasm.Wazero()) }
+func TestDamagedCacheOfOthers(t *testing.T) { enginetest.CacheOfOthers(t, wasm.Wazero()) }
+func TestDamagedCacheShared(t *testing.T)   { enginetest.CacheShared(t, wasm.Wazero()) }
+
 // Damaged plugins, on the interpreter, which never makes machine code, and with the
 // compiler beside it.
 func TestMutants(t *testing.T) {

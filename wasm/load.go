@@ -78,7 +78,11 @@ func (p *Plugin) load(ctx context.Context, module []byte) error {
 	if err := p.checkSigned(module); err != nil {
 		return err
 	}
-	scan, err := binary.Scan(module, p.opt.Limits.scan())
+	read := binary.Scan
+	if keepsMetered(module, p.opt.CacheDir) {
+		read = binary.Outline // the rest where the cache does not have it
+	}
+	scan, err := read(module, p.opt.Limits.scan())
 	if err == nil {
 		err = checkSignatureForm(module, scan)
 	}
@@ -121,7 +125,7 @@ func (p *Plugin) meter(scan *binary.Module) (*meter.Result, error) {
 	lim := p.opt.Limits
 	p.slots = int32(lim.Stack / 8)
 	p.configureFuel = lim.ConfigureFuel
-	r, err := rewrite(scan, p.hash, meter.Options{
+	r, err := rewrite(scan, lim.scan(), p.hash, meter.Options{
 		Fuel: int64(lim.ConfigureFuel), StackSlots: p.slots, MemoryPages: pages,
 		Elements: uint32(lim.scan().Elements),
 	}, p.opt.CacheDir)

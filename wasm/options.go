@@ -53,7 +53,8 @@ type Options struct {
 
 	// CacheDir keeps compiled code between runs, DefaultCacheDir for the user's
 	// usual place, empty for none. What is found there is verified before use
-	// and compiled again if it is not what was written.
+	// and compiled again if it is not what was written. A folder of another user's, or
+	// that all can write to, is not used.
 	CacheDir string
 	// Engine runs the plugin; nil for Wazero.
 	Engine Engine

@@ -65,6 +65,11 @@ func TestStopLatency(t *testing.T) {
 	enginetest.StopLatency(t, engine(t), enginetest.Many(1, 2, 100))
 }
 
+func TestDamagedCacheSwapped(t *testing.T)  { enginetest.CacheSwapped(t, engine(t)) }
+func TestDamagedCacheLinks(t *testing.T)    { enginetest.CacheLinks(t, engine(t)) }
+func TestDamagedCacheOfOthers(t *testing.T) { enginetest.CacheOfOthers(t, engine(t)) }
+func TestDamagedCacheShared(t *testing.T)   { enginetest.CacheShared(t, engine(t)) }
+
 // Damaged plugins do on Wasmtime what they do on wazero.
 func TestMutants(t *testing.T) {
 	enginetest.Mutants(t, engine(t), wasm.WazeroInterpreter(), enginetest.Many(200, 1000, 20_000), 3)

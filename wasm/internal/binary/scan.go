@@ -2,8 +2,24 @@ package binary
 
 import "bytes"
 
-// Scan reads a module and checks it against lim. The error is an *Error.
+// Version changes whenever Scan would accept other modules.
+const Version = 1
+
+// Scan reads a module, validates it, and checks it against lim. The error is an *Error.
 func Scan(b []byte, lim Limits) (*Module, error) {
+	m, err := Outline(b, lim)
+	if err == nil {
+		err = m.CheckCode()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Outline is Scan of all but the functions' bodies, which CheckCode is to check unless
+// it is known how that ends.
+func Outline(b []byte, lim Limits) (*Module, error) {
 	m := &Module{Bytes: b, Start: -1, lim: lim, dataCount: -1}
 	if len(b) > lim.ModuleBytes {
 		return nil, &Error{Section: "header", Reason: sizeReason(len(b), lim.ModuleBytes), Unsupported: true}
@@ -64,13 +80,16 @@ func (m *Module) sections() error {
 // complete checks what only the whole module shows.
 func (m *Module) complete() error {
 	switch {
-	case len(m.Bodies) != len(m.Funcs):
-		return &Error{Section: "code", Offset: len(m.Bytes), Reason: countReason(len(m.Funcs), "functions", len(m.Bodies), "bodies")}
+	case m.Sections[codeSection].Start == 0 && len(m.Funcs) > 0:
+		return &Error{Section: "code", Offset: len(m.Bytes), Reason: countReason(len(m.Funcs), "functions", 0, "bodies")}
 	case m.dataCount >= 0 && m.dataCount != m.datas:
 		return &Error{Section: "data", Offset: len(m.Bytes), Reason: countReason(m.dataCount, "segments announced", m.datas, "present")}
 	}
 	return nil
 }
+
+// codeSection is the code section's id.
+const codeSection = 10
 
 func (m *Module) section(id byte, r *reader) {
 	switch id {
@@ -108,8 +127,9 @@ func (m *Module) section(id byte, r *reader) {
 		m.start(r)
 	case 9:
 		m.elementSegments(r)
-	case 10:
-		m.code(r)
+	case codeSection:
+		m.bodies(r)
+		r.off = r.end
 	case 11:
 		m.data(r)
 	case 12:

@@ -89,31 +89,3 @@ func (m *Module) data(r *reader) {
 	}
 	m.datas = n
 }
-
-func (m *Module) code(r *reader) {
-	n := r.count("bodies", m.lim.Functions)
-	if r.err == nil && n != len(m.Funcs) {
-		r.fail("%s", countReason(len(m.Funcs), "functions", n, "bodies"))
-		return
-	}
-	m.Bodies = make([]Body, 0, n)
-	c := &checker{m: m}
-	for i := 0; i < n && r.err == nil; i++ {
-		start := r.off
-		size := r.u32()
-		if int64(size) > int64(r.remaining()) {
-			r.failAt(start, "body of %d bytes, %d remain", size, r.remaining())
-			return
-		}
-		if int64(size) > int64(m.lim.BodyBytes) {
-			r.beyondAt(start, "body of function %d is %d bytes, at most %d allowed", len(m.Imports)+i, size, m.lim.BodyBytes)
-			return
-		}
-		b := &reader{b: r.b, off: r.off, end: r.off + int(size), section: r.section}
-		r.off = b.end
-		c.check(b, i)
-		if b.err != nil {
-			r.err = b.err
-		}
-	}
-}
