@@ -9,6 +9,8 @@ const (
 	ImportModule = "sw1"
 	// ManifestSection is the custom section that holds the msgpack manifest.
 	ManifestSection = "sw.manifest"
+	// ExportReserved begins the names of exports that hosts add.
+	ExportReserved = "sw_meter_"
 )
 
 // Names of the guest's exports.

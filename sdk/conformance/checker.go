@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sandwarp/sandwarp/abi"
@@ -97,36 +99,18 @@ func (c *checker) limits() (string, error) {
 	return "", err
 }
 
-var (
-	always = []string{abi.ExportVersion, abi.ExportAlloc, abi.ExportConfigure, abi.ExportMemory}
-	ofKind = map[abi.Kind][]string{
-		abi.KindSampler:   {abi.ExportSeqOpen, abi.ExportSeqClose, abi.ExportFrame, abi.ExportSample},
-		abi.KindFilter:    {abi.ExportSeqOpen, abi.ExportSeqClose, abi.ExportFilter, abi.ExportOut},
-		abi.KindTokenizer: {abi.ExportEncode, abi.ExportDecode},
-	}
-	optional = []string{
-		abi.ExportManifest, abi.ExportFree, abi.ExportLastError, abi.ExportSeqFork, abi.ExportSeqRollback, abi.ExportAccept, abi.ExportPlan,
-	}
-)
-
 // exports wants the needed ones there, and none misspelt.
 func (c *checker) exports() (string, error) {
 	d := c.report.Description
-	needed := slices.Clone(always)
-	known := slices.Concat(always, optional)
-	for kind, list := range ofKind {
-		known = append(known, list...)
-		if d.Manifest != nil && d.Manifest.Kind == kind {
-			needed = append(needed, list...)
-		}
-	}
-	for _, name := range needed {
-		if !slices.Contains(d.Exports, name) {
+	for _, name := range slices.Sorted(maps.Keys(abi.Exports)) {
+		f := abi.Exports[name]
+		needed := !f.Optional && (f.Kinds == nil || d.Manifest != nil && slices.Contains(f.Kinds, d.Manifest.Kind))
+		if needed && !slices.Contains(d.Exports, name) {
 			return "", fmt.Errorf("%s is missing", name)
 		}
 	}
 	for _, name := range d.Exports {
-		if len(name) > 3 && name[:3] == "sw_" && !slices.Contains(known, name) {
+		if _, known := abi.Exports[name]; strings.HasPrefix(name, "sw_") && !known {
 			return "", fmt.Errorf("the ABI knows no %s: is it misspelt?", name)
 		}
 	}
