@@ -34,6 +34,9 @@ extern "C" {
 #if !defined(__wasm32__)
 #error "sandwarp.h is for --target=wasm32"
 #endif
+#if !defined(__wasm_bulk_memory__) /* without, memcpy would call itself until the stack is full */
+#error "sandwarp.h needs -mbulk-memory"
+#endif
 
 #define SW_EXPORT(name) __attribute__((export_name(#name), used))
 #define SW_IMPORT(name) __attribute__((import_module("sw1"), import_name(#name)))
