@@ -27,24 +27,26 @@ func (b *breaker) allow() bool {
 	return !b.now().Before(b.until)
 }
 
-// report notes a call's outcome.
-func (b *breaker) report(failed bool) {
+// report notes a call's outcome. It returns the pause that begins, 0 for none.
+func (b *breaker) report(failed bool) time.Duration {
 	if !failed && b.faults.Load() == 0 {
-		return
+		return 0
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !failed {
 		b.faults.Store(0)
 		b.pause = 0
-		return
+		return 0
 	}
 	if n := b.faults.Load(); int(n) < b.Faults {
 		b.faults.Store(n + 1)
 	}
 	// Calls that were on their way when it opened say nothing new.
-	if int(b.faults.Load()) >= b.Faults && !b.now().Before(b.until) {
-		b.pause = min(max(2*b.pause, b.Backoff), b.Max)
-		b.until = b.now().Add(b.pause)
+	if int(b.faults.Load()) < b.Faults || b.now().Before(b.until) {
+		return 0
 	}
+	b.pause = min(max(2*b.pause, b.Backoff), b.Max)
+	b.until = b.now().Add(b.pause)
+	return b.pause
 }

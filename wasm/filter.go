@@ -103,8 +103,13 @@ func (s *sequence) filter(pending []byte, flags uint32) (out []byte, n int, stop
 		return nil, 0, false, in.failed(abi.ExportFilter, abi.Code(v))
 	}
 	action, used, ok := abi.UnpackVerdict(v)
-	if !ok || action > abi.ActionStop || int64(used) > int64(len(pending)) || action == abi.ActionHold && used > 0 {
-		return nil, 0, false, in.fault(abi.ExportFilter, ReasonResult, "verdict %#x on %d bytes", uint64(v), len(pending))
+	switch {
+	case !ok || action > abi.ActionStop:
+		return nil, 0, false, in.fault(abi.ExportFilter, ReasonResult, "verdict %#x is not action << 56 | bytes", uint64(v))
+	case int64(used) > int64(len(pending)):
+		return nil, 0, false, in.fault(abi.ExportFilter, ReasonResult, "judges %d bytes, %d are there", used, len(pending))
+	case action == abi.ActionHold && used > 0:
+		return nil, 0, false, in.fault(abi.ExportFilter, ReasonResult, "holds, and judges %d bytes", used)
 	}
 	n = int(used)
 	if f := s.held(pending, n, flags, action); f != nil {

@@ -178,7 +178,7 @@ func (in *instance) call(f Func, name string, fuel uint64) *Fault {
 	if err == nil {
 		return nil
 	}
-	return in.classify(name, err)
+	return in.classify(name, fuel, err)
 }
 
 // do calls an export.
@@ -191,15 +191,33 @@ func (in *instance) used(budget uint64) uint64 {
 	return budget - uint64(max(int64(in.fuel.Get()), 0))
 }
 
-func (in *instance) classify(name string, err error) *Fault {
+// classify says why a call with a budget of fuel ended.
+func (in *instance) classify(name string, fuel uint64, err error) *Fault {
 	f := &Fault{Plugin: in.p.name, Call: name, Reason: ReasonTrap, Detail: firstLine(err)}
 	switch {
 	case int64(in.fuel.Get()) < 0:
-		f.Reason, f.Detail = ReasonFuel, ""
+		f.Reason, f.Detail = ReasonFuel, fmt.Sprintf("more than %d instructions%s", fuel, in.p.moreFuel(name))
 	case int32(in.depth.Get()) < 0 || strings.Contains(f.Detail, "stack overflow"):
-		f.Reason, f.Detail = ReasonStack, ""
+		f.Reason, f.Detail = ReasonStack, fmt.Sprintf("calls more than %d KiB deep", in.p.slots/(1024/8))
 	}
 	return f
+}
+
+// moreFuel says who may allow a call more.
+func (p *Plugin) moreFuel(call string) string {
+	m, lim := p.manifest, &p.opt.Limits
+	switch {
+	case call == abi.ExportInit || call == abi.ExportVersion || call == abi.ExportManifest || call == abi.ExportConfigure:
+		if p.configureFuel == lim.ConfigureFuel {
+			return ", the host's limit (Limits.ConfigureFuel)"
+		}
+		return " (configure_fuel in the manifest)"
+	case m != nil && m.Fuel >= lim.Fuel:
+		return ", the host's limit (Limits.Fuel)"
+	case m != nil && m.Kind == abi.KindSampler:
+		return " (fuel in the manifest)"
+	}
+	return " (fuel and fuel_per_byte in the manifest)"
 }
 
 func firstLine(err error) string {
@@ -309,7 +327,7 @@ func (in *instance) result(call string, v int64, max int) ([]byte, *Fault) {
 	if v < 0 {
 		c := abi.Code(v)
 		if int64(c) != v {
-			return nil, in.fault(call, ReasonResult, "result %#x is neither a range nor a code", uint64(v))
+			return nil, in.fault(call, ReasonResult, "result %#x is neither address << 32 | length nor an error code", uint64(v))
 		}
 		return nil, in.failed(call, c)
 	}

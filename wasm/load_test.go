@@ -65,7 +65,12 @@ func TestLoadErrors(t *testing.T) {
 			return g
 		}(), []string{"20 pages", "allows 10"}},
 		{"configuration refused", filter().with(abi.ExportConfigure, I32Const(int32(abi.EINVAL))), []string{"sw_configure", "malformed argument (-22)"}},
-		{"configuration loops", filter().with(abi.ExportConfigure, endless, zero), []string{"sw_configure", "out of fuel"}},
+		{"configuration loops", filter().with(abi.ExportConfigure, endless, zero), []string{"sw_configure", "out of fuel", "1000000 instructions", "Limits.ConfigureFuel"}},
+		{"configuration loops in less", func() *guestModule {
+			g := filter()
+			g.manifest.ConfigureFuel = 5000
+			return g
+		}().with(abi.ExportConfigure, endless, zero), []string{"out of fuel: more than 5000 instructions (configure_fuel in the manifest)"}},
 		{"initialisation loops", filter().with(abi.ExportInit, endless), []string{"_initialize", "out of fuel"}},
 		{"initialisation traps", filter().with(abi.ExportInit, Unreachable), []string{"_initialize", "trap"}},
 		{"version loops", filter().with(abi.ExportVersion, endless, I64Const(0)), []string{"sw_abi_v1", "out of fuel"}},

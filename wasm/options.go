@@ -65,7 +65,8 @@ type Options struct {
 	Log    func(level int, message string)
 	Metric func(name string, value float64)
 	// Logger receives the lines as well, as records that name the plugin: errors
-	// from level 3 on, 2 warnings, 1 information, the rest for debugging. Nil for none.
+	// from level 3 on, 2 warnings, 1 information, the rest for debugging; and each
+	// fault as a warning. Nil for none.
 	Logger *slog.Logger
 
 	ask bool // for the manifest, though there is a section
@@ -153,6 +154,17 @@ const (
 	// tokenizer has nothing to fall back to and fails closed.
 	FailOpen
 )
+
+// String is closed, open or default.
+func (p Policy) String() string {
+	switch p {
+	case FailClosed:
+		return "closed"
+	case FailOpen:
+		return "open"
+	}
+	return "default"
+}
 
 func (p Policy) open(k abi.Kind) bool {
 	switch {

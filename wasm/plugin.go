@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -139,7 +140,7 @@ func (s *sequence) ready(call string) *Fault {
 // error the plugin reports in good order is no reason to leave it alone: the input
 // may deserve it. The caller holds in.mu.
 func (p *Plugin) settle(in *instance, f *Fault) {
-	p.breaker.report(f != nil && f.torn())
+	pause := p.breaker.report(f != nil && f.torn())
 	if f == nil {
 		return
 	}
@@ -149,6 +150,24 @@ func (p *Plugin) settle(in *instance, f *Fault) {
 			f.Detail += "; reset: " + err.Error()
 		}
 	}
+	p.logFault(f, pause)
+}
+
+// logFault tells the operator, who learns of it from nobody else where the policy is
+// to go on without the plugin. Such lines count among the plugin's own.
+func (p *Plugin) logFault(f *Fault, pause time.Duration) {
+	if p.opt.Logger == nil || !p.lines.take() {
+		return
+	}
+	then := "the request fails"
+	if p.open {
+		then = "goes on without it"
+	}
+	list := []any{"plugin", p.name, "call", f.Call, "reason", string(f.Reason), "detail", f.Detail, "request", then}
+	if pause > 0 {
+		list = append(list, "left_alone_for", pause)
+	}
+	p.opt.Logger.Warn("plugin fault", list...)
 }
 
 // usable makes sure the instance runs: a reset may have failed before.

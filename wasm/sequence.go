@@ -78,7 +78,7 @@ func (p *Plugin) openSeq(seq, seed uint64, config []byte) error {
 	}
 	if config != nil {
 		if err := abi.CheckValue("configuration", config); err != nil {
-			return fmt.Errorf("plugin %s: %w", p.name, err)
+			return fmt.Errorf("plugin %s: %w; want one msgpack value, which abi.MarshalConfig makes", p.name, err)
 		}
 	}
 	if own, given := seedOf(config); given {

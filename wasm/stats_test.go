@@ -79,3 +79,30 @@ func TestLogger(t *testing.T) {
 		}
 	}
 }
+
+// Faults are warnings in the log: also those that no request notices.
+func TestFaultsAreLogged(t *testing.T) {
+	for policy, then := range map[Policy]string{FailOpen: "goes on without it", FailClosed: "the request fails"} {
+		var out bytes.Buffer
+		g := newGuest(abi.KindSampler, abi.ModeMask).with(abi.ExportSample, endless, zero)
+		g.manifest.Fuel = 3000
+		p := g.load(t, Options{Name: "endless", OnFault: policy, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+		open(t, p, 1)
+		for range 4 {
+			newStep(1).run(p)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 3 {
+			t.Fatalf("%v: %d lines of 3 faults and a call that was not made:\n%s", policy, len(lines), out.String())
+		}
+		for _, want := range []string{"level=WARN", "plugin=endless", "call=sw_sample", `reason="out of fuel"`,
+			"more than 3000 instructions (fuel in the manifest)", then} {
+			if !strings.Contains(lines[0], want) {
+				t.Errorf("%v: %s: want %q", policy, lines[0], want)
+			}
+		}
+		if strings.Contains(lines[1], "left_alone_for") || !strings.Contains(lines[2], "left_alone_for=1s") {
+			t.Errorf("%v: the third fault in a row opens the breaker:\n%s", policy, out.String())
+		}
+	}
+}
