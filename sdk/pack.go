@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"reflect"
 
 	"github.com/sandwarp/sandwarp/abi"
 )
@@ -14,13 +16,11 @@ import (
 // host reads it before any code runs; one that is there is replaced. The manifest is
 // JSON with the keys of docs/abi.md.
 func Pack(module, manifest []byte) ([]byte, error) {
-	d := json.NewDecoder(bytes.NewReader(manifest))
-	d.DisallowUnknownFields()
-	var m abi.Manifest
-	if err := d.Decode(&m); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+	m, err := readJSON(manifest)
+	if err != nil {
+		return nil, err
 	}
-	return PackManifest(module, &m)
+	return PackManifest(module, m)
 }
 
 // PackManifest is Pack of a manifest that is at hand.
@@ -29,6 +29,32 @@ func PackManifest(module []byte, m *abi.Manifest) ([]byte, error) {
 		return nil, err
 	}
 	return replaceSection(module, abi.AppendManifest(nil, m))
+}
+
+// readJSON reads a manifest; errors name the key.
+func readJSON(b []byte) (*abi.Manifest, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	var m abi.Manifest
+	err := d.Decode(&m)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		return nil, fmt.Errorf("manifest: a JSON %s, want an object", kind.Value)
+	case errors.As(err, &kind):
+		return nil, fmt.Errorf("manifest: %s: a JSON %s, want %s", kind.Field, kind.Value, kindNames[kind.Type.Kind()])
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errors.New("manifest: the JSON object has no end")
+	case err != nil:
+		return nil, fmt.Errorf("manifest: %w", err)
+	case d.More():
+		return nil, fmt.Errorf("manifest: offset %d: more behind the JSON object", d.InputOffset())
+	}
+	return &m, nil
+}
+
+var kindNames = map[reflect.Kind]string{
+	reflect.String: "text", reflect.Slice: "a list of text", reflect.Uint64: "an integer of 0 or more", reflect.Uint32: "an integer of 0 or more",
 }
 
 // replaceSection returns the module with the manifest as its only section of that name,

@@ -151,7 +151,7 @@ func (d *Description) String() string {
 	if m := d.Manifest; m != nil {
 		describeManifest(line, m)
 	} else {
-		line("manifest", "not in a section; the plugin tells when it runs")
+		line("manifest", "not in a section; the plugin tells when it runs (sandwarp plugin pack FILE puts it into one)")
 	}
 	line("sha256", "%s", d.Hash)
 	line("signature", "%s", d.Signature)
@@ -180,7 +180,11 @@ func describeManifest(line func(key, format string, args ...any), m *abi.Manifes
 	if len(m.Features) > 0 {
 		line("features", "%s", orNone(m.Features))
 	}
-	line("budget", "%s instructions a call, %s a byte", orDefault(m.Fuel, defaultFuel), orDefault(m.FuelPerByte, defaultByteFuel))
+	budget := orDefault(m.Fuel, defaultFuel) + " instructions a call"
+	if m.Kind != abi.KindSampler {
+		budget += ", " + orDefault(m.FuelPerByte, defaultByteFuel) + " a byte"
+	}
+	line("budget", "%s", budget)
 	if m.Memory > 0 {
 		line("memory", "at most %d KiB", m.Memory*64)
 	}

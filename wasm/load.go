@@ -149,7 +149,7 @@ func (p *Plugin) adopt(b []byte) error {
 	}
 	for _, c := range m.Capabilities {
 		if !p.grants(c) {
-			return fmt.Errorf("plugin %s: requires capability %q, which is not granted (Options.Grant, Options.Vocab)", p.name, c)
+			return fmt.Errorf("plugin %s: requires capability %q, %s", p.name, c, p.withheld(c))
 		}
 	}
 	p.manifest = m
@@ -193,6 +193,19 @@ func (p *Plugin) grants(c string) bool {
 		return slices.Contains(p.opt.Grant, c)
 	}
 	return false
+}
+
+// withheld says why a capability is not granted.
+func (p *Plugin) withheld(c string) string {
+	switch {
+	case slices.Contains(p.opt.Deny, c):
+		return "which Options.Deny takes away"
+	case c == abi.CapVocab:
+		return "which is not granted without Options.Vocab"
+	case c == abi.CapKV:
+		return "which is not granted (Options.Grant)"
+	}
+	return "which this host does not know"
 }
 
 // first runs the plugin for the first time: version and manifest.

@@ -3,6 +3,7 @@ package wasm
 import (
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type Plugin struct {
 	open                              bool   // OnFault, resolved
 
 	stats   stats
+	fault   atomic.Pointer[Fault] // the last
 	breaker breaker
 	lines   lineBudget
 	store   store
@@ -64,6 +66,19 @@ type Plugin struct {
 
 // Name is Options.Name, or the manifest's name.
 func (p *Plugin) Name() string { return p.name }
+
+// String is the plugin's name, version and kind.
+func (p *Plugin) String() string {
+	m := p.manifest
+	if m == nil {
+		return p.name
+	}
+	return strings.Join(slices.DeleteFunc([]string{p.name, m.Version, string(m.Kind)}, func(s string) bool { return s == "" }), " ")
+}
+
+// LastFault is the latest of the faults that Stats count, nil if there was none. It
+// must not be changed.
+func (p *Plugin) LastFault() *Fault { return p.fault.Load() }
 
 // Manifest is what the plugin says about itself. It must not be changed.
 func (p *Plugin) Manifest() *abi.Manifest { return p.manifest }
@@ -150,6 +165,7 @@ func (p *Plugin) settle(in *instance, f *Fault) {
 			f.Detail += "; reset: " + err.Error()
 		}
 	}
+	p.fault.Store(f)
 	p.logFault(f, pause)
 }
 

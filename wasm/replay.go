@@ -17,7 +17,7 @@ import (
 // ReplayOptions say how a recording is run again.
 type ReplayOptions struct {
 	// Plugin is the name of the one of several plugins to run; empty for the one whose
-	// module this is.
+	// module this is, or with AnyModule for the one of its manifest's name.
 	Plugin string
 	// AnyModule runs a module other than the recorded one, a new version say.
 	AnyModule bool
@@ -107,24 +107,30 @@ func (o *ReplayOptions) choose(module, recording []byte) (int, *loadedAs, error)
 			break
 		}
 	}
-	hash, found := sha256.Sum256(module), -1
+	hash := sha256.Sum256(module)
 	var names []string
+	var meant []int
 	for i, l := range r.plugins {
 		names = append(names, fmt.Sprintf("%s (%s)", l.name, hex.EncodeToString(l.hash[:4])))
 		if (o.Plugin == "" || o.Plugin == l.name) && (l.hash == hash || o.AnyModule) {
-			if found >= 0 {
-				return 0, nil, fmt.Errorf("the recording has several plugins that may be meant, of %v: %w", names, ErrWhichPlugin)
-			}
-			found = i
+			meant = append(meant, i)
 		}
 	}
-	if found < 0 && o.Plugin != "" && !slices.ContainsFunc(r.plugins, func(l loadedAs) bool { return l.name == o.Plugin }) {
+	if m, err := ReadManifest(module); len(meant) > 1 && err == nil { // another version is of the same name
+		if same := slices.DeleteFunc(slices.Clone(meant), func(i int) bool { return r.plugins[i].name != m.Name }); len(same) > 0 {
+			meant = same
+		}
+	}
+	if len(meant) > 1 {
+		return 0, nil, fmt.Errorf("the recording has several plugins that may be meant, of %v: %w", names, ErrWhichPlugin)
+	}
+	if len(meant) == 0 && o.Plugin != "" && !slices.ContainsFunc(r.plugins, func(l loadedAs) bool { return l.name == o.Plugin }) {
 		return 0, nil, fmt.Errorf("the recording has no plugin %s, but %v", o.Plugin, names)
 	}
-	if found < 0 {
+	if len(meant) == 0 {
 		return 0, nil, fmt.Errorf("%w: of %v, not of %s", ErrOtherModule, names, hex.EncodeToString(hash[:4]))
 	}
-	return found, &r.plugins[found], nil
+	return meant[0], &r.plugins[meant[0]], nil
 }
 
 // replayer runs one plugin's calls again.

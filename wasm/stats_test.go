@@ -106,3 +106,16 @@ func TestFaultsAreLogged(t *testing.T) {
 		}
 	}
 }
+
+// The last fault is what Stats counted last; a plugin prints as its name and kind.
+func TestLastFault(t *testing.T) {
+	p := newGuest(abi.KindSampler, abi.ModeMask).with(abi.ExportSample, Unreachable).load(t, Options{Name: "traps"})
+	if p.LastFault() != nil || p.String() != "traps sampler" {
+		t.Errorf("%v of %v before a call", p.LastFault(), p)
+	}
+	open(t, p, 1)
+	newStep(1).run(p)
+	if f := p.LastFault(); f == nil || f.Reason != ReasonTrap || f.Call != abi.ExportSample {
+		t.Errorf("%v", f)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
+	"github.com/sandwarp/sandwarp/wasm"
 )
 
 const chatHelp = `/help           this text
@@ -66,6 +67,9 @@ func (c *chatter) run(ctx context.Context) error {
 		return err
 	}
 	defer m.Close()
+	if err := plugs.fit(m.Info().Vocabulary); err != nil {
+		return err
+	}
 	s, err := c.session(m)
 	if err != nil {
 		return err
@@ -146,11 +150,13 @@ func (c *chatter) answer(ctx context.Context, m *sandwarp.Model, s *sandwarp.Ses
 	if c.model.verbose {
 		c.report(m, s, plugs, o.Seed)
 	}
+	var fault *wasm.Fault
 	switch {
 	case err == nil:
+		plugs.complain(c.io.err)
 	case errors.Is(err, context.Canceled) && ctx.Err() == nil:
 		fmt.Fprintln(c.io.err, "(stopped)")
-	case errors.Is(err, sandwarp.ErrContextFull), errors.Is(err, sandwarp.ErrBlocked), errors.Is(err, sandwarp.ErrNoCandidate):
+	case errors.Is(err, sandwarp.ErrContextFull), errors.Is(err, sandwarp.ErrBlocked), errors.Is(err, sandwarp.ErrNoCandidate), errors.As(err, &fault):
 		fmt.Fprintln(c.io.err, "sandwarp:", err)
 	default:
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -45,7 +46,7 @@ Nothing is downloaded.`,
 	return cmd
 }
 
-func packCommand() *cobra.Command {
+func packCommand(io streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "pack [MANIFEST.json] FILE",
 		Short: "Write a manifest into a plugin's module",
@@ -65,7 +66,13 @@ it tells is written. Sign after packing, not before.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", strings.Join(args, ", "), err)
 			}
-			return os.WriteFile(file, packed, 0o644)
+			if err := os.WriteFile(file, packed, 0o644); err != nil {
+				return err
+			}
+			if _, s := wasm.SplitSignature(packed); s != nil && !bytes.Equal(packed, module) {
+				fmt.Fprintf(io.err, "sandwarp: %s has changed, and its signature fits no more: sign it again\n", file)
+			}
+			return nil
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type pluginFlags struct {
 	none    bool
 	engine  string
 	signed  []string // files of public keys
+	grant   []string // capabilities
 }
 
 func (f *pluginFlags) add(cmd *cobra.Command) {
@@ -32,6 +34,7 @@ func (f *pluginFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.configs, "plugin-config", nil, "`NAME=JSON` configuration of a plugin (repeatable)")
 	fl.StringVar(&f.engine, "engine", "wazero", "what runs plugins: "+engineNames())
 	fl.StringArrayVar(&f.signed, "signed-by", nil, "public key `file`: refuse --plugin files that no such key signed (repeatable)")
+	fl.StringArrayVar(&f.grant, "grant", nil, "`capability` that plugins may have besides the harmless ones and the vocabulary: kv (repeatable)")
 	fl.BoolVar(&f.none, "no-plugins", false, "leave out the built-in redaction filter")
 }
 
@@ -49,12 +52,19 @@ type plugins struct {
 	log       io.Writer // nil for silence
 	engine    wasm.Engine
 	trusted   []ed25519.PublicKey // nil for all
+	grant     []string
+	told      map[*wasm.Plugin]uint64 // faults that complain has reported
 }
 
 // load loads the built-in filter and the plugins the flags name. Plugins may ask
 // for the vocabulary of the model.
 func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (_ *plugins, err error) {
-	p := &plugins{used: map[string]bool{}}
+	p := &plugins{used: map[string]bool{}, told: map[*wasm.Plugin]uint64{}, grant: f.grant}
+	for _, c := range f.grant {
+		if c != abi.CapKV {
+			return nil, usageError{fmt.Errorf("--grant %s: want kv; the others that there are need not be granted", c)}
+		}
+	}
 	if model.verbose {
 		p.log = io.err
 	}
@@ -98,10 +108,22 @@ func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (
 	}
 	for name := range p.configs {
 		if !p.used[name] {
-			return nil, usageError{fmt.Errorf("--plugin-config %s: no plugin of that name is loaded", name)}
+			return nil, usageError{fmt.Errorf("--plugin-config %s: no plugin of that name is loaded, but %s", name, p.names())}
 		}
 	}
 	return p, nil
+}
+
+// names are those of the loaded plugins.
+func (p *plugins) names() string {
+	var list []string
+	for _, plug := range p.all {
+		list = append(list, plug.Name())
+	}
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
 }
 
 // pieces are the texts of all tokens.
@@ -125,7 +147,7 @@ func pluginConfigs(flags []string) (map[string]any, error) {
 		dec.UseNumber()
 		var v any
 		if err := dec.Decode(&v); err != nil {
-			return nil, usageError{fmt.Errorf("--plugin-config %s: %w", name, err)}
+			return nil, usageError{fmt.Errorf("--plugin-config %s: %s is not JSON: %w", name, text, err)}
 		}
 		configs[name] = plainNumbers(v, 0)
 	}
@@ -178,10 +200,13 @@ func (p *plugins) add(ctx context.Context, source string, module []byte) error {
 	if err != nil {
 		return fmt.Errorf("plugin %s: %w", source, err)
 	}
-	o := wasm.Options{Engine: p.engine, CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab}
+	o := wasm.Options{Engine: p.engine, CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab, Grant: p.grant}
 	p.used[m.Name] = true
 	if p.log != nil {
 		o.Log = func(level int, message string) { fmt.Fprintf(p.log, "plugin %s: %s\n", m.Name, message) }
+	}
+	if slices.Contains(m.Capabilities, abi.CapKV) && !slices.Contains(p.grant, abi.CapKV) {
+		return usageError{fmt.Errorf("plugin %s: %s asks for capability kv, to keep values between requests: --grant kv allows it", source, m.Name)}
 	}
 	plug, err := wasm.Load(ctx, module, o)
 	if err != nil {
@@ -214,6 +239,29 @@ func (p *plugins) join(o *sandwarp.GenerateOptions) {
 	}
 }
 
+// fit refuses a tokenizer with more tokens than the model.
+func (p *plugins) fit(vocabulary int) error {
+	for _, plug := range p.all {
+		if m := plug.Manifest(); m.Kind == abi.KindTokenizer && int(m.Vocab) > vocabulary {
+			return fmt.Errorf("plugin %s has %d tokens and the model %d: it is the tokenizer of another model", plug.Name(), m.Vocab, vocabulary)
+		}
+	}
+	return nil
+}
+
+// complain says which plugins failed since it was last called, and were left out: nobody
+// would see it otherwise.
+func (p *plugins) complain(w io.Writer) {
+	for _, plug := range p.all {
+		s := plug.Stats()
+		n := s.Faults + s.Skipped
+		if last := plug.LastFault(); n > p.told[plug] && last != nil {
+			fmt.Fprintf(w, "sandwarp: left out %d times, as it failed: %v\n", n-p.told[plug], last)
+		}
+		p.told[plug] = n
+	}
+}
+
 // report says what each plugin did.
 func (p *plugins) report(w io.Writer) {
 	for _, plug := range p.all {
@@ -240,13 +288,17 @@ type jsonPlugin struct {
 	Skipped  uint64   `json:"skipped,omitempty"`
 	BytesIn  uint64   `json:"bytes_in"`
 	BytesOut uint64   `json:"bytes_out"`
+	Fault    string   `json:"last_fault,omitempty"`
 }
 
 func (p *plugins) stats() (list []jsonPlugin) {
 	for _, plug := range p.all {
-		s := plug.Stats()
+		s, fault := plug.Stats(), ""
+		if f := plug.LastFault(); f != nil {
+			fault = f.Error()
+		}
 		list = append(list, jsonPlugin{plug.Name(), plug.Manifest().Kind, s.Calls, s.Planned, float64(s.P50.Nanoseconds()) / 1000,
-			float64(s.P99.Nanoseconds()) / 1000, s.Fuel, s.Faults, s.Skipped, s.BytesIn, s.BytesOut})
+			float64(s.P99.Nanoseconds()) / 1000, s.Fuel, s.Faults, s.Skipped, s.BytesIn, s.BytesOut, fault})
 	}
 	return list
 }
@@ -278,7 +330,7 @@ odd input, does it stay within the budget it declares? The exit code is 3 if not
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(newPluginCommand(io), packCommand(), check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io), replayCommand(io))
+	cmd.AddCommand(newPluginCommand(io), packCommand(io), check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io), replayCommand(io))
 	return cmd
 }
 

@@ -85,6 +85,9 @@ func (r *runner) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer m.Close()
+	if err := plugs.fit(m.Info().Vocabulary); err != nil {
+		return err
+	}
 	o := r.sampling.options()
 	plugs.join(&o)
 	s := m.NewSession()
@@ -101,6 +104,9 @@ func (r *runner) run(ctx context.Context, args []string) (err error) {
 	}
 	if r.model.verbose {
 		r.report(m, s, plugs, o.Seed)
+	}
+	if err == nil {
+		plugs.complain(r.io.err)
 	}
 	return err
 }

@@ -105,7 +105,11 @@ func (c *checker) exports() (string, error) {
 	for _, name := range slices.Sorted(maps.Keys(abi.Exports)) {
 		f := abi.Exports[name]
 		needed := !f.Optional && (f.Kinds == nil || d.Manifest != nil && slices.Contains(f.Kinds, d.Manifest.Kind))
-		if needed && !slices.Contains(d.Exports, name) {
+		switch {
+		case !needed || slices.Contains(d.Exports, name):
+		case name == abi.ExportVersion && slices.Contains(d.Exports, "sw_abi_v2"):
+			return "", errors.New("the plugin is for ABI version 2, this is version 1")
+		default:
 			return "", fmt.Errorf("%s is missing", name)
 		}
 	}

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -80,13 +79,23 @@ func (s *subject) filtered(text string, flags uint32, cut func() int, between fu
 }
 
 func (c *checker) filterOdd() (string, error) {
-	var failed error
+	var first error
+	failed := 0
 	c.whole = make([]string, len(c.texts))
 	for i, t := range c.texts {
 		out, err := c.filtered(t, 0, nil, nil)
-		c.whole[i], failed = out, errors.Join(failed, err)
+		c.whole[i] = out
+		if err == nil {
+			continue
+		}
+		if failed++; first == nil {
+			first = fmt.Errorf("%s: %w", quote(t), err)
+		}
 	}
-	return fmt.Sprintf("%d texts", len(c.texts)), failed
+	if failed > 1 {
+		first = fmt.Errorf("%w (and %d more of %d texts)", first, failed-1, len(c.texts))
+	}
+	return fmt.Sprintf("%d texts", len(c.texts)), first
 }
 
 // same runs all texts and wants the outputs of before.

@@ -4,6 +4,7 @@ package scaffold
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -75,7 +76,9 @@ func (p Project) Write(dir string) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: choose another folder (--dir)", dir)
+	} else if err != nil {
 		return err
 	}
 	for _, c := range carried[p.Lang] {
