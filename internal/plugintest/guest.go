@@ -29,9 +29,15 @@ var (
 	built = map[string][]byte{}
 )
 
-// GoGuest builds an example of sdk/go/examples with the go tool and packs its manifest,
-// once for a test program. With -short it skips the test.
+// GoGuest is the example of the name, in Go, its manifest packed. It is built once for a
+// test program; with -short the test is skipped.
 func GoGuest(t testing.TB, name string) []byte {
+	t.Helper()
+	return GoProgram(t, "./sdk/go/examples/"+name)
+}
+
+// GoProgram is GoGuest for any package below the repository's root.
+func GoProgram(t testing.TB, name string) []byte {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a Go guest")
@@ -46,8 +52,8 @@ func GoGuest(t testing.TB, name string) []byte {
 
 func buildGo(t testing.TB, name string) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), name+".wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./sdk/go/examples/"+name)
+	out := filepath.Join(t.TempDir(), "guest.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, name)
 	cmd.Dir = testdata.Root()
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {

@@ -316,6 +316,9 @@ typedef struct {
 
 int32_t sw_read_message(const void *p, uint32_t n, sw_message *m);
 
+/* Name and version of the host, in the message of sw_configure; NULL if not said. */
+const uint8_t *sw_read_host(const void *p, uint32_t n, uint32_t *len);
+
 /* --- sequences ------------------------------------------------------------ */
 
 /* A table from sequence numbers to slots 0..cap-1, for state kept in arrays. cap
@@ -895,6 +898,20 @@ int32_t sw_read_message(const void *p, uint32_t n, sw_message *m)
     if (r.err || r.at != r.end)
         return sw_fail(SW_EINVAL, "the host's message is malformed");
     return SW_OK;
+}
+
+const uint8_t *sw_read_host(const void *p, uint32_t n, uint32_t *len)
+{
+    sw_reader r = sw_read(p, n);
+    for (uint32_t pairs = sw_read_map(&r); pairs > 0 && !r.err; pairs--) {
+        const uint8_t *key = sw_read_text(&r, len);
+        if (sw_is(key, *len, "host")) {
+            key = sw_read_text(&r, len);
+            return r.err ? NULL : key;
+        }
+        sw_skip(&r);
+    }
+    return NULL;
 }
 
 /* Sequences: open addressing, from a place the number's bits choose. */

@@ -10,7 +10,10 @@ import (
 )
 
 // TestGolden hands the ABI's byte vectors to a plugin that reads and writes each.
-func TestGolden(t *testing.T) { plugintest.Golden(t, "testdata/golden.wasm") }
+func TestGolden(t *testing.T) { plugintest.GoldenFile(t, "testdata/golden.wasm") }
+
+// TestNumbers compares the crate's constants with the host's.
+func TestNumbers(t *testing.T) { plugintest.Numbers(t, "src/abi.rs") }
 
 func TestCommittedModules(t *testing.T) {
 	plugintest.Committed(t, "examples/banlist", "examples/norepeat", "examples/bytes", "examples/redact", "testdata/golden")

@@ -64,7 +64,7 @@ func TestFirstLoadIsFast(t *testing.T) {
 func TestCommittedModules(t *testing.T) {
 	needTools(t)
 	dir := t.TempDir()
-	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.h", "examples/*.json", "examples/*/*.h"} {
+	for _, pattern := range []string{"sandwarp.h", "Makefile", "examples/*.c", "examples/*.h", "examples/*.json", "examples/*/*.h", "testdata/*.c", "testdata/*.json"} {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
@@ -82,15 +82,24 @@ func TestCommittedModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, filepath.Join(dir, "c"), "make", "GO="+stub)
-	for name, want := range modules {
-		got, err := os.ReadFile(filepath.Join(dir, "c", "examples", name+".wasm"))
+	same := func(path string, want []byte) {
+		t.Helper()
+		got, err := os.ReadFile(filepath.Join(dir, "c", path))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s.wasm is not what its source gives: run make -C sdk/c", name)
+			t.Errorf("%s is not what its source gives: run make -C sdk/c", path)
 		}
 	}
+	for name, want := range modules {
+		same(filepath.Join("examples", name+".wasm"), want)
+	}
+	golden, err := os.ReadFile("../testdata/golden.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same("testdata/golden.wasm", golden)
 }
 
 func needTools(t *testing.T) {
