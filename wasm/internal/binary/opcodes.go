@@ -37,6 +37,7 @@ const (
 	OpI32Sub       = 0x6b
 	OpI64Add       = 0x7c
 	OpI64Sub       = 0x7d
+	OpI64Shl       = 0x86
 	OpI64ShrU      = 0x88
 	OpI64ExtendU   = 0xad
 	OpRefNull      = 0xd0

@@ -53,6 +53,9 @@ func prices(fuel uint64) (list []price) {
 	chain("bytes shifted", V128, vec(200), LocalGet(2), simd(0x6c))
 	chain("64-bit lanes multiplied", V128, vec(200), vec(77), simd(0xd5))
 	chain("lanes converted", V128, vec(63), simd(0xf9))
+	chain("lanes divided", V128, vec(99), vec(77), simd(0xf3))
+	chain("square roots of lanes", V128, vec(99), simd(0xef))
+	chain("64-bit lanes shifted", V128, vec(200), LocalGet(2), simd(0xcc))
 	chain("bits counted", V128, vec(99), simd(0x62))
 	chain("bytes moved", V128, vec(3), LocalGet(4), simd(14))
 	plain("load", LocalGet(2), I32Load(0), Drop)
@@ -61,6 +64,7 @@ func prices(fuel uint64) (list []price) {
 	plain("memory.grow fails", I32Const(65535), MemoryGrow, Drop)
 	plain("memory.fill 0", zero, zero, zero, MemoryFill)
 	plain("memory.fill 7", zero, zero, I32Const(7), MemoryFill)
+	plain("memory.fill of two pages", I32Const(4095), zero, I32Const(4), MemoryFill)
 	plain("memory.copy 0", zero, zero, zero, MemoryCopy)
 	plain("memory.copy 4 KiB", zero, I32Const(5000), I32Const(4096), MemoryCopy)
 	table := func(name string, code ...[]byte) {

@@ -74,14 +74,27 @@ func (e *emitter) charge(cost uint64) {
 	e.settle()
 }
 
-// chargeCount pays for n >> shift, n being the i32 on the stack, which stays.
-func (e *emitter) chargeCount(shift int64) {
+// fillNothing is the logarithm of what memory.fill of no bytes costs: it can take 160 ns,
+// more than that of a thousand.
+const fillNothing = 8
+
+// chargeCount pays for n >> shift, n being the i32 on the stack, which stays, and for
+// a fill of nothing.
+func (e *emitter) chargeCount(shift int64, fill bool) {
 	e.index(scan.OpLocalSet, e.count)
 	e.balance()
 	e.index(scan.OpLocalGet, e.count)
 	e.op(scan.OpI64ExtendU)
 	e.constant(scan.OpI64Const, shift)
 	e.op(scan.OpI64ShrU)
+	if fill {
+		e.index(scan.OpLocalGet, e.count)
+		e.op(scan.OpI32Eqz)
+		e.op(scan.OpI64ExtendU)
+		e.constant(scan.OpI64Const, fillNothing)
+		e.op(scan.OpI64Shl)
+		e.op(scan.OpI64Add)
+	}
 	e.settle()
 	e.index(scan.OpLocalGet, e.count)
 }
@@ -221,7 +234,7 @@ func (e *emitter) instructions(b *scan.Body, list []straight, wrapped bool) {
 			e.show()
 		}
 		if shift, ok := bulkShift(&in); ok {
-			e.chargeCount(shift)
+			e.chargeCount(shift, in.Sub == scan.MiscMemoryFill)
 		}
 		e.out = append(e.out, e.m.Bytes[in.Start:in.End]...)
 		if call {

@@ -174,6 +174,11 @@ func TestBulkPaysByLength(t *testing.T) {
 			t.Errorf("%s of 4 GiB: %v", f, err)
 		}
 	}
+	_, none, _ := g.call("fill", 0)
+	_, one, _ := g.call("fill", 1)
+	if none-one != 256 {
+		t.Errorf("%d to fill nothing, %d to fill a byte", none, one)
+	}
 	if r, _, err := g.call("grow", 49); err != nil || int32(r[0]) != -1 {
 		t.Errorf("grew beyond the cap: %v %v", r, err)
 	}

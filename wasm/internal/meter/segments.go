@@ -58,14 +58,28 @@ func weight(in *binary.Instr) uint64 {
 	case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3: // div, rem, sqrt
 		return 6
 	case binary.OpMisc:
-		if in.Sub >= binary.MiscTableInit {
+		switch {
+		case in.Sub >= binary.MiscTableInit:
 			return 64
+		case in.Sub >= binary.MiscMemoryInit:
+			return 16
 		}
 		return 8
+	case binary.OpVector:
+		if in.Sub < uint32(len(slowVector)) && slowVector[in.Sub] {
+			return 6
+		}
 	case binary.OpMemoryGrow:
 		return 4096 // a page costs about as many nanoseconds; refusing one, half of it
 	}
 	return 1
+}
+
+// slowVector are vector instructions of several nanoseconds: i64x2.shr_s, which some
+// machines lack, square roots, divisions and conversions.
+var slowVector = [256]bool{
+	204: true, 227: true, 231: true, 239: true, 243: true,
+	248: true, 249: true, 250: true, 251: true, 252: true, 253: true,
 }
 
 // plan returns the segments of a body in the order of their positions.
