@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"github.com/sandwarp/sandwarp/cmd/sandwarp/demo"
+	"github.com/sandwarp/sandwarp/internal/gguf"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
 	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/sdk/go/bpetable"
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -138,6 +140,68 @@ func logged(ctx context.Context, module []byte, log *slog.Logger) (*wasm.Plugin,
 	return wasm.Load(ctx, module, wasm.Options{Logger: log, OnFault: wasm.FailClosed})
 }
 
+func tokenizer(ctx context.Context, module []byte, config any) error {
+	tok, err := wasm.Load(ctx, module, wasm.Options{Config: config})
+	if err != nil {
+		return err
+	}
+	defer tok.Close()
+	m, err := sandwarp.OpenBytes(ctx, "demo", demo.GGUF, sandwarp.Options{Tokenizer: tok})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	texts, err := tok.Vocabulary(m.Info().Vocabulary)
+	if err != nil {
+		return err
+	}
+	bounded, err := wasm.Load(ctx, examples.Constrain, wasm.Options{Vocab: texts})
+	if err != nil {
+		return err
+	}
+	defer bounded.Close()
+	only, err := msgpack.Marshal(map[string]any{"regex": " there was a (brave|old) [a-z]+\\."})
+	if err != nil {
+		return err
+	}
+	o := sandwarp.GenerateOptions{MaxTokens: 40, Processors: []sandwarp.LogitProcessor{bounded}}
+	o.Configs = map[string][]byte{bounded.Name(): only}
+	fmt.Print("Once upon a time,")
+	for tok, err := range m.Generate(ctx, "Once upon a time,", o) {
+		if err != nil {
+			return err
+		}
+		fmt.Print(tok.Text)
+	}
+	fmt.Println()
+	return nil
+}
+
+// demoTable is the demo model's vocabulary as the tokenizer bpe wants it.
+func demoTable() (map[string]any, error) {
+	f, err := gguf.Parse("demo", demo.GGUF)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var v bpetable.Vocabulary
+	if v.Tokens, err = f.Strings("tokenizer.ggml.tokens"); err != nil {
+		return nil, err
+	}
+	if v.Merges, err = f.Strings("tokenizer.ggml.merges"); err != nil {
+		return nil, err
+	}
+	if v.Types, err = f.Ints("tokenizer.ggml.token_type"); err != nil {
+		return nil, err
+	}
+	pre, err := f.String("tokenizer.ggml.pre", "")
+	if err != nil {
+		return nil, err
+	}
+	table, err := bpetable.Table(v)
+	return map[string]any{"table": table, "pre": pre}, err
+}
+
 // Example_plugins runs the code of docs/plugins.md.
 func Example_plugins() {
 	ctx := context.Background()
@@ -175,6 +239,14 @@ func Example_plugins() {
 		return
 	}
 	p.Close()
+	config, err := demoTable()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := tokenizer(ctx, examples.BPE, config); err != nil {
+		fmt.Println(err)
+	}
 	if err := redact(ctx, m); err != nil {
 		fmt.Println(err)
 	}
@@ -186,6 +258,7 @@ func Example_plugins() {
 	// strict edited 2
 	// loose edited 2
 	// 20 rows again; the first difference: <nil>
+	// Once upon a time, there was a brave girl.
 	// , there was a brave girl named Lily. She lived in a small village by the sea. One day, Lily wanted to build a sand castle. She worked all morning near the beach.
 }
 

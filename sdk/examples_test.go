@@ -366,4 +366,8 @@ func tokenized(t *testing.T, p *wasm.Plugin, say func(string, ...any)) {
 			say("%v %v: %q %v", ids, special, b, err)
 		}
 	}
+	for _, n := range []int{0, 300} { // beyond the end there are no texts
+		vocabulary, err := p.Vocabulary(n)
+		say("%q %v", vocabulary, err)
+	}
 }

@@ -201,3 +201,22 @@ func BenchmarkBPE(b *testing.B) {
 		}
 	}
 }
+
+// TestBPEVocabulary: a host gets the texts of all tokens by decoding each.
+func TestBPEVocabulary(t *testing.T) {
+	p, native := bpeOf(t, "vocab-qwen2.gguf.gz")
+	start := time.Now()
+	texts, err := p.Vocabulary(native.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d texts in %v", len(texts), time.Since(start).Round(time.Millisecond))
+	for id, got := range texts {
+		if want, err := native.Decode(nil, []int32{int32(id)}, true); err != nil || got != string(want) {
+			t.Fatalf("token %d is %q, want %q, %v", id, got, want, err)
+		}
+	}
+	if _, err := p.Vocabulary(0); err == nil {
+		t.Error("its manifest does not say how many ids there are")
+	}
+}
