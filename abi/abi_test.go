@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -302,4 +303,33 @@ func FuzzValue(f *testing.F) {
 			t.Fatalf("library refuses %x: %v", b, err)
 		}
 	})
+}
+
+// Errors say where: the message, the key, the offset; and what is there instead.
+func TestReaderWords(t *testing.T) {
+	value := func(v ...byte) []byte { return append(AppendString(AppendMap(nil, 1), "low"), v...) }
+	for want, b := range map[string][]byte{
+		"config: low: offset 5: want number, found string":    value(0xa1, 'a'),
+		"config: low: offset 5: want number, found nil":       value(0xc0),
+		"config: low: offset 5: want number, found type 0xc1": value(0xc1),
+		"config: low: offset 6: needs 8 bytes, 1 remain":      value(0xcb, 0),
+		"config: low: offset 5: want number, found array":     value(0x90),
+		"config: offset 0: want map, found integer":           []byte("{low: 1}"),
+		"config: offset 1: want string, found bool":           {0x81, 0xc3, 1},
+		"config: a?b: offset 5: unknown key":                  append(AppendString(AppendMap(nil, 1), "a?b"), 1),
+		"config: offset 6: 1 bytes left over":                 value(1, 2),
+		"config: low: offset 5: want number, found bytes":     value(0xc4, 0),
+	} {
+		r := NewReader("config", b)
+		r.Fields(4, func(key string) {
+			if key == "low" {
+				r.Float()
+			} else {
+				r.Fail("unknown key")
+			}
+		})
+		if err := r.Done(); err == nil || err.Error() != want || !errors.Is(err, EINVAL) {
+			t.Errorf("%x: %v, want %s", b, err, want)
+		}
+	}
 }

@@ -55,10 +55,11 @@ var ImportTypes = map[string]string{
 	"op_gather":  "i32 i32 i32 i32 i32 -> i32",
 }
 
-// WASIModule is where language runtimes import from; WASI are its functions that do
-// something. All others of it answer that they are not there.
+// WASIModule is where language runtimes import from.
 const WASIModule = "wasi_snapshot_preview1"
 
+// WASI are the functions of WASIModule that do something. All others of it answer that
+// they are not there.
 var WASI = map[string]string{
 	"args_get":          "i32 i32 -> i32",
 	"args_sizes_get":    "i32 i32 -> i32",

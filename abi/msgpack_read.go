@@ -10,7 +10,8 @@ import (
 const MaxDepth = 32
 
 // Reader reads msgpack values one after another. The first error sticks and
-// everything read after it is zero, so callers check Err once at the end. It
+// everything read after it is zero, so callers check Err once at the end. Its
+// errors are EINVAL with words that name the key, the offset and what is wrong. It
 // allocates nothing beyond the strings it returns: no count is believed before
 // that many bytes are there. Extension types are refused. The zero value of a
 // field and a missing field are the caller's business.
@@ -18,6 +19,7 @@ type Reader struct {
 	b    []byte
 	off  int
 	what string // names the message in errors
+	key  string // of the map Fields reads, whose value is read
 	err  error
 }
 
@@ -44,7 +46,11 @@ func (r *Reader) Fail(f string, args ...any) { r.fail(f, args...) }
 
 func (r *Reader) fail(f string, args ...any) {
 	if r.err == nil {
-		r.err = errorf("%s: offset %d: %s", r.what, r.off, format(f, args...))
+		at := r.what
+		if r.key != "" {
+			at += ": " + printable(r.key)
+		}
+		r.err = EINVAL.Errorf("%s: offset %d: %s", at, r.off, format(f, args...))
 	}
 	r.off = len(r.b)
 }
@@ -83,8 +89,43 @@ func (r *Reader) code() byte {
 func (r *Reader) wrong(want string, c byte) {
 	if r.err == nil {
 		r.off--
-		r.fail("want %s, found type 0x%02x", want, c)
+		r.fail("want %s, found %s", want, typeName(c))
 	}
+}
+
+// typeName is what the value with type code c is.
+func typeName(c byte) string {
+	switch {
+	case c < 0x80 || c >= 0xcc && c <= 0xd3 || c >= 0xe0:
+		return "integer"
+	case c&0xf0 == 0x80 || c == 0xde || c == 0xdf:
+		return "map"
+	case c&0xf0 == 0x90 || c == 0xdc || c == 0xdd:
+		return "array"
+	case c&0xe0 == 0xa0 || c >= 0xd9 && c <= 0xdb:
+		return "string"
+	case c == 0xc0:
+		return "nil"
+	case c == 0xc2 || c == 0xc3:
+		return "bool"
+	case c >= 0xc4 && c <= 0xc6:
+		return "bytes"
+	case c == 0xca || c == 0xcb:
+		return "float"
+	}
+	return format("type 0x%02x", c)
+}
+
+// printable is a key fit for an error: what is not ASCII, and more than 64 bytes of it,
+// is left out.
+func printable(key string) string {
+	b := make([]byte, 0, 64)
+	for i := 0; i < len(key) && len(b) < 64; i++ {
+		if c := key[i]; c >= ' ' && c < 0x7f {
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 // IsNil consumes a nil and says whether there was one.
@@ -165,6 +206,11 @@ func (r *Reader) Float() float64 {
 		case 0xcb:
 			r.off++
 			return math.Float64frombits(r.number(8))
+		}
+		if c := r.b[r.off]; typeName(c) != "integer" {
+			r.off++
+			r.wrong("number", c)
+			return 0
 		}
 	}
 	return float64(r.Int())
@@ -313,6 +359,7 @@ func (r *Reader) skip() int {
 func (r *Reader) Fields(max int, field func(key string)) {
 	n := r.Map(max)
 	seen := make(map[string]struct{}, min(n, 32))
+	outer := r.key
 	for i := 0; i < n && r.err == nil; i++ {
 		at := r.off
 		key := r.String(64)
@@ -322,7 +369,9 @@ func (r *Reader) Fields(max int, field func(key string)) {
 			return
 		}
 		seen[key] = struct{}{}
+		r.key = key
 		field(key)
+		r.key = outer
 	}
 }
 

@@ -181,7 +181,7 @@ func (d *Recorded) done(c *call, err error) {
 // Name is the plugin's.
 func (d *Recorded) Name() string { return d.p.Name() }
 
-// OpenSeq is Plugin.OpenSeq, and so on.
+// OpenSeq is Plugin.OpenSeq, recorded.
 func (d *Recorded) OpenSeq(seq uint64, config []byte) error {
 	c := d.call(callOpen, seq)
 	c.given.config = config
@@ -190,6 +190,7 @@ func (d *Recorded) OpenSeq(seq uint64, config []byte) error {
 	return err
 }
 
+// OpenSeqSeeded is Plugin.OpenSeqSeeded, recorded.
 func (d *Recorded) OpenSeqSeeded(seq, seed uint64, config []byte) error {
 	c := d.call(callOpen, seq)
 	c.given.config, c.given.seeded, c.given.seed = config, true, seed
@@ -198,11 +199,13 @@ func (d *Recorded) OpenSeqSeeded(seq, seed uint64, config []byte) error {
 	return err
 }
 
+// CloseSeq is Plugin.CloseSeq, recorded.
 func (d *Recorded) CloseSeq(seq uint64) {
 	d.p.CloseSeq(seq)
 	d.done(d.call(callClose, seq), nil)
 }
 
+// ForkSeq is Plugin.ForkSeq, recorded.
 func (d *Recorded) ForkSeq(src, dst uint64) error {
 	c := d.call(callFork, src)
 	c.given.dst = dst
@@ -211,6 +214,7 @@ func (d *Recorded) ForkSeq(src, dst uint64) error {
 	return err
 }
 
+// Process is Plugin.Process, recorded with what the plugin could see of the logits.
 func (d *Recorded) Process(seq uint64, history []int32, logits []float32) (pick int32, err error) {
 	before := slices.Clone(logits)
 	c := d.call(callProcess, seq)
@@ -225,8 +229,10 @@ func (d *Recorded) Process(seq uint64, history []int32, logits []float32) (pick 
 // Plan is not recorded: it must not make a difference.
 func (d *Recorded) Plan(seqs []uint64, histories [][]int32) { d.p.Plan(seqs, histories) }
 
+// LastAction is Plugin.LastAction.
 func (d *Recorded) LastAction(seq uint64) uint8 { return d.p.LastAction(seq) }
 
+// Accept is Plugin.Accept, recorded.
 func (d *Recorded) Accept(seq uint64, tokens []int32) error {
 	c := d.call(callAccept, seq)
 	c.given.tokens = tokens
@@ -235,6 +241,7 @@ func (d *Recorded) Accept(seq uint64, tokens []int32) error {
 	return err
 }
 
+// Rollback is Plugin.Rollback, recorded.
 func (d *Recorded) Rollback(seq uint64, n int) error {
 	c := d.call(callRollback, seq)
 	c.given.n = uint64(n)
@@ -243,6 +250,7 @@ func (d *Recorded) Rollback(seq uint64, n int) error {
 	return err
 }
 
+// Filter is Plugin.Filter, recorded.
 func (d *Recorded) Filter(seq uint64, pending []byte, flags uint32) (out []byte, n int, stop bool, err error) {
 	c := d.call(callFilter, seq)
 	c.given.text, c.given.flags = pending, flags
@@ -252,6 +260,7 @@ func (d *Recorded) Filter(seq uint64, pending []byte, flags uint32) (out []byte,
 	return out, n, stop, err
 }
 
+// Encode is Plugin.Encode, recorded.
 func (d *Recorded) Encode(dst []int32, text string, special bool) ([]int32, error) {
 	c := d.call(callEncode, 0)
 	c.given.text, c.given.flags = []byte(text), specialFlag(special)
@@ -261,6 +270,7 @@ func (d *Recorded) Encode(dst []int32, text string, special bool) ([]int32, erro
 	return append(dst, ids...), err
 }
 
+// Decode is Plugin.Decode, recorded.
 func (d *Recorded) Decode(dst []byte, ids []int32, special bool) ([]byte, error) {
 	c := d.call(callDecode, 0)
 	c.given.tokens, c.given.flags = ids, specialFlag(special)

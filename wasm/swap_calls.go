@@ -61,7 +61,7 @@ func (s *Swap) CloseSeq(seq uint64) {
 	s.leave(v)
 }
 
-// Process is Plugin.Process of the sequence's plugin, and so on.
+// Process is Plugin.Process of the sequence's plugin.
 func (s *Swap) Process(seq uint64, history []int32, logits []float32) (pick int32, err error) {
 	v, err := s.at(seq)
 	if err != nil {
@@ -70,6 +70,7 @@ func (s *Swap) Process(seq uint64, history []int32, logits []float32) (pick int3
 	return v.Process(seq, history, logits)
 }
 
+// LastAction is Plugin.LastAction of the sequence's plugin.
 func (s *Swap) LastAction(seq uint64) uint8 {
 	v, err := s.at(seq)
 	if err != nil {
@@ -78,6 +79,7 @@ func (s *Swap) LastAction(seq uint64) uint8 {
 	return v.LastAction(seq)
 }
 
+// Frame is Plugin.Frame of the sequence's plugin.
 func (s *Swap) Frame(seq uint64, vocab int) ([]float32, error) {
 	v, err := s.at(seq)
 	if err != nil {
@@ -86,6 +88,7 @@ func (s *Swap) Frame(seq uint64, vocab int) ([]float32, error) {
 	return v.Frame(seq, vocab)
 }
 
+// Accept is Plugin.Accept of the sequence's plugin.
 func (s *Swap) Accept(seq uint64, tokens []int32) error {
 	v, err := s.at(seq)
 	if err != nil {
@@ -94,6 +97,7 @@ func (s *Swap) Accept(seq uint64, tokens []int32) error {
 	return v.Accept(seq, tokens)
 }
 
+// Rollback is Plugin.Rollback of the sequence's plugin.
 func (s *Swap) Rollback(seq uint64, n int) error {
 	v, err := s.at(seq)
 	if err != nil {
@@ -102,6 +106,7 @@ func (s *Swap) Rollback(seq uint64, n int) error {
 	return v.Rollback(seq, n)
 }
 
+// Top is Plugin.Top of the sequence's plugin.
 func (s *Swap) Top(seq uint64) int {
 	v, err := s.at(seq)
 	if err != nil {
@@ -110,6 +115,7 @@ func (s *Swap) Top(seq uint64) int {
 	return v.Top(seq)
 }
 
+// ProcessTop is Plugin.ProcessTop of the sequence's plugin.
 func (s *Swap) ProcessTop(seq uint64, history []int32, vocab int, ids []int32, logits []float32, all func() ([]float32, error)) (n int, pick int32, err error) {
 	v, err := s.at(seq)
 	if err != nil {
@@ -118,6 +124,7 @@ func (s *Swap) ProcessTop(seq uint64, history []int32, vocab int, ids []int32, l
 	return v.ProcessTop(seq, history, vocab, ids, logits, all)
 }
 
+// Filter is Plugin.Filter of the sequence's plugin.
 func (s *Swap) Filter(seq uint64, pending []byte, flags uint32) (out []byte, n int, stop bool, err error) {
 	v, err := s.at(seq)
 	if err != nil {
@@ -136,6 +143,7 @@ func (s *Swap) Encode(dst []int32, text string, special bool) ([]int32, error) {
 	return v.Encode(dst, text, special)
 }
 
+// Decode goes to the current plugin, as Encode does.
 func (s *Swap) Decode(dst []byte, ids []int32, special bool) ([]byte, error) {
 	v, err := s.enter()
 	if err != nil {

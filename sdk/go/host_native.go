@@ -12,7 +12,8 @@ import (
 )
 
 // Outside a host these functions do the same in plain Go, so that plugins can be
-// tested without one. They are not safe for concurrent use.
+// tested without one. They are not safe for concurrent use. Their comments say what
+// they do in a plugin, too: this is the file that go doc shows.
 
 var (
 	nativeClock, nativeSeed uint64
@@ -21,19 +22,25 @@ var (
 	NativeVocab []string
 )
 
-// Log writes a line to the standard error output.
+// Log writes a line to the host's log: an error from level 3 on, a warning at 2,
+// information at 1. The host cuts it at 4 KiB and drops what is more than 100 lines a
+// second. Outside a host it goes to the standard error output.
 func Log(level int, line string) { fmt.Fprintf(os.Stderr, "%d %s\n", level, line) }
 
-// Metric does nothing.
+// Metric hands a measurement to the host; the name is at most 128 bytes. Outside a
+// host it does nothing.
 func Metric(name string, value float64) {}
 
-// Now is the virtual time in nanoseconds.
+// Now is the virtual time in nanoseconds: it moves by a microsecond a look, and tells
+// nothing of the real one.
 func Now() int64 {
 	nativeClock += 1000
 	return int64(nativeClock)
 }
 
-// Rand is the next number of a fixed sequence (SplitMix64).
+// Rand is the next random number of a call, whose seed is made of the request's and
+// the position: the same request draws the same. A sampler that answers several rows
+// draws from Row.Seed instead. Outside a host it is a fixed sequence (SplitMix64).
 func Rand() uint64 {
 	nativeSeed += 0x9e3779b97f4a7c15
 	z := nativeSeed
@@ -42,7 +49,8 @@ func Rand() uint64 {
 	return z ^ z>>31
 }
 
-// Get reads from the store.
+// Get reads from the plugin's store, which all requests share; it needs abi.CapKV in
+// the manifest and the host's consent. The error is abi.ENOENT without such a key.
 func Get(key string) ([]byte, error) {
 	if v, ok := nativeStore[key]; ok {
 		return v, nil
@@ -50,7 +58,8 @@ func Get(key string) ([]byte, error) {
 	return nil, abi.ENOENT
 }
 
-// Set writes to the store; an empty value deletes.
+// Set writes to the store; an empty value deletes. Keys are at most 256 bytes, values
+// 64 KiB, all together 1 MiB in 4,096 entries.
 func Set(key string, value []byte) error {
 	if delete(nativeStore, key); len(value) > 0 {
 		nativeStore[key] = slices.Clone(value)
@@ -58,7 +67,8 @@ func Set(key string, value []byte) error {
 	return nil
 }
 
-// Vocab is NativeVocab, or an error if that is nil.
+// Vocab is the texts of the model's tokens by id; it needs abi.CapVocab in the
+// manifest. Outside a host it is NativeVocab, or an error if that is nil.
 func Vocab() ([]string, error) {
 	if NativeVocab == nil {
 		return nil, abi.ENOSYS

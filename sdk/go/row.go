@@ -31,8 +31,9 @@ func (r *Row) History() []int32 {
 	return slice[int32](r.frame, r.row.HistOff(), r.row.HistN())
 }
 
-// Candidates is the list of the most likely tokens, best first, in candidates
-// mode; Set and Shrink edit it.
+// Candidates is the list of the n most likely tokens, best first, in candidates
+// mode; Set edits it, UseCandidates and KeepCandidates take over what was edited. It
+// has room for as many as Manifest.Candidates, also where fewer are there.
 func (r *Row) Candidates() (list abi.Candidates, n int) {
 	size := r.h.CandCap() * abi.CandidateSize
 	off := r.h.CandOff() + r.i*size
