@@ -68,10 +68,12 @@ bench:
 		$$dir/sandwarp bench -m $$dir/$(SHAPE)-$$t.gguf -p 512 -n 64 -t $(THREADS) -r $(ROUNDS) --batch 1,2,4,8,16 --load --memory || exit 1; done; \
 	fi
 
-# Hostile plugins, bombs, 200,000 damaged modules and 1,000 damaged caches: about
-# three minutes.
+# Hostile plugins, bombs, 200,000 damaged modules, in the host and against the engines'
+# own validation, and 1,000 damaged caches: about five minutes, and two on Wasmtime.
+RELIABILITY = Hostile|Bombs|Classes|Mutants|Validation|Damaged|Truncated|Addresses|Trap|Breaker|Recursion|StopLatency|Prices
 reliability-wasm:
-	$(GO) test -count=1 -v -timeout 20m -run 'Hostile|Bombs|Classes|Mutants|Damaged|Truncated|Addresses|Trap|Breaker|Recursion|StopLatency|Prices' ./wasm -reliability
+	$(GO) test -count=1 -v -timeout 20m -run '$(RELIABILITY)' ./wasm -reliability
+	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 20m -run '$(RELIABILITY)' ./wasm/wasmtime -reliability
 
 # For a machine with an NVIDIA GPU: what runs there, which needs no Go; then every
 # kernel checked, and measured, on the device.

@@ -4,11 +4,14 @@ package wasmtime_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sandwarp/sandwarp/internal/model/modeltest"
 	"github.com/sandwarp/sandwarp/internal/plugintest"
 	"github.com/sandwarp/sandwarp/internal/tensor"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 	"github.com/sandwarp/sandwarp/wasm"
 	"github.com/sandwarp/sandwarp/wasm/internal/enginetest"
 	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
@@ -35,9 +38,26 @@ func TestSameAsWazero(t *testing.T) {
 	}
 }
 
+// The example plugins of all SDKs keep all rules here, too, and do the same on wazero.
+func TestConformance(t *testing.T) {
+	for _, g := range enginetest.Examples(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			if !strings.Contains(g.Name, "/examples/") {
+				t.Skip("not an example")
+			}
+			if testing.Short() && !strings.Contains(g.Name, "/c/") {
+				t.Skip("the same as in C")
+			}
+			conformance.Run(t, g.Module, conformance.Options{
+				Plugin: wasm.Options{Engine: engine(t)}, Engines: []wasm.Engine{wasm.Wazero()}, P99: time.Second,
+			})
+		})
+	}
+}
+
 // Guests written in Go are the largest there are.
 func TestSameForGoGuests(t *testing.T) {
-	for _, name := range []string{"bias", "redact"} {
+	for _, name := range []string{"bias", "redact", "norepeat"} {
 		b := plugintest.GoGuest(t, name)
 		t.Logf("%s: %d calls", name, enginetest.Same(t, enginetest.NewExample(name, b), wasm.Wazero(), engine(t)))
 	}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,10 +23,21 @@ type Example struct {
 // others run without configuration.
 var settings = map[string]struct{ configs, requests []any }{
 	"banlist": {
-		configs:  []any{nil, map[string]any{"ban": []int{3, 5, 8}, "bias": map[string]any{"7": 1.25}}},
-		requests: []any{nil, map[string]any{"allow": []int{1, 2, 3, 4, 5, 6, 7, 8, 9}}, map[string]any{"ban": []int{0, 1}}},
+		configs:  []any{nil, object{"ban": []int{3, 5, 8}, "bias": object{"7": 1.25}}},
+		requests: []any{nil, object{"allow": []int{1, 2, 3, 4, 5, 6, 7, 8, 9}}, object{"ban": []int{0, 1}}},
 	},
+	"norepeat": {configs: []any{nil, object{"n": 2}}, requests: []any{nil, object{"n": 4}}},
+	"constrain": {
+		configs:  []any{nil, object{"regex": "( w[0-9]+)+", "ends": []int{999}}},
+		requests: []any{nil, object{"json": true, "ends": []int{999}}, object{"schema": object{"type": "array", "items": object{"enum": []any{1, "a", nil}}}, "max_tokens": 30, "ends": []int{998}}},
+	},
+	"dry":       {configs: []any{nil, object{"multiplier": 2, "allowed_length": 1}}, requests: []any{nil, object{"base": 2.5}}},
+	"watermark": {configs: []any{nil, object{"key": "secret", "delta": 4}}, requests: []any{nil, object{"key": "another", "gamma": 0.5, "window": 3}}},
+	"guard":     {configs: []any{nil, object{"action": "log", "injection": 3}}, requests: []any{nil}},
+	"pii":       {configs: []any{nil, object{"text": "[gone]", "url": "[url]", "prompts": true}}, requests: []any{nil}},
 }
+
+type object = map[string]any
 
 // Examples are all plugins that are committed, wherever they are.
 func Examples(t testing.TB) []Example {
@@ -49,8 +61,10 @@ func Examples(t testing.TB) []Example {
 			t.Fatal(err)
 		}
 	}
-	if len(list) == 0 {
-		t.Fatal("no plugin is committed below sdk and examples")
+	for _, language := range []string{"c", "rust", "assemblyscript"} {
+		if !slices.ContainsFunc(list, func(x Example) bool { return strings.HasPrefix(x.Name, "sdk/"+language+"/") }) {
+			t.Fatalf("no plugin in %s is committed", language)
+		}
 	}
 	return list
 }
