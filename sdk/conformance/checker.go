@@ -42,10 +42,14 @@ type checker struct {
 type subject struct {
 	p     *wasm.Plugin
 	seq   uint64
-	times []time.Duration
-	fuel  uint64
-	spent time.Duration
+	calls []call
 	most  float64 // largest part of its budget that a call used
+}
+
+// call is what one took.
+type call struct {
+	time time.Duration
+	fuel uint64
 }
 
 func (c *checker) close() {
@@ -61,15 +65,13 @@ func (s *subject) open(seed uint64) (uint64, error) {
 }
 
 // measure runs a call with n bytes of text, and books what it took.
-func (s *subject) measure(n, rows int, call func()) {
+func (s *subject) measure(n, rows int, run func()) {
 	before := s.p.Stats().Fuel
 	start := time.Now()
-	call()
+	run()
 	took := time.Since(start)
 	used := s.p.Stats().Fuel - before
-	s.times = append(s.times, took)
-	s.spent += took
-	s.fuel += used
+	s.calls = append(s.calls, call{took, used})
 	m := s.p.Manifest()
 	fuel, perByte := m.Fuel, m.FuelPerByte
 	if fuel == 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/wasm"
@@ -132,30 +131,9 @@ func (c *checker) budget() (string, error) {
 	case failed > 0:
 		return "", fmt.Errorf("%d of %d calls failed", failed, s.Calls)
 	}
-	return fmt.Sprintf("%d calls of %d instructions on average; the largest used %.1f%% of what it may", s.Calls, s.Fuel/max(s.Calls, 1), 100*c.most), nil
-}
-
-// toldBy is the part of its fuel a call must have used to tell how long all of it takes.
-const toldBy = 0.01
-
-// speed says how long calls took, and how long one may take that uses all of its fuel.
-func (c *checker) speed() (string, error) {
-	if len(c.times) == 0 {
-		return "", errNotHere
-	}
-	slices.Sort(c.times)
-	at := func(q float64) time.Duration { return c.times[int(q*float64(len(c.times)-1))] }
-	p50, p99 := at(0.5), at(0.99)
-	if p99 > c.opt.P99 {
-		return "", fmt.Errorf("p50 %v, p99 %v; at most %v wanted", p50, p99, c.opt.P99)
-	}
-	detail := fmt.Sprintf("p50 %v, p99 %v", p50, p99)
-	if fuel := c.p.Manifest().Fuel; fuel > 0 && c.fuel > 0 && c.most >= toldBy {
-		worst := time.Duration(float64(fuel) * float64(c.spent) / float64(c.fuel))
-		detail += fmt.Sprintf("; a call with all its fuel takes about %v", worst.Round(worst/100+1))
-		if worst > c.opt.P99 {
-			detail += fmt.Sprintf(", more than %v: declare less if you can", c.opt.P99)
-		}
+	detail := fmt.Sprintf("%d calls of %d instructions on average; the largest used %.1f%% of what it may", s.Calls, s.Fuel/max(s.Calls, 1), 100*c.most)
+	if c.most > 0 && c.most < 0.05 {
+		detail += fmt.Sprintf("; unless other input takes more, a budget %d times smaller would do", int(0.5/c.most))
 	}
 	return detail, nil
 }
