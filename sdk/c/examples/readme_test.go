@@ -38,9 +38,8 @@ func compile(t *testing.T, name, source, manifest string) []byte {
 		}
 		for line := range strings.Lines(strings.ReplaceAll(f[2], "shout", name)) {
 			words := strings.Fields(line)
-			if words[0] == "go" { // needs the module around it
-				module := filepath.Join(dir, words[len(words)-1])
-				run(t, testdata.Root(), "go", "run", words[2], filepath.Join(dir, words[3]), module)
+			if words[0] == "sandwarp" && words[2] == "pack" { // which does what sdk/pack does
+				run(t, testdata.Root(), "go", "run", "./sdk/pack", filepath.Join(dir, words[3]), filepath.Join(dir, words[4]))
 			} else {
 				run(t, dir, words[0], words[1:]...)
 			}
