@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/sandwarp/sandwarp/abi"
+	"github.com/sandwarp/sandwarp/internal/model/modeltest"
+	"github.com/sandwarp/sandwarp/internal/tensor"
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
 	"github.com/sandwarp/sandwarp/sdk/c/examples"
@@ -299,4 +301,43 @@ func TestSeedOfRequest(t *testing.T) {
 	if want := []uint64{7, 7, 7, 7, 1 << 63, 1 << 63}; !slices.Equal(f.seeds, want) { // prompt and answer
 		t.Errorf("the filter got %v, want %v", f.seeds, want)
 	}
+}
+
+// A model's vocabulary is that of its file, and with a tokenizer of the program's own
+// what that makes of each id.
+func TestVocabulary(t *testing.T) {
+	m := tiny(t, sandwarp.Options{})
+	v, err := sandwarp.ParseVocabulary("tiny", modeltest.Tiny("llama", tensor.F32, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := m.Vocabulary()
+	if len(texts) != v.Size() || len(texts) != m.Info().Vocabulary {
+		t.Fatalf("%d texts of %d tokens", len(texts), v.Size())
+	}
+	for id, text := range texts {
+		if text != string(v.Piece(int32(id))) {
+			t.Errorf("token %d is %q, in the file %q", id, text, v.Piece(int32(id)))
+		}
+	}
+	own := tiny(t, sandwarp.Options{Tokenizer: letters{}}).Vocabulary()
+	if len(own) != len(texts) || own[3] != "d" || own[30] != "" {
+		t.Errorf("%q", own)
+	}
+}
+
+// letters is a tokenizer of the 26 small letters; what comes behind them is control.
+type letters struct{}
+
+func (letters) Encode(dst []int32, text string, _ bool) ([]int32, error) { return dst, nil }
+func (letters) Decode(dst []byte, ids []int32, special bool) ([]byte, error) {
+	for _, id := range ids {
+		switch {
+		case id < 26:
+			dst = append(dst, byte('a'+id))
+		case special:
+			return dst, errors.New("not a letter")
+		}
+	}
+	return dst, nil
 }
