@@ -24,7 +24,7 @@ const (
 	exitOK          = 0
 	exitFailure     = 1   // something went wrong: the message says what
 	exitUsage       = 2   // the command line is wrong
-	exitCheckFailed = 3   // `plugin check`: the plugin does not keep its promises
+	exitCheckFailed = 3   // `plugin check`, `verify`, `replay`: the plugin is not what it should be
 	exitInterrupted = 130 // Ctrl-C
 )
 
@@ -128,7 +128,10 @@ func newRoot(io streams) *cobra.Command {
 		Short: "Run language models on this machine, with sandboxed WebAssembly plugins",
 		Long: `sandwarp runs GGUF language models on this machine and lets sandboxed WebAssembly
 plugins take part: tokenizers, samplers and filters. Without --model it runs a
-tiny demo model of its own that tells little stories.`,
+tiny demo model of its own that tells little stories.
+
+The exit code is 0, or 1 if something went wrong, 2 for a mistake in the command line,
+3 if a plugin fails a check, a verification or a replay, 130 after Ctrl-C.`,
 		Example: `  sandwarp run "Once upon a time"
   sandwarp run -m llama.gguf -n 200 --temperature 0.7 "The capital of France is"
   sandwarp chat -m qwen.gguf
