@@ -1,5 +1,7 @@
 package abi
 
+import "slices"
+
 // The ABI's version. The major stands in the import module's name (sw1) and in
 // the export sw_abi_v1; a guest built for another major has neither.
 const (
@@ -52,6 +54,16 @@ const (
 
 // FeatureNames are the manifest's names of the feature bits, by bit number.
 var FeatureNames = []string{"host-ops", "vocab", "replay"}
+
+// FeatureBits are the bits of the features named; names without a bit have none.
+func FeatureBits(names []string) (bits uint64) {
+	for bit, name := range FeatureNames {
+		if slices.Contains(names, name) {
+			bits |= 1 << bit
+		}
+	}
+	return bits
+}
 
 // VersionWord is the result of sw_abi_v1: the minor version and required features.
 func VersionWord(minor uint16, features uint64) uint64 {

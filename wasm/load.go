@@ -226,6 +226,7 @@ func (p *Plugin) first(ctx context.Context, scan *binary.Module, metered *meter.
 	if err := p.checkKind(scan); err != nil {
 		return err
 	}
+	p.features |= abi.FeatureBits(p.manifest.Features) | abi.FeatureBits(p.manifest.OptionalFeatures)
 	p.snapshot, p.globals = metered.Snapshot, metered.Globals
 	p.budgets()
 	return nil

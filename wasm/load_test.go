@@ -251,7 +251,18 @@ func TestVocabMap(t *testing.T) {
 // A filter with a past is rebuilt after a fault: this one counts the bytes it
 // has seen, also when they come again, and traps on text of 13 bytes.
 func TestFilterIsRebuilt(t *testing.T) {
-	g := newGuest(abi.KindFilter, "").with(abi.ExportVersion, I64Const(int64(abi.FeatureReplay)))
+	for how, ask := range map[string]func(*guestModule){
+		"bit":      func(g *guestModule) { g.with(abi.ExportVersion, I64Const(int64(abi.FeatureReplay))) },
+		"name":     func(g *guestModule) { g.manifest.Features = []string{"replay"} },
+		"optional": func(g *guestModule) { g.manifest.OptionalFeatures = []string{"later", "replay"} },
+	} {
+		t.Run(how, func(t *testing.T) { filterIsRebuilt(t, ask) })
+	}
+}
+
+func filterIsRebuilt(t *testing.T, ask func(*guestModule)) {
+	g := newGuest(abi.KindFilter, "")
+	ask(g)
 	g.with(abi.ExportFilter,
 		LocalGet(2), I32Const(13), I32Eq, If(None, Unreachable),
 		I32Const(2048), I32Const(2048), I32Load(0), LocalGet(2), I32Add, I32Store(0), LocalGet(2), ExtendU)

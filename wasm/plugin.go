@@ -83,6 +83,17 @@ func (p *Plugin) LastFault() *Fault { return p.fault.Load() }
 // Manifest is what the plugin says about itself. It must not be changed.
 func (p *Plugin) Manifest() *abi.Manifest { return p.manifest }
 
+// Features are the names of the features that the plugin is given: those it asked for
+// by sw_abi_v1 or by its manifest.
+func (p *Plugin) Features() (names []string) {
+	for bit, name := range abi.FeatureNames {
+		if p.features>>bit&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Hash is the SHA-256 of the module as loaded, in hex.
 func (p *Plugin) Hash() string { return hex.EncodeToString(p.hash[:]) }
 

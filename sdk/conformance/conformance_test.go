@@ -105,6 +105,9 @@ func dropping(state []byte) *Guest {
 		LocalGet(2), ExtendU)
 }
 
+// low is the low half of the word on the stack.
+var low = Cat(I32Const(0xffff), Op(0x71))
+
 const out = 4 << 16 // where tokens puts its results
 
 // tokens makes g a tokenizer whose ids are the bytes.
@@ -225,6 +228,14 @@ var broken = []struct {
 		g.Manifest.Capabilities = []string{abi.CapKV}
 		return g
 	}, nil},
+	{"truth", "", func() *Guest { // it asks for more than the manifest names
+		return sampler(I32Const(5)).With(abi.ExportVersion, I64Const(int64(abi.FeatureReplay)))
+	}, nil},
+	{"exports", "", func() *Guest { // misspelt
+		g := sampler(I32Const(5))
+		g.Func("sw_acept", []byte{I64, I32, I32}, []byte{I32}, nil, zero)
+		return g
+	}, nil},
 	{"truth", "", func() *Guest { // it tells another manifest than its section
 		g := sampler(I32Const(5))
 		other := g.Manifest
@@ -271,8 +282,32 @@ var broken = []struct {
 	}, nil},
 	{"plan", abi.KindSampler, func() *Guest { return sampler(I32Const(5)).With(abi.ExportPlan, Choose(abi.ChoicePick, 6)) }, nil},
 	{"faults", abi.KindSampler, func() *Guest { return counting(I32Const(1)) }, nil},
+	{"plan", abi.KindSampler, func() *Guest { // wrong for several rows only
+		return sampler(I32Const(5)).With(abi.ExportPlan, LocalGet(0), I32Const(1), above, If(None, Choose(abi.ChoicePick, 6), Return), zero)
+	}, nil},
+	{"plan", abi.KindSampler, func() *Guest { // what was planned is not forgotten when tokens are taken back
+		planned := Cat(ofSeq, I32Const(16), Op(0x76))
+		g := sampler(Cat(planned, I32Const(1), I32Sub, ofSeq, low, planned, Select))
+		g.With(abi.ExportAccept, slotOf, slotOf, I32Load(0), low, LocalGet(2), I32Add, I32Store(0), zero)
+		g.With(abi.ExportPlan, eachRow(rowAt, I32Load(0), slot, ofSeq, low, ofSeq, low, I32Const(1), I32Add, I32Const(16), Op(0x74), Op(0x72), I32Store(0)))
+		g.Locals[abi.ExportPlan] = []byte{I32}
+		return g.With(abi.ExportSeqRollback, slotOf, slotOf, I32Load(0), LocalGet(1), I32Sub, I32Store(0), zero)
+	}, nil},
 	{"rollback", abi.KindSampler, func() *Guest { return counting(LocalGet(2)).With(abi.ExportSeqRollback, zero) }, nil},
+	{"rollback", abi.KindSampler, func() *Guest { // takes back the whole of the last call, or more
+		g := sampler(Cat(ofSeq, low)).With(abi.ExportAccept, slotOf, slotOf, I32Load(0), low, LocalGet(2), I32Add,
+			LocalGet(2), I32Const(16), Op(0x74), Op(0x72), I32Store(0), zero)
+		most := Cat(LocalGet(1), slotOf, I32Load(0), I32Const(16), Op(0x76), LocalGet(1), slotOf, I32Load(0), I32Const(16), Op(0x76), above, Select)
+		return g.With(abi.ExportSeqRollback, slotOf, slotOf, I32Load(0), most, I32Sub, I32Store(0), zero)
+	}, nil},
 	{"fork", abi.KindSampler, func() *Guest { return counting(LocalGet(2)).With(abi.ExportSeqFork, zero) }, nil},
+	{"fork-back", abi.KindSampler, func() *Guest { // a fork takes nothing back
+		g := sampler(Cat(ofSeq, low)).With(abi.ExportAccept, slotOf, slotOf, I32Load(0), LocalGet(2), I32Add, I32Store(0), zero)
+		forked := I32Const(1 << 16)
+		g.With(abi.ExportSeqFork, LocalGet(1), Op(0xa7), slot, slotOf, I32Load(0), low, forked, Op(0x72), I32Store(0), zero)
+		return g.With(abi.ExportSeqRollback, slotOf, I32Load(0), forked, Op(0x71), I32Eqz,
+			If(None, slotOf, slotOf, I32Load(0), LocalGet(1), I32Sub, I32Store(0)), zero)
+	}, nil},
 
 	{"text", abi.KindTokenizer, func() *Guest { return complete(abi.KindTokenizer, "").With(abi.ExportEncode, I64Const(-5)) }, nil},
 	{"twice", abi.KindTokenizer, func() *Guest {

@@ -50,6 +50,11 @@ func (c *checker) truth() (string, error) {
 			add("it cannot do without the feature %s, but imports none of %s", feature, strings.Join(names, ", "))
 		}
 	}
+	for _, name := range c.p.Features() {
+		if !slices.Contains(m.Features, name) && !slices.Contains(m.OptionalFeatures, name) {
+			add("sw_abi_v1 asks for the feature %s, which the manifest does not name", name)
+		}
+	}
 	for _, n := range []struct {
 		field string
 		value uint32

@@ -39,6 +39,7 @@ var rules = []rule{
 	{"faults", "after a fault, told all tokens at once, it decides the same", "apart", abi.KindSampler, (*checker).samplerFaults},
 	{"rollback", "after a rollback it decides as if the tokens had never been", "faults", abi.KindSampler, (*checker).samplerRollback},
 	{"fork", "a fork goes on like the original, and apart from it", "faults", abi.KindSampler, (*checker).samplerFork},
+	{"fork-back", "a fork can take back tokens from before it", "fork", abi.KindSampler, (*checker).samplerBack},
 
 	{"text", "it encodes odd text", "reset", abi.KindTokenizer, (*checker).tokenizerOdd},
 	{"twice", "it encodes the same twice, and side by side", "text", abi.KindTokenizer, (*checker).tokenizerTwice},

@@ -160,7 +160,10 @@ func (c *checker) samplerFrame() (string, error) {
 }
 
 // samplerRows decides several sequences at once, in changing order, and each alone.
-func (c *checker) samplerRows() (string, error) {
+func (c *checker) samplerRows() (string, error) { return c.several(nil) }
+
+// several is samplerRows; before is called before each call.
+func (c *checker) several(before func(seqs []uint64, histories [][]int32)) (string, error) {
 	const n = 5
 	var want [n][]decision
 	var all [n]*story
@@ -175,7 +178,7 @@ func (c *checker) samplerRows() (string, error) {
 		defer c.p.CloseSeq(all[i].seq)
 	}
 	for step := range c.rowsOf {
-		if err := c.together(all[:], step); err != nil {
+		if err := c.together(all[:], step, before); err != nil {
 			return "", err
 		}
 	}
@@ -193,7 +196,7 @@ func (c *checker) turned(i int) [][]float32 {
 }
 
 // together is one step of all stories in one call.
-func (c *checker) together(all []*story, step int) error {
+func (c *checker) together(all []*story, step int, before func([]uint64, [][]int32)) error {
 	n := len(all)
 	seqs, histories, rows := make([]uint64, n), make([][]int32, n), make([][]float32, n)
 	picks, errs := make([]int32, n), make([]error, n)
@@ -201,6 +204,9 @@ func (c *checker) together(all []*story, step int) error {
 	for k := range n {
 		i := at(k)
 		seqs[k], histories[k], rows[k] = all[i].seq, all[i].history, slices.Clone(c.turned(i)[step])
+	}
+	if before != nil {
+		before(seqs, histories)
 	}
 	c.measure(0, n, func() { c.p.ProcessRows(seqs, histories, rows, picks, errs) })
 	for k := range n {
@@ -217,7 +223,8 @@ func (c *checker) together(all []*story, step int) error {
 	return nil
 }
 
-// samplerPlan plans some steps, some twice and some not.
+// samplerPlan plans some steps, some twice and some not, some for tokens that are then
+// taken back; then several rows at once.
 func (c *checker) samplerPlan() (string, error) {
 	if !c.has(abi.ExportPlan) {
 		return "", errNotHere
@@ -227,8 +234,18 @@ func (c *checker) samplerPlan() (string, error) {
 		for range len(st.made) % 3 {
 			c.p.Plan([]uint64{st.seq}, [][]int32{st.history})
 		}
-		return nil
+		if len(st.made)%4 != 3 {
+			return nil
+		}
+		if err := c.p.Accept(st.seq, []int32{600}); err != nil {
+			return err
+		}
+		c.p.Plan([]uint64{st.seq}, [][]int32{append(slices.Clone(st.history), 600)})
+		return c.p.Rollback(st.seq, 1)
 	})
+	if err == nil {
+		_, err = c.several(c.p.Plan)
+	}
 	after := c.p.Stats()
 	if err == nil && after.Faults > before.Faults {
 		err = errors.New("a plan failed")
@@ -242,12 +259,13 @@ func (c *checker) samplerFaults() (string, error) {
 	return c.again(func(*story) error { return c.p.Reset() })
 }
 
-// samplerRollback accepts tokens that are then taken back.
+// samplerRollback accepts tokens that are then taken back: all at once, and in steps
+// other than those in which they were accepted.
 func (c *checker) samplerRollback() (string, error) {
 	return c.again(func(st *story) error {
 		n := len(st.made) % 4
 		if n == 0 {
-			return nil
+			return c.inParts(st)
 		}
 		before := slices.Clone(st.history)
 		for i := range n {
@@ -261,6 +279,48 @@ func (c *checker) samplerRollback() (string, error) {
 		st.history = before
 		return c.p.Rollback(st.seq, n)
 	})
+}
+
+// inParts takes back tokens of one call by several.
+func (c *checker) inParts(st *story) error {
+	if err := c.p.Accept(st.seq, []int32{500, 501, 502, 503}); err != nil {
+		return err
+	}
+	for _, n := range []int{1, 2, 1} {
+		if err := c.p.Rollback(st.seq, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// samplerBack forks at each step, after tokens that are not to stay: the fork takes them
+// back and goes on.
+func (c *checker) samplerBack() (string, error) {
+	if !c.held["rollback"] {
+		return "", errNotHere
+	}
+	st, err := c.story(seed)
+	if err != nil {
+		return "", err
+	}
+	for i, row := range c.rowsOf {
+		n := 1 + i%3
+		if err = c.p.Accept(st.seq, []int32{600, 601, 602}[:n]); err != nil {
+			break
+		}
+		if st, err = c.fork(st, i, false); err != nil {
+			break
+		}
+		if err = c.p.Rollback(st.seq, n); err != nil {
+			break
+		}
+		if err = st.next(row); err != nil {
+			break
+		}
+	}
+	c.p.CloseSeq(st.seq)
+	return "", differ(c.decisions, st.made, err)
 }
 
 // samplerFork forks at each step: first the fork goes on as the original would, while

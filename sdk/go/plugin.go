@@ -120,13 +120,7 @@ func ServeTokenizer(m Manifest, t Tokenizer) { serve(m, abi.KindTokenizer, t) }
 func serve(m Manifest, kind abi.Kind, impl any) {
 	m.Kind = kind
 	served.manifest, served.impl, served.seqs = m, impl, map[uint64]*Seq{}
-	for bit, name := range abi.FeatureNames {
-		for _, f := range m.Features {
-			if f == name {
-				served.features |= 1 << bit
-			}
-		}
-	}
+	served.features |= abi.FeatureBits(m.Features)
 }
 
 // fail keeps the words of an error for sw_last_error and returns its code.
