@@ -63,6 +63,13 @@ func TestValidation(t *testing.T) {
 	enginetest.Validation(t, enginetest.CompiledBy(t, e), enginetest.Many(500, 2000, 100_000), 6, true, "")
 }
 
+// No engine takes an immediate for an instruction.
+func TestImmediates(t *testing.T) {
+	for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
+		enginetest.Immediates(t, e)
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
 		enginetest.Addresses(t, e)

@@ -63,6 +63,8 @@ func TestSameForGoGuests(t *testing.T) {
 	}
 }
 
+func TestImmediates(t *testing.T) { enginetest.Immediates(t, engine(t)) }
+
 func TestAddresses(t *testing.T) { enginetest.Addresses(t, engine(t)) }
 
 func TestHostileRequests(t *testing.T) {

@@ -30,7 +30,7 @@ func (r *reader) next() (in Instr) {
 	case op == OpF64Const:
 		r.bytes(8)
 	case op == OpSelectT:
-		if n := r.u32(); n != 1 && r.err == nil {
+		if n := r.second(); n != 1 && r.err == nil {
 			r.failAt(in.Start, "select of %d types", n)
 		}
 		in.A = uint32(r.byte())
@@ -65,8 +65,21 @@ func (r *reader) zero() {
 	}
 }
 
+// second reads the part of an opcode behind a prefix, in no more bytes than it needs.
+// The specification allows more, but an engine that takes just one byte for the opcode
+// (wazero, of vector instructions) would take the rest, and the bytes of immediates, for
+// instructions: ones that are not metered.
+func (r *reader) second() uint32 {
+	start := r.off
+	v := r.u32()
+	if n := r.off - start; r.err == nil && n > 1 && v>>(7*(n-1)) == 0 {
+		r.beyondAt(start, "opcode %d in more bytes than it needs", v)
+	}
+	return v
+}
+
 func (r *reader) misc(in *Instr) {
-	in.Sub = r.u32()
+	in.Sub = r.second()
 	switch in.Sub {
 	case MiscMemoryInit:
 		in.A = r.u32()
@@ -91,7 +104,7 @@ const (
 )
 
 func (r *reader) vector(in *Instr) {
-	in.Sub = r.u32()
+	in.Sub = r.second()
 	switch s := in.Sub; {
 	case s <= 11:
 		r.memarg(vectorAlignments[s])

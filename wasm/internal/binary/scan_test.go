@@ -98,6 +98,25 @@ func TestIndicesOutOfReach(t *testing.T) {
 	}
 }
 
+// Opcodes in more bytes than they need, which engines may read as something else.
+func TestLongOpcodes(t *testing.T) {
+	const zeros = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	for code, want := range map[string]string{
+		"\xfd\x0c" + zeros: "", "\xfd\x8c\x00" + zeros: "opcode 12 in more", "\xfd\x8c\x80\x80\x00" + zeros: "opcode 12 in more",
+		"\x41\x00\xfd\x0f": "", "\xfd\x0c" + zeros + "\xfd\x80\x01": "", "\xfd\x0c" + zeros + "\xfd\x80\x81\x00": "opcode 128 in more",
+		"\x43" + zeros[:4] + "\xfc\x00": "", "\x43" + zeros[:4] + "\xfc\x80\x00": "opcode 0 in more",
+	} {
+		_, err := binary.Scan(OneFunc([]byte{0}, []byte(code), Drop, End), binary.DefaultLimits())
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%x: error %v, want %q", code, err, want)
+		}
+	}
+	global := Raw(Section(6, Cat([]byte{1, V128, 0, 0xfd, 0x8c, 0}, make([]byte, 16), End)))
+	if _, err := binary.Scan(global, binary.DefaultLimits()); err == nil || !strings.Contains(err.Error(), "opcode 12 in more") {
+		t.Error(err)
+	}
+}
+
 func FuzzScan(f *testing.F) {
 	f.Add(whole())
 	for _, b := range Bombs() {

@@ -138,7 +138,7 @@ func (m *Module) constant(r *reader, want ValType) (value uint32) {
 		t = FuncRef
 		m.refer(r.index("function", m.NumFuncs()))
 	case OpVector:
-		if t = V128; r.u32() != vectorConst {
+		if t = V128; r.second() != vectorConst {
 			r.failAt(start, "a vector instruction that is not constant")
 		}
 		r.bytes(16)

@@ -350,6 +350,12 @@ func loadAttacks() (list []Hostile) {
 	add("unknown import", "sw1.fly", func(g *Guest) { g.Import("sw1", "fly", nil, nil) })
 	add("another module's import", "env.system", func(g *Guest) { g.Import("env", "system", []byte{I32}, []byte{I32}) })
 	add("not granted", `capability "kv"`, func(g *Guest) { g.Manifest.Capabilities = []string{abi.CapKV} })
+	// In a long form of v128.const an engine may see another instruction, and code in the
+	// constant: the end of the block, and a loop that nobody metered.
+	hidden := append(Cat(End, endless, Op(0x02, None), Unreachable), bytes.Repeat(Nop, 7)...)
+	vector := Cat(Op(0xfd, 12), make([]byte, 16))
+	add("a loop in a constant", "in more bytes than it needs", code(abi.ExportFilter,
+		Block(None, I32Const(1), BrIf(0), vector, I32Const(1), Op(0xfd, 0x8c, 0), hidden, Drop, Drop, Drop), I64Const(0)))
 	add("the host's names", "sw_meter_", func(g *Guest) { g.Export("sw_meter_fuel", 3, g.Global(I64, I64Const(1<<60))) })
 	return list
 }
