@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -330,6 +331,31 @@ func TestReaderWords(t *testing.T) {
 		})
 		if err := r.Done(); err == nil || err.Error() != want || !errors.Is(err, EINVAL) {
 			t.Errorf("%x: %v, want %s", b, err, want)
+		}
+	}
+}
+
+// A configuration in JSON keeps its integers, and what cannot be one is an error.
+func TestMarshalConfigJSON(t *testing.T) {
+	for text, want := range map[string]any{
+		`{"ban": [40, -1], "bias": 2.5}`: map[string]any{"ban": []int{40, -1}, "bias": 2.5},
+		`18446744073709551615`:           uint64(math.MaxUint64),
+		` "text" `:                       "text",
+		`1e2`:                            100.0,
+		`null`:                           nil,
+	} {
+		got, err := MarshalConfigJSON([]byte(text))
+		b, failed := MarshalConfig(want)
+		if failed != nil || err != nil || len(got) != len(b) || bytes.Contains(got, []byte{0xcb}) != bytes.Contains(b, []byte{0xcb}) {
+			t.Errorf("%s: %x %v, want %x", text, got, err, b)
+		}
+	}
+	for text, want := range map[string]string{
+		``: "not JSON: EOF", `{"a": `: "not JSON: unexpected EOF", `{a: 1}`: "not JSON: invalid character", `1 2`: "offset 3: more than one",
+		`{"a": [1e999]}`: "a: ", strings.Repeat("[", 40) + strings.Repeat("]", 40): "nested deeper",
+	} {
+		if b, err := MarshalConfigJSON([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%.20s: %x %v, want %s", text, b, err, want)
 		}
 	}
 }

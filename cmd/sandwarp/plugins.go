@@ -26,6 +26,7 @@ type pluginFlags struct {
 	engine  string
 	signed  []string // files of public keys
 	grant   []string // capabilities
+	onFault string   // "open", "closed" or ""
 }
 
 func (f *pluginFlags) add(cmd *cobra.Command) {
@@ -35,6 +36,7 @@ func (f *pluginFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.engine, "engine", "wazero", "what runs plugins: "+engineNames())
 	fl.StringArrayVar(&f.signed, "signed-by", nil, "public key `file`: refuse --plugin files that no such key signed (repeatable)")
 	fl.StringArrayVar(&f.grant, "grant", nil, "`capability` that plugins may have besides the harmless ones and the vocabulary: kv (repeatable)")
+	fl.StringVar(&f.onFault, "on-fault", "", "what becomes of a request when a --plugin fails: closed ends it, open goes on without; open for samplers and closed for others by default")
 	fl.BoolVar(&f.none, "no-plugins", false, "leave out the built-in redaction filter")
 }
 
@@ -46,24 +48,22 @@ type plugins struct {
 	all       []*wasm.Plugin
 	recorded  []*wasm.Recorded   // the same, if they are recorded
 	tokenizer sandwarp.Tokenizer // nil for the model's own
-	configs   map[string]any
+	configs   map[string][]byte  // by the manifest's name
 	vocab     []string
 	used      map[string]bool
 	log       io.Writer // nil for silence
 	engine    wasm.Engine
 	trusted   []ed25519.PublicKey // nil for all
 	grant     []string
+	onFault   wasm.Policy
 	told      map[*wasm.Plugin]uint64 // faults that complain has reported
 }
 
-// load loads the built-in filter and the plugins the flags name. Plugins may ask
-// for the vocabulary of the model.
+// load loads the built-in filter and the plugins the flags name.
 func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (_ *plugins, err error) {
-	p := &plugins{used: map[string]bool{}, told: map[*wasm.Plugin]uint64{}, grant: f.grant}
-	for _, c := range f.grant {
-		if c != abi.CapKV {
-			return nil, usageError{fmt.Errorf("--grant %s: want kv; the others that there are need not be granted", c)}
-		}
+	p, err := f.settings()
+	if err != nil {
+		return nil, err
 	}
 	if model.verbose {
 		p.log = io.err
@@ -73,38 +73,15 @@ func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (
 			p.close()
 		}
 	}()
-	if p.configs, err = pluginConfigs(f.configs); err != nil {
-		return nil, err
-	}
-	if p.engine, err = pickEngine(f.engine); err != nil {
-		return nil, err
-	}
-	if p.trusted, err = readKeys(f.signed); err != nil {
-		return nil, err
-	}
-	if !f.none {
+	policy := p.onFault
+	if p.onFault = wasm.DefaultPolicy; !f.none { // the flag is not about the built-in filter
 		if err := p.add(ctx, "redact (built in)", examples.Redact); err != nil {
 			return nil, err
 		}
 	}
-	if len(f.files) > 0 {
-		v, err := openVocabulary(model.path)
-		if err != nil {
-			return nil, err
-		}
-		p.vocab = pieces(v)
-	}
-	for _, path := range f.files {
-		module, err := readFile(path, maxModule)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.checkSigned(path, module); err != nil {
-			return nil, err
-		}
-		if err := p.add(ctx, path, module); err != nil {
-			return nil, err
-		}
+	p.onFault = policy
+	if err := p.addFiles(ctx, f.files, model.path); err != nil {
+		return nil, err
 	}
 	for name := range p.configs {
 		if !p.used[name] {
@@ -112,6 +89,65 @@ func (f *pluginFlags) load(ctx context.Context, io streams, model *modelFlags) (
 		}
 	}
 	return p, nil
+}
+
+// settings are what the flags say about all plugins.
+func (f *pluginFlags) settings() (p *plugins, err error) {
+	p = &plugins{used: map[string]bool{}, told: map[*wasm.Plugin]uint64{}, grant: f.grant}
+	for _, c := range f.grant {
+		if c != abi.CapKV {
+			return nil, usageError{fmt.Errorf("--grant %s: want kv; the others that there are need not be granted", c)}
+		}
+	}
+	if p.configs, err = pluginConfigs(f.configs); err != nil {
+		return nil, err
+	}
+	if p.engine, err = pickEngine(f.engine); err != nil {
+		return nil, err
+	}
+	if p.onFault, err = f.policy(); err != nil {
+		return nil, err
+	}
+	p.trusted, err = readKeys(f.signed)
+	return p, err
+}
+
+// addFiles loads the plugins of --plugin, who may ask for the vocabulary of the model.
+func (p *plugins) addFiles(ctx context.Context, files []string, model string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	v, err := openVocabulary(model)
+	if err != nil {
+		return err
+	}
+	p.vocab = pieces(v)
+	for _, path := range files {
+		module, err := readFile(path, maxModule)
+		if err != nil {
+			return err
+		}
+		if err := p.checkSigned(path, module); err != nil {
+			return err
+		}
+		if err := p.add(ctx, path, module); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// policy is what --on-fault says.
+func (f *pluginFlags) policy() (wasm.Policy, error) {
+	switch f.onFault {
+	case "":
+		return wasm.DefaultPolicy, nil
+	case wasm.FailOpen.String():
+		return wasm.FailOpen, nil
+	case wasm.FailClosed.String():
+		return wasm.FailClosed, nil
+	}
+	return 0, usageError{fmt.Errorf("--on-fault is %q, want open or closed", f.onFault)}
 }
 
 // names are those of the loaded plugins.
@@ -136,47 +172,20 @@ func pieces(v *sandwarp.Vocabulary) []string {
 }
 
 // pluginConfigs reads NAME=JSON flags.
-func pluginConfigs(flags []string) (map[string]any, error) {
-	configs := map[string]any{}
+func pluginConfigs(flags []string) (map[string][]byte, error) {
+	configs := map[string][]byte{}
 	for _, f := range flags {
 		name, text, ok := strings.Cut(f, "=")
 		if !ok {
 			return nil, usageError{fmt.Errorf("--plugin-config %q: want NAME=JSON", f)}
 		}
-		dec := json.NewDecoder(strings.NewReader(text))
-		dec.UseNumber()
-		var v any
-		if err := dec.Decode(&v); err != nil {
-			return nil, usageError{fmt.Errorf("--plugin-config %s: %s is not JSON: %w", name, text, err)}
+		b, err := abi.MarshalConfigJSON([]byte(text))
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--plugin-config %s: %s: %w", name, text, err)}
 		}
-		configs[name] = plainNumbers(v, 0)
+		configs[name] = b
 	}
 	return configs, nil
-}
-
-// plainNumbers turns JSON numbers into integers where they are, for plugins
-// that tell the two apart. Values nested deeper than 100 are left as they are.
-func plainNumbers(v any, depth int) any {
-	if depth > 100 {
-		return v
-	}
-	switch v := v.(type) {
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i
-		}
-		f, _ := v.Float64()
-		return f
-	case []any:
-		for i := range v {
-			v[i] = plainNumbers(v[i], depth+1)
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = plainNumbers(v[k], depth+1)
-		}
-	}
-	return v
 }
 
 // checkSigned refuses a module that no trusted key signed, before anything of it
@@ -200,10 +209,13 @@ func (p *plugins) add(ctx context.Context, source string, module []byte) error {
 	if err != nil {
 		return fmt.Errorf("plugin %s: %w", source, err)
 	}
-	o := wasm.Options{Engine: p.engine, CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab, Grant: p.grant}
+	o := wasm.Options{Engine: p.engine, CacheDir: wasm.DefaultCacheDir(), Config: p.configs[m.Name], Vocab: p.vocab, Grant: p.grant, OnFault: p.onFault}
 	p.used[m.Name] = true
 	if p.log != nil {
 		o.Log = func(level int, message string) { fmt.Fprintf(p.log, "plugin %s: %s\n", m.Name, message) }
+		o.Metric = func(name string, value float64) {
+			fmt.Fprintf(p.log, "plugin %s: metric %s = %v\n", m.Name, name, value)
+		}
 	}
 	if slices.Contains(m.Capabilities, abi.CapKV) && !slices.Contains(p.grant, abi.CapKV) {
 		return usageError{fmt.Errorf("plugin %s: %s asks for capability kv, to keep values between requests: --grant kv allows it", source, m.Name)}
@@ -316,30 +328,40 @@ func pluginCommand(io streams) *cobra.Command {
 		Args:  args(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	asJSON := false
+	asJSON, config := false, ""
 	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Check whether a plugin keeps its promises",
 		Long: `check loads a Wasm plugin in a sandbox and tries it: is its manifest true, does it
 give the same answer twice, whatever the chunks its input comes in, does it bear
 odd input, does it stay within the budget it declares? The exit code is 3 if not.`,
-		Example: "  sandwarp plugin check filter.wasm",
-		Args:    args(1, 1),
+		Example: `  sandwarp plugin check filter.wasm
+  sandwarp plugin check --config '{"email": "[gone]"}' redact.wasm`,
+		Args: args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return checkPlugin(cmd.Context(), io, args[0], asJSON)
+			return checkPlugin(cmd.Context(), io, args[0], config, asJSON)
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	check.Flags().StringVar(&config, "config", "", "`JSON` configuration to load the plugin with")
 	cmd.AddCommand(newPluginCommand(io), packCommand(io), check, inspectPluginCommand(io), keygenCommand(io), signCommand(io), verifyCommand(io), replayCommand(io))
 	return cmd
 }
 
-func checkPlugin(ctx context.Context, io streams, path string, asJSON bool) error {
+func checkPlugin(ctx context.Context, io streams, path, config string, asJSON bool) error {
 	module, err := readFile(path, maxModule)
 	if err != nil {
 		return err
 	}
-	r := conformance.Check(ctx, module, conformance.Options{})
+	var o conformance.Options
+	if config != "" {
+		b, err := abi.MarshalConfigJSON([]byte(config))
+		if err != nil {
+			return usageError{fmt.Errorf("--config %s: %w", config, err)}
+		}
+		o.Plugin.Config = b
+	}
+	r := conformance.Check(ctx, module, o)
 	if asJSON {
 		enc := json.NewEncoder(io.out)
 		enc.SetIndent("", "  ")

@@ -25,7 +25,8 @@ type checker struct {
 	module []byte
 	opt    Options
 	report *Report
-	held   map[string]bool // rules that hold
+	held   map[string]bool   // rules that hold
+	broken map[string]string // by rule that does not: the name of the one that is broken, itself or below it
 
 	section *abi.Manifest // of the module; nil if only the plugin tells it
 

@@ -57,7 +57,7 @@ func (o Options) withDefaults() Options {
 // Check tries the plugin by all rules and reports what each found. It can be called from
 // several goroutines.
 func Check(ctx context.Context, module []byte, o Options) *Report {
-	c := &checker{ctx: ctx, module: module, opt: o.withDefaults(), report: &Report{}, held: map[string]bool{}}
+	c := &checker{ctx: ctx, module: module, opt: o.withDefaults(), report: &Report{}, held: map[string]bool{}, broken: map[string]string{}}
 	defer c.close()
 	for i := range rules {
 		c.try(&rules[i])

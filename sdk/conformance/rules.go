@@ -59,7 +59,7 @@ func (c *checker) try(r *rule) {
 	}
 	res := Result{Rule: r.id, Name: r.name}
 	if r.after != "" && !c.held[r.after] {
-		res.Skipped, res.Detail = true, "not tried without the rule "+r.after
+		res.Skipped, res.Detail = true, "not tried before this holds: "+c.broken[r.after]
 	} else {
 		detail, err := r.run(c)
 		switch err {
@@ -73,6 +73,10 @@ func (c *checker) try(r *rule) {
 			res.Detail = err.Error()
 		}
 	}
-	c.held[r.id] = res.Passed
+	if c.held[r.id] = res.Passed; !res.Passed {
+		if c.broken[r.id] = r.name; res.Skipped && c.broken[r.after] != "" {
+			c.broken[r.id] = c.broken[r.after]
+		}
+	}
 	c.report.Results = append(c.report.Results, res)
 }
