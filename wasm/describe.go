@@ -180,16 +180,36 @@ func describeManifest(line func(key, format string, args ...any), m *abi.Manifes
 	if len(m.Features) > 0 {
 		line("features", "%s", orNone(m.Features))
 	}
+	if len(m.OptionalFeatures) > 0 {
+		line("can use", "%s", orNone(m.OptionalFeatures))
+	}
+	describeSight(line, m)
 	budget := orDefault(m.Fuel, defaultFuel) + " instructions a call"
 	if m.Kind != abi.KindSampler {
 		budget += ", " + orDefault(m.FuelPerByte, defaultByteFuel) + " a byte"
 	}
 	line("budget", "%s", budget)
+	if m.ConfigureFuel > 0 {
+		line("", "%d instructions to take its configuration", m.ConfigureFuel)
+	}
 	if m.Memory > 0 {
 		line("memory", "at most %d KiB", m.Memory*64)
 	}
 	if m.Kind == abi.KindFilter {
 		line("holds back", "%s bytes", orDefault(uint64(m.HoldMax), defaultHold))
+	}
+}
+
+// describeSight says how much a sampler sees, and how many tokens a tokenizer has.
+func describeSight(line func(key, format string, args ...any), m *abi.Manifest) {
+	if m.Mode == abi.ModeCandidates {
+		line("candidates", "%s", orDefault(uint64(m.Candidates), abi.DefaultCandidates))
+	}
+	if m.History > 0 {
+		line("history", "the last %d tokens", m.History)
+	}
+	if m.Vocab > 0 {
+		line("vocabulary", "%d tokens", m.Vocab)
 	}
 }
 

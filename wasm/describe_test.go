@@ -33,6 +33,29 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// TestDescribeAll: every key of the manifest is shown.
+func TestDescribeAll(t *testing.T) {
+	g := newGuest(abi.KindSampler, abi.ModeCandidates)
+	g.manifest = abi.Manifest{
+		Name: "all/of-it", Version: "7.8", Description: "Does it all", Kind: abi.KindSampler, Mode: abi.ModeCandidates,
+		Capabilities: []string{"vocab"}, OptionalCapabilities: []string{"kv"}, Features: []string{"host-ops"}, OptionalFeatures: []string{"sw1.fly"},
+		Fuel: 1001, FuelPerByte: 1002, ConfigureFuel: 1003, HoldMax: 1004, Memory: 1005, History: 1006, Candidates: 1007, Vocab: 1008,
+	}
+	module := g.bytes()
+	d, err := Describe(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"all/of-it 7.8", "Does it all", "sampler, sees the best candidates", "vocab", "if granted     kv", "host-ops", "sw1.fly", "1001 instructions a call",
+		"1003 instructions to take", "at most 64320 KiB", "the last 1006 tokens", "candidates     1007", "1008 tokens", d.Hash, "signature      none",
+	} {
+		if !strings.Contains(d.String(), want) {
+			t.Errorf("no %q in\n%s", want, d)
+		}
+	}
+}
+
 // A manifest that only the running plugin tells.
 func TestReadManifestByRunning(t *testing.T) {
 	g := newGuest(abi.KindFilter, "")
