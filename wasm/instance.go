@@ -20,6 +20,7 @@ type instance struct {
 	gen         uint64        // counts resets, from 1; sequences opened earlier are gone
 	funcs       [fnCount]Func // as far as they were needed; see fn
 	fuel, depth Global
+	starting    uint64    // fuel that the start function's calls of the host took
 	globals     []Global  // the guest's own, in the image's order, once they were needed
 	image       *image    // what raw was restored from, nil for none
 	stack       [8]uint64 // parameters and results of calls
@@ -59,7 +60,10 @@ func (in *instance) mem(ptr, n uint32) ([]byte, bool) {
 // charge takes fuel for a host call; it says whether there was enough. Without,
 // the guest traps at its next check.
 func (in *instance) charge(n uint64) bool {
-	if in.fuel == nil {
+	if in.fuel == nil { // the start function, whose counters are out of reach
+		if in.starting += n; in.starting > in.p.opt.Limits.ConfigureFuel {
+			panic(string(ReasonFuel))
+		}
 		return true
 	}
 	left := int64(in.fuel.Get()) - int64(n)
@@ -71,6 +75,7 @@ func (in *instance) charge(n uint64) bool {
 func (in *instance) start(ctx context.Context) error {
 	p := in.p
 	in.raw, in.fuel, in.depth, in.globals, in.image, in.held = nil, nil, nil, nil, nil, false
+	in.starting = 0
 	in.forgetRows()
 	clear(in.funcs[:])
 	in.begun(&image{})

@@ -37,17 +37,25 @@ func refuse(results []byte, stack []uint64) {
 // imports resolves what the module imports.
 func (p *Plugin) imports(scan *binary.Module) ([]HostFunc, error) {
 	var out []HostFunc
-	done := map[string]bool{}
+	done := map[[2]string]uint32{} // their types
 	for _, im := range scan.Imports {
 		key := im.Module + "." + im.Name
-		if done[key] {
+		t := scan.Types[im.Type]
+		if typ, again := done[[2]string{im.Module, im.Name}]; again {
+			if u := scan.Types[typ]; !slices.Equal(t.Params, u.Params) || !slices.Equal(t.Results, u.Results) {
+				return nil, fmt.Errorf("plugin %s: import %s appears twice, with different signatures", p.name, key)
+			}
 			continue
 		}
-		done[key] = true
-		t := scan.Types[im.Type]
+		done[[2]string{im.Module, im.Name}] = im.Type
 		h := HostFunc{Module: im.Module, Name: im.Name, Params: bytesOf(t.Params), Results: bytesOf(t.Results)}
 		if len(h.Results) > 1 {
 			return nil, fmt.Errorf("plugin %s: import %s has %d results; host functions have at most one", p.name, key, len(h.Results))
+		}
+		// A reference is an address to an engine, which believes what a host function
+		// returns.
+		if !numbers(t.Params) || !numbers(t.Results) {
+			return nil, fmt.Errorf("plugin %s: import %s has parameters %v and results %v; host functions take and return numbers", p.name, key, t.Params, t.Results)
 		}
 		var err error
 		switch im.Module {
@@ -64,6 +72,11 @@ func (p *Plugin) imports(scan *binary.Module) ([]HostFunc, error) {
 		out = append(out, h)
 	}
 	return out, nil
+}
+
+// numbers says whether values are integers and floats.
+func numbers(types []binary.ValType) bool {
+	return !slices.ContainsFunc(types, func(t binary.ValType) bool { return t < binary.F64 })
 }
 
 func bytesOf(v []binary.ValType) []byte {

@@ -93,6 +93,11 @@ func (m *wazeroModule) compile(ctx context.Context, module []byte, imports []Hos
 			return fmt.Errorf("host functions: %w", err)
 		}
 	}
+	defer func() {
+		if p := recover(); p != nil { // a fault of the engine's, but no reason to die
+			err = fmt.Errorf("the compiler failed: %v", p)
+		}
+	}()
 	m.code, err = m.rt.CompileModule(ctx, module)
 	return err
 }

@@ -350,6 +350,31 @@ func loadAttacks() (list []Hostile) {
 	add("unknown import", "sw1.fly", func(g *Guest) { g.Import("sw1", "fly", nil, nil) })
 	add("another module's import", "env.system", func(g *Guest) { g.Import("env", "system", []byte{I32}, []byte{I32}) })
 	add("not granted", `capability "kv"`, func(g *Guest) { g.Manifest.Capabilities = []string{abi.CapKV} })
+	add("start calls the host", "out of fuel", func(g *Guest) {
+		g.Import("sw1", "now", nil, []byte{I64})
+		g.Start(g.Func("", nil, nil, nil, Loop(None, Call(0), Drop, Br(0))))
+	})
+	// Of a number an address of the host's.
+	add("forged reference", "take and return numbers", func(g *Guest) {
+		g.Manifest.OptionalFeatures = []string{"sw1.forge"}
+		g.Import("sw1", "forge", []byte{I64}, []byte{0x70})
+		g.Table(1, 1)
+		typ := g.Type(nil, nil)
+		g.With(abi.ExportFilter, zero, I64Const(0x1234), Call(0), Op(0x26, 0), zero, CallIndirect(typ), I64Const(0))
+	})
+	add("import of a vector", "take and return numbers", func(g *Guest) {
+		g.Manifest.OptionalFeatures = []string{"sw1.x"}
+		g.Import("sw1", "x", []byte{V128}, nil)
+	})
+	add("import of two signatures", "appears twice", func(g *Guest) {
+		g.Import("sw1", "now", nil, []byte{I64})
+		g.Import("sw1", "now", nil, nil)
+	})
+	add("import of two readings", "import sw1.x.y", func(g *Guest) {
+		g.Manifest.OptionalFeatures = []string{"sw1.x.y"}
+		g.Import("sw1", "x.y", nil, nil)
+		g.Import("sw1.x", "y", nil, nil)
+	})
 	// In a long form of v128.const an engine may see another instruction, and code in the
 	// constant: the end of the block, and a loop that nobody metered.
 	hidden := append(Cat(End, endless, Op(0x02, None), Unreachable), bytes.Repeat(Nop, 7)...)
