@@ -43,6 +43,21 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestGrammar: a sampler that errs where it is told of a token it did not allow keeps
+// all rules, as nobody chooses such a token.
+func TestGrammar(t *testing.T) {
+	module, err := os.ReadFile(filepath.Join("..", "c", "examples", "constrain.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, config := range []map[string]any{{"regex": "a+"}, {"json": true}} {
+		conformance.Run(t, module, conformance.Options{Plugin: wasm.Options{Config: config}})
+		if testing.Short() {
+			break
+		}
+	}
+}
+
 // Code of plugins written by hand. A table of words at 2048, one for each of 512
 // sequences, is their state.
 

@@ -21,8 +21,21 @@ func (d decision) equal(e decision) bool {
 	return d.pick == e.pick && (d.pick >= 0 || slices.EqualFunc(d.logits, e.logits, same))
 }
 
-// token is what is accepted after a decision.
-func (d decision) token() int32 { return max(d.pick, 0) }
+// token is what is chosen after a decision: the pick or the most likely token, -1 if
+// none is left. No other may be accepted: a sampler that bounds what may be said counts
+// on that.
+func (d decision) token() int32 {
+	best := d.pick
+	if best >= 0 {
+		return best
+	}
+	for i, v := range d.logits {
+		if v > negInf && (best < 0 || v > d.logits[best]) {
+			best = int32(i)
+		}
+	}
+	return best
+}
 
 func differ(want, got []decision, err error) error {
 	for i := range got {
@@ -54,9 +67,43 @@ func (st *story) decide(row []float32) (decision, error) {
 	return d, err
 }
 
+// accept tells the plugin of tokens; of one below 0, which nobody could choose, not.
 func (st *story) accept(tokens ...int32) error {
+	if len(tokens) == 1 && tokens[0] < 0 {
+		return nil
+	}
 	st.history = append(st.history, tokens...)
 	return st.s.p.Accept(st.seq, tokens)
+}
+
+// ahead decides on the rows and accepts the tokens, which are to be taken back: the
+// history stays.
+func (st *story) ahead(rows [][]float32) (tokens []int32, err error) {
+	before := slices.Clone(st.history)
+	defer func() { st.history = before }()
+	for _, row := range rows {
+		d, err := st.decide(row)
+		if err != nil {
+			return nil, err
+		}
+		t := d.token()
+		if t < 0 {
+			break
+		}
+		if err := st.accept(t); err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, t)
+	}
+	return tokens, nil
+}
+
+// back takes back n tokens.
+func (st *story) back(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return st.s.p.Rollback(st.seq, n)
 }
 
 // next decides and accepts.
@@ -237,11 +284,12 @@ func (c *checker) samplerPlan() (string, error) {
 		if len(st.made)%4 != 3 {
 			return nil
 		}
-		if err := c.p.Accept(st.seq, []int32{600}); err != nil {
+		tokens, err := st.ahead(c.rowsOf[:1])
+		if err != nil {
 			return err
 		}
-		c.p.Plan([]uint64{st.seq}, [][]int32{append(slices.Clone(st.history), 600)})
-		return c.p.Rollback(st.seq, 1)
+		c.p.Plan([]uint64{st.seq}, [][]int32{append(slices.Clone(st.history), tokens...)})
+		return st.back(len(tokens))
 	})
 	if err == nil {
 		_, err = c.several(c.p.Plan)
@@ -267,29 +315,33 @@ func (c *checker) samplerRollback() (string, error) {
 		if n == 0 {
 			return c.inParts(st)
 		}
-		before := slices.Clone(st.history)
-		for i := range n {
-			if _, err := st.decide(c.rowsOf[i]); err != nil {
-				return err
-			}
-			if err := st.accept(int32(500 + i)); err != nil {
-				return err
-			}
+		tokens, err := st.ahead(c.rowsOf[:n])
+		if err != nil {
+			return err
 		}
-		st.history = before
-		return c.p.Rollback(st.seq, n)
+		return st.back(len(tokens))
 	})
 }
 
 // inParts takes back tokens of one call by several.
 func (c *checker) inParts(st *story) error {
-	if err := c.p.Accept(st.seq, []int32{500, 501, 502, 503}); err != nil {
+	tokens, err := st.ahead(c.rowsOf[:4])
+	if err != nil || len(tokens) == 0 {
 		return err
 	}
+	if err := st.back(len(tokens)); err != nil {
+		return err
+	}
+	if err := c.p.Accept(st.seq, tokens); err != nil {
+		return err
+	}
+	left := len(tokens)
 	for _, n := range []int{1, 2, 1} {
-		if err := c.p.Rollback(st.seq, n); err != nil {
+		n = min(n, left)
+		if err := st.back(n); err != nil {
 			return err
 		}
+		left -= n
 	}
 	return nil
 }
@@ -305,14 +357,14 @@ func (c *checker) samplerBack() (string, error) {
 		return "", err
 	}
 	for i, row := range c.rowsOf {
-		n := 1 + i%3
-		if err = c.p.Accept(st.seq, []int32{600, 601, 602}[:n]); err != nil {
+		var tokens []int32
+		if tokens, err = st.ahead(c.rowsOf[:1+i%3]); err != nil {
 			break
 		}
 		if st, err = c.fork(st, i, false); err != nil {
 			break
 		}
-		if err = c.p.Rollback(st.seq, n); err != nil {
+		if err = st.back(len(tokens)); err != nil {
 			break
 		}
 		if err = st.next(row); err != nil {
@@ -359,8 +411,10 @@ func (c *checker) fork(st *story, step int, swapped bool) (*story, error) {
 	}
 	st.made = nil
 	defer c.p.CloseSeq(st.seq)
-	if err := st.accept(700, int32(step)); err != nil {
+	tokens, err := st.ahead(c.turned((step + 3) % len(c.rowsOf))[:2])
+	if err != nil {
 		return twin, err
 	}
+	st.history = append(st.history, tokens...)
 	return twin, st.next(c.rowsOf[0])
 }
