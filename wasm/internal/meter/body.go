@@ -21,7 +21,7 @@ type emitter struct {
 	// A function with loops counts in the local, and writes the global where others
 	// look at it: at calls and at its end.
 	local bool
-	// One with neither loops nor calls pays, but leaves it to others to look.
+	// A cheap one with neither loops nor calls pays, but leaves it to others to look.
 	trusted bool
 }
 
@@ -160,7 +160,7 @@ func bulkShift(in *scan.Instr) (shift int64, ok bool) {
 // loops is wrapped in another, to whose end goes what runs out of fuel.
 func (e *emitter) body(b *scan.Body, segments []segment, list []straight, loops bool, block []byte) {
 	e.segments = segments
-	e.local, e.trusted, e.depth = loops, !loops && !b.Calls, 0
+	e.local, e.trusted, e.depth = loops, !loops && !b.Calls && total(segments) <= trustedCost, 0
 	e.locals(b)
 	if loops {
 		e.out = append(e.out, scan.OpBlock, 0x40)
@@ -188,6 +188,17 @@ func (e *emitter) body(b *scan.Body, segments []segment, list []straight, loops 
 	if wrapped {
 		e.op(scan.OpEnd)
 	}
+}
+
+// trustedCost is the most a function may take that does not look at what is left.
+const trustedCost = 10_000
+
+// total is what a function costs if all of it runs once.
+func total(segments []segment) (cost uint64) {
+	for _, s := range segments {
+		cost += s.cost
+	}
+	return cost
 }
 
 // pay charges the segments that begin up to an offset.

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -201,6 +202,24 @@ func TestLongBranchesPayForWhatRuns(t *testing.T) {
 	_, no, _ := g.call("f", 0, 0)
 	if yes < 4000 || yes > 4100 || no < 40 || no > 110 {
 		t.Errorf("4,000 instructions cost %d, 40 cost %d", yes, no)
+	}
+}
+
+// A function without loops and calls runs to its end, unless it is long.
+func TestStraightCodeStops(t *testing.T) {
+	m := &Builder{}
+	m.Memory(1, 1)
+	add := Cat(I32Const(1), I32Add)
+	m.Func("short", nil, []byte{I32}, nil, I32Const(0), bytes.Repeat(add, 4000))
+	m.Func("long", nil, []byte{I32}, nil, I32Const(0), bytes.Repeat(add, 100_000))
+	m.Func("grow", nil, nil, nil, bytes.Repeat(Cat(I32Const(-1), MemoryGrow, Drop), 1000))
+	g := start(t, m)
+	g.set(StackExport, 1000)
+	for name, stops := range map[string]bool{"short": false, "long": true, "grow": true} {
+		g.set(FuelExport, 100)
+		if _, err := g.mod.ExportedFunction(name).Call(context.Background()); (err != nil) != stops {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

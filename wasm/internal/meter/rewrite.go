@@ -10,7 +10,7 @@ import (
 
 // Version changes whenever the pass would produce other bytes or other fuel
 // counts for the same module; it is part of the key of compiled code.
-const Version = 4
+const Version = 5
 
 // Names of the exports the pass adds. Modules must not use the prefix.
 const (
