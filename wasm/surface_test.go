@@ -1,8 +1,11 @@
 package wasm
 
 import (
+	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,4 +77,49 @@ func TestSurface(t *testing.T) {
 			t.Errorf("the host does not know %s", name)
 		}
 	}
+}
+
+// TestDocumentedLimits: the host's numbers that docs/abi.md states.
+func TestDocumentedLimits(t *testing.T) {
+	b, err := os.ReadFile("../docs/abi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(b)), " ")
+	lim := Limits{}.withDefaults()
+	for _, c := range []struct {
+		format string
+		value  int
+	}{
+		{"Any call costs %s units of fuel", hostCallFuel},
+		{"a line, cut at %s KiB;", maxLine >> 10},
+		{"beyond %s a second", maxLines},
+		{"a name of at most %s bytes", maxMetric},
+		{"keys %s B", maxKey},
+		{"values %s KiB", maxValue >> 10},
+		{"%s entries", maxStoreItems},
+		{"%s MiB in all", maxStore >> 20},
+		{"at most 2^50 as are the next two; default %s million", defaultFuel / 1_000_000},
+		{"default %s, at most 20,000", defaultByteFuel},
+		{"at most %s |", maxByteFuel},
+		{"at most 1 MiB; default %s |", defaultHold},
+		{"`sw_manifest` and `sw_configure`; default %s billion", int(lim.ConfigureFuel / 1_000_000_000)},
+		{"module %s MiB", lim.Module >> 20},
+		{"%s MiB of memory", int(lim.Memory >> 20)},
+		{"sizes of frames (%s MiB by default)", lim.Stack >> 20},
+		{"its last 512 KiB to %s MiB", maxReplay >> 20},
+	} {
+		if want := fmt.Sprintf(c.format, grouped(c.value)); !strings.Contains(text, want) {
+			t.Errorf("docs/abi.md does not say %q", want)
+		}
+	}
+}
+
+// grouped is 12,345.
+func grouped(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
