@@ -18,6 +18,7 @@ import (
 	"github.com/sandwarp/sandwarp/internal/testdata"
 	sandwarp "github.com/sandwarp/sandwarp/runtime"
 	"github.com/sandwarp/sandwarp/sdk/c/examples"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 	"github.com/sandwarp/sandwarp/sdk/go/bpetable"
 	"github.com/sandwarp/sandwarp/wasm"
 )
@@ -350,6 +351,22 @@ func Example_plugins() {
 	// the prompt was refused: a filter refused the prompt: sandwarp/guard: "[stopped: the prompt looks like injection, score 23]"
 	// sandwarp/guard failed: out of fuel
 	// , there was a brave girl named Lily. She lived in a small village by the sea. One day, Lily wanted to build a sand castle. She worked all morning near the beach.
+}
+
+// TestMyPlugin is an author's test.
+func TestMyPlugin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tries a plugin by all rules")
+	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("my.wasm", examples.Redact, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile("my.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conformance.Run(t, module, conformance.Options{Texts: []string{"a text of the kind it is for"}})
 }
 
 // TestDocumentedCode wants every block of Go code in docs/plugins.md to be here, where
