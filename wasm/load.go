@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -71,7 +72,24 @@ func prepare(ctx context.Context, module []byte, o Options) (*Plugin, error) {
 		p.name = hex.EncodeToString(p.hash[:4])
 	}
 	p.breaker = breaker{Breaker: p.opt.Breaker, now: time.Now}
+	if err := knownCapabilities("Grant", o.Grant); err != nil {
+		return p, err
+	}
+	if err := knownCapabilities("Deny", o.Deny); err != nil { // a slip would leave what was to be taken away
+		return p, err
+	}
 	return p, p.load(ctx, module)
+}
+
+var capabilities = []string{abi.CapLog, abi.CapMetric, abi.CapClock, abi.CapRand, abi.CapKV, abi.CapVocab}
+
+func knownCapabilities(option string, list []string) error {
+	for _, c := range list {
+		if !slices.Contains(capabilities, c) {
+			return fmt.Errorf("plugin: Options.%s: %q is no capability; there are %s", option, c, strings.Join(capabilities, ", "))
+		}
+	}
+	return nil
 }
 
 func (p *Plugin) load(ctx context.Context, module []byte) error {

@@ -82,6 +82,8 @@ func TestLoadErrors(t *testing.T) {
 	refused(t, "looping start", g.bytes(), Options{Limits: Limits{ConfigureFuel: 1_000_000}}, "start", "unreachable")
 	refused(t, "no wasm", []byte("GGUF"), Options{}, "not a WebAssembly module")
 	refused(t, "too large", make([]byte, 2000), Options{Limits: Limits{Module: 1000}}, "at most 1000")
+	refused(t, "grant of nothing", filter().bytes(), Options{Grant: []string{"network"}}, "Options.Grant", `"network" is no capability; there are log,`)
+	refused(t, "misspelt denial", filter().bytes(), Options{Deny: []string{"vocabulary"}}, "Options.Deny", "kv, vocab")
 	refused(t, "bad configuration", filter().bytes(), Options{Config: []byte{0xc1}}, "configuration")
 	refused(t, "deep configuration", filter().bytes(), Options{Config: bytes.Repeat([]byte{0x91}, 100_000)}, "nested deeper")
 }
