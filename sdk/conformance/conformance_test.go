@@ -273,6 +273,14 @@ var broken = []struct {
 		return complete(abi.KindFilter, "").With(abi.ExportFilter,
 			LocalGet(2), I32Const(1), I32Eq, If(None, I64Const(abi.PackVerdict(abi.ActionReplace, 1)), Return), LocalGet(2), ExtendU)
 	}, nil},
+	{"chunks", abi.KindFilter, func() *Guest { // has a word to add when the end comes alone
+		g := complete(abi.KindFilter, "")
+		g.Data(100, []byte("!"))
+		g.With(abi.ExportOut, I64Const(abi.Pack(100, 1))).With(abi.ExportSeqOpen, slotOf, zero, I32Store(0), zero)
+		return g.With(abi.ExportFilter,
+			LocalGet(2), I32Eqz, slotOf, I32Load(0), Op(0x71), If(None, I64Const(abi.PackVerdict(abi.ActionReplace, 0)), Return),
+			slotOf, I32Const(1), I32Store(0), LocalGet(2), ExtendU)
+	}, nil},
 	{"apart", abi.KindFilter, func() *Guest { return dropping(I32Const(2040)) }, nil},
 	{"faults", abi.KindFilter, func() *Guest { return dropping(slotOf) }, nil},
 	{"fork", abi.KindFilter, func() *Guest { // what it has judged it gets again, but not on a fork
@@ -336,6 +344,9 @@ var broken = []struct {
 	{"one-by-one", abi.KindTokenizer, func() *Guest {
 		return before(complete(abi.KindTokenizer, ""), abi.ExportDecode, LocalGet(1), I32Const(1), I32Eq,
 			LocalGet(0), I32Load(0), I32Const(256), I32LtU, Op(0x71), If(None, I64Const(0), Return))
+	}, nil},
+	{"special", abi.KindTokenizer, func() *Guest { // loses the text where control tokens are to be found
+		return before(complete(abi.KindTokenizer, ""), abi.ExportEncode, LocalGet(2), If(None, I64Const(0), Return))
 	}, nil},
 	{"range", abi.KindTokenizer, func() *Guest {
 		return before(complete(abi.KindTokenizer, ""), abi.ExportDecode, LocalGet(1), I32Const(1), I32Eq,

@@ -140,7 +140,20 @@ func (c *checker) filterChunks() (string, error) {
 			return "", err
 		}
 	}
-	return "of up to 1, 3, 16 and 200 bytes", nil
+	return "of up to 1, 3, 16 and 200 bytes, and with the end said apart", c.same("whole, and then its end, ", c.endApart)
+}
+
+// endApart shows the text in one piece and says afterwards that nothing follows.
+func (c *checker) endApart(text string) (string, error) {
+	st, err := c.stream(1)
+	if err != nil {
+		return "", err
+	}
+	defer c.p.CloseSeq(st.seq)
+	if err = st.feed(text, 0); err == nil && !st.stopped {
+		err = st.feed("", abi.FlagEnd)
+	}
+	return string(st.out), err
 }
 
 // filterApart lets another sequence come, speak and go between the pieces.

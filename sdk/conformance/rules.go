@@ -46,6 +46,7 @@ var rules = []rule{
 	{"engines", "it encodes the same on other engines, for the same fuel", "twice", abi.KindTokenizer, (*checker).tokenizerEngines},
 	{"round-trip", "it decodes what it encoded", "text", abi.KindTokenizer, (*checker).tokenizerBack},
 	{"one-by-one", "ids decoded one by one give the same bytes", "round-trip", abi.KindTokenizer, (*checker).tokenizerOneByOne},
+	{"special", "with control tokens in text form it decodes what it encoded, too", "twice", abi.KindTokenizer, (*checker).tokenizerSpecial},
 	{"range", "ids out of range are errors, not faults", "text", abi.KindTokenizer, (*checker).tokenizerRange},
 
 	{"budget", "no call failed, and it asks for no more than hosts give", "load", "", (*checker).budget},

@@ -78,12 +78,38 @@ func (c *checker) tokenizerBack() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		ascii := true
-		for _, r := range t {
-			ascii = ascii && r < utf8.RuneSelf && r >= ' '
-		}
-		if ascii && string(got) != t {
+		if plain(t) && string(got) != t {
 			return "", fmt.Errorf("%s comes back as %s", quote(t), quote(string(got)))
+		}
+	}
+	return "", nil
+}
+
+// plain is printable ASCII.
+func plain(text string) bool {
+	for _, r := range text {
+		if r >= utf8.RuneSelf || r < ' ' {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *checker) tokenizerSpecial() (string, error) {
+	if !c.held["round-trip"] {
+		return "", errNotHere
+	}
+	for _, t := range append([]string{"<|end|>a<s></s>[INST] <unk> <|im_start|>user"}, c.texts...) {
+		ids, err := c.p.Encode(nil, t, true)
+		var got []byte
+		if err == nil {
+			got, err = c.p.Decode(nil, ids, true)
+		}
+		if err == nil && plain(t) && string(got) != t {
+			err = fmt.Errorf("%s comes back as %s", quote(t), quote(string(got)))
+		}
+		if err != nil {
+			return "", err
 		}
 	}
 	return "", nil
