@@ -109,8 +109,24 @@ func surface(t *testing.T) (lines []string) {
 	for name, hex := range golden(t) {
 		say("golden %s %x", name, sha256.Sum256([]byte(hex)))
 	}
+	for _, path := range old(t) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		say("plugin %s %x", filepath.ToSlash(path), sha256.Sum256(b))
+	}
 	slices.Sort(lines)
 	return lines
+}
+
+// old are the plugins of earlier versions, which stay as they are.
+func old(t *testing.T) []string {
+	list, err := filepath.Glob("testdata/v*/*.wasm")
+	if err != nil || len(list) < 9 {
+		t.Errorf("%d old plugins, %v", len(list), err)
+	}
+	return list
 }
 
 // moving are the constants that say how far this version has come.

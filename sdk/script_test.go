@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/internal/plugintest"
+	"github.com/sandwarp/sandwarp/internal/testdata"
+	"github.com/sandwarp/sandwarp/sdk/conformance"
 	"github.com/sandwarp/sandwarp/wasm"
 )
 
@@ -20,26 +24,52 @@ import (
 func TestScript(t *testing.T) {
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
-			module := module(t, l.name, l.path, "norepeat")
-			does(t, module, abi.ExportAccept, abi.ExportPlan, abi.ExportSeqRollback, abi.ExportSeqFork)
-			p, err := wasm.Load(context.Background(), module, wasm.Options{OnFault: wasm.FailClosed, CacheDir: plugintest.CacheDir(), Instances: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			s := &script{t: t, p: p, r: rand.New(rand.NewPCG(61, 62)), open: map[uint64]*book{}}
-			for step := range 4000 {
-				if s.step(); t.Failed() {
-					t.Fatalf("at step %d", step)
-				}
-			}
-			if st := p.Stats(); st.Faults != 0 || st.Planned < 100 {
-				t.Errorf("%+v", st)
-			}
-			if s.excluded < 1000 || s.forks < 100 || s.rollbacks < 100 {
-				t.Errorf("%d tokens excluded, %d forks, %d rollbacks: the script tries too little", s.excluded, s.forks, s.rollbacks)
+			scripted(t, module(t, l.name, l.path, "norepeat"))
+		})
+	}
+}
+
+// TestOldPlugins: plugins as they were built for earlier minor versions work as ever.
+func TestOldPlugins(t *testing.T) {
+	list, err := filepath.Glob(filepath.Join(testdata.Root(), "abi", "testdata", "v*", "*.wasm"))
+	if err != nil || len(list) < 9 {
+		t.Fatalf("%d plugins, %v", len(list), err)
+	}
+	for _, path := range list {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			module := read(t, path)
+			switch {
+			case strings.HasSuffix(path, "-golden.wasm"):
+				plugintest.Golden(t, module)
+			case strings.HasSuffix(path, "-norepeat.wasm"):
+				scripted(t, module)
+			default:
+				conformance.Run(t, module, conformance.Options{Engines: []wasm.Engine{}})
 			}
 		})
+	}
+}
+
+// scripted puts norepeat through the script.
+func scripted(t *testing.T, module []byte) {
+	t.Helper()
+	does(t, module, abi.ExportAccept, abi.ExportPlan, abi.ExportSeqRollback, abi.ExportSeqFork)
+	p, err := wasm.Load(context.Background(), module, wasm.Options{OnFault: wasm.FailClosed, CacheDir: plugintest.CacheDir(), Instances: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	s := &script{t: t, p: p, r: rand.New(rand.NewPCG(61, 62)), open: map[uint64]*book{}}
+	for step := range 4000 {
+		if s.step(); t.Failed() {
+			t.Fatalf("at step %d", step)
+		}
+	}
+	if st := p.Stats(); st.Faults != 0 || st.Planned < 100 {
+		t.Errorf("%+v", st)
+	}
+	if s.excluded < 1000 || s.forks < 100 || s.rollbacks < 100 {
+		t.Errorf("%d tokens excluded, %d forks, %d rollbacks: the script tries too little", s.excluded, s.forks, s.rollbacks)
 	}
 }
 
