@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -137,6 +138,39 @@ func TestHeaderFunctions(t *testing.T) {
 	}
 	for name := range exports {
 		t.Errorf("export %s is not declared", name)
+	}
+}
+
+// everyOption defines all that a sampler can.
+const everyOption = `
+#define SANDWARP_SAMPLER
+#define SANDWARP_ACCEPT
+#define SANDWARP_PLAN
+#define SANDWARP_ROLLBACK
+#define SANDWARP_FORK
+#include "sandwarp.h"
+int32_t sw_configure(const uint8_t *m, uint32_t n) { uint32_t len; return n > 0 && sw_read_host(m, n, &len) ? SW_OK : SW_EINVAL; }
+int32_t sw_seq_open(uint64_t seq, const uint8_t *m, uint32_t n) { (void)seq, (void)m, (void)n; return SW_OK; }
+int32_t sw_seq_close(uint64_t seq) { (void)seq; return SW_OK; }
+int32_t sw_seq_fork(uint64_t src, uint64_t dst) { (void)src, (void)dst; return SW_OK; }
+int32_t sw_seq_rollback(uint64_t seq, uint32_t n) { (void)seq, (void)n; return SW_OK; }
+int32_t sw_accept(uint64_t seq, const int32_t *ids, uint32_t n) { (void)seq, (void)ids, (void)n; return SW_OK; }
+int32_t sw_sample(uint32_t rows) { (void)rows; return SW_OK; }
+int32_t sw_plan(uint32_t rows) { (void)rows; return SW_OK; }
+`
+
+// TestHeaderLanguages: the header is C99 and C++17, without a warning.
+func TestHeaderLanguages(t *testing.T) {
+	needTools(t)
+	dir := t.TempDir()
+	copyFile(t, "../sandwarp.h", filepath.Join(dir, "sandwarp.h"))
+	for _, language := range [][]string{{"c", "c99"}, {"c", "c11"}, {"c++", "c++17"}} {
+		source, object := filepath.Join(dir, "all."+language[1]), filepath.Join(dir, language[1]+".o")
+		if err := os.WriteFile(source, []byte(everyOption), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(t, dir, "clang-14", "--target=wasm32", "-x", language[0], "-std="+language[1], "-O2", "-mbulk-memory", "-ffreestanding",
+			"-Wall", "-Wextra", "-Werror", "-c", source, "-o", object)
 	}
 }
 
