@@ -73,6 +73,51 @@ func scripted(t *testing.T, module []byte) {
 	}
 }
 
+// TestLongAnswer: the longest answers keep to the budget, and are told right.
+func TestLongAnswer(t *testing.T) {
+	const vocab = 2000
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			o := wasm.Options{OnFault: wasm.FailClosed, CacheDir: plugintest.CacheDir()}
+			p, err := wasm.Load(context.Background(), module(t, l.name, l.path, "norepeat"), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			seq, most := uint64(0), uint64(0)
+			for _, distinct := range []int{1, 2, 255, 256, 1999} { // tokens between those that are all the same
+				for _, n := range []int{2, 3, 16} {
+					seq++
+					if err := p.OpenSeq(seq, encoded(t, m{"n": n})); err != nil {
+						t.Fatal(err)
+					}
+					b := &book{n: n, tokens: make([]int32, 131_072)}
+					for i := range b.tokens {
+						b.tokens[i] = int32(i%2) * (1 + int32(i/2%distinct))
+					}
+					b.tokens = b.tokens[:len(b.tokens)-1]
+					logits := make([]float32, vocab)
+					if err := p.Accept(seq, b.tokens); err != nil {
+						t.Fatal(err)
+					}
+					before := p.Stats().Fuel
+					if _, err := p.Process(seq, b.tokens, logits); err != nil {
+						t.Fatalf("%d tokens, n %d: %v", distinct, n, err)
+					}
+					most = max(most, p.Stats().Fuel-before)
+					ban := b.banned(vocab)
+					for token, v := range logits {
+						if math.IsInf(float64(v), -1) != ban[int32(token)] {
+							t.Fatalf("%d tokens, n %d: token %d has logit %v", distinct, n, token, v)
+						}
+					}
+				}
+			}
+			t.Logf("%d instructions at most", most)
+		})
+	}
+}
+
 // does wants exports: without them the host would do the work.
 func does(t *testing.T, module []byte, exports ...string) {
 	t.Helper()
@@ -96,10 +141,10 @@ type book struct {
 const scriptVocab = 7
 
 // banned are the tokens that would complete a run that was there.
-func (b *book) banned() map[int32]bool {
+func (b *book) banned(vocab int) map[int32]bool {
 	ban := map[int32]bool{}
 	last := len(b.tokens) - (b.n - 1)
-	for at := last - 1; at >= 0 && len(ban) < scriptVocab-1; at-- {
+	for at := last - 1; at >= max(0, last-4096) && len(ban) < min(256, vocab-1); at-- {
 		if slices.Equal(b.tokens[at:at+b.n-1], b.tokens[last:]) {
 			ban[b.tokens[at+b.n-1]] = true
 		}
@@ -206,7 +251,7 @@ func (s *script) ask(ids ...uint64) {
 	s.p.ProcessRows(ids, histories, rows, picks, errs)
 	for i, id := range ids {
 		b := s.open[id]
-		ban := b.banned()
+		ban := b.banned(scriptVocab)
 		var got []int32
 		for token, v := range rows[i] {
 			if math.IsInf(float64(v), -1) {

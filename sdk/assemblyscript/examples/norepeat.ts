@@ -1,9 +1,9 @@
 // norepeat: a sampler that lets no run of n tokens come twice in an answer.
 //
-// It keeps the tokens of each answer. Where the last n-1 of them stood before, what
-// followed them there is excluded: the latest 256 such tokens. It needs no logits, so it
-// plans each step while the model computes; it takes tokens back, and copies a sequence,
-// by itself.
+// It keeps the tokens of each answer. Where the last n-1 of them stood before, among the
+// last 4,096, what followed them there is excluded: the latest 256 such tokens. It needs no
+// logits, so it plans each step while the model computes; it takes tokens back, and copies
+// a sequence, by itself. A step is bounded, however long the answer is.
 //
 // Configuration of the plugin, of a request, or both:
 //     n   2 to 16, default 3
@@ -16,6 +16,7 @@ export * from "../assembly/exports/plan";
 export * from "../assembly/exports/rollback";
 export * from "../assembly/exports/fork";
 
+const WINDOW: i32 = 4096;
 const MOST: i32 = 256;
 
 class Story extends Seq {
@@ -40,8 +41,9 @@ class Story extends Seq {
     const run = this.run - 1;
     const most = min(MOST, vocab - 1);
     const end = this.count - run;
+    const first = max(0, end - WINDOW);
     let n = 0;
-    for (let at = end - 1; at >= 0 && n < most; at--) {
+    for (let at = end - 1; at >= first && n < most; at--) {
       let same = 0;
       while (same < run && this.token(at + same) === this.token(end + same)) same++;
       if (same < run) continue;

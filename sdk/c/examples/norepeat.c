@@ -2,10 +2,10 @@
 
 /* norepeat: a sampler that lets no run of n tokens come twice in an answer.
  *
- * It keeps the tokens of each answer. Where the last n-1 of them stood before, what
- * followed them there is excluded: the latest 256 such tokens. It needs no logits, so it
- * plans each step while the model computes; it takes tokens back, and copies a sequence,
- * by itself.
+ * It keeps the tokens of each answer. Where the last n-1 of them stood before, among the
+ * last 4,096, what followed them there is excluded: the latest 256 such tokens. It needs no
+ * logits, so it plans each step while the model computes; it takes tokens back, and copies
+ * a sequence, by itself. A step is bounded, however long the answer is.
  *
  * Configuration of the plugin, of a request, or both:
  *     n   2 to 16, default 3
@@ -17,7 +17,7 @@
 #define SANDWARP_FORK
 #include "../sandwarp.h"
 
-enum { SEQUENCES = 1024, MOST = 256 };
+enum { SEQUENCES = 1024, WINDOW = 4096, MOST = 256 };
 
 typedef struct {
     int32_t *tokens; /* of the answer */
@@ -178,7 +178,7 @@ static uint32_t exclude(story *s, uint32_t vocab)
     if (s->count <= run)
         return 0;
     const int32_t *last = s->tokens + s->count - run;
-    for (const int32_t *at = last - 1; at >= s->tokens && n < most; at--) {
+    for (const int32_t *at = last - 1; at >= s->tokens && last - at <= WINDOW && n < most; at--) {
         uint32_t same = 0;
         while (same < run && at[same] == last[same])
             same++;

@@ -1,9 +1,9 @@
 //! norepeat: a sampler that lets no run of n tokens come twice in an answer.
 //!
-//! It keeps the tokens of each answer. Where the last n-1 of them stood before, what
-//! followed them there is excluded: the latest 256 such tokens. It needs no logits, so it
-//! plans each step while the model computes; it takes tokens back, and copies a sequence,
-//! by itself.
+//! It keeps the tokens of each answer. Where the last n-1 of them stood before, among the
+//! last 4,096, what followed them there is excluded: the latest 256 such tokens. It needs no
+//! logits, so it plans each step while the model computes; it takes tokens back, and copies
+//! a sequence, by itself. A step is bounded, however long the answer is.
 //!
 //! Configuration of the plugin, of a request, or both:
 //!     n   2 to 16, default 3
@@ -20,6 +20,7 @@ const MANIFEST: Manifest = Manifest::sampler("sandwarp/norepeat", Mode::Mask)
     .description("Lets no run of n tokens come twice in an answer")
     .fuel(20_000_000);
 
+const WINDOW: usize = 4096;
 const MOST: usize = 256;
 
 struct NoRepeat {
@@ -60,7 +61,7 @@ impl Story {
             None => return,
         };
         let last = &self.tokens[end..];
-        for at in (0..end).rev() {
+        for at in (end.saturating_sub(WINDOW)..end).rev() {
             if self.list.len() == most {
                 return;
             }

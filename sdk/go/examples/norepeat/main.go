@@ -1,9 +1,9 @@
 // Command norepeat is a sampler that lets no run of n tokens come twice in an answer.
 //
-// It keeps the tokens of each answer. Where the last n-1 of them stood before, what
-// followed them there is excluded: the latest 256 such tokens. It needs no logits, so it
-// plans each step while the model computes; it takes tokens back, and copies a sequence,
-// by itself.
+// It keeps the tokens of each answer. Where the last n-1 of them stood before, among the
+// last 4,096, what followed them there is excluded: the latest 256 such tokens. It needs no
+// logits, so it plans each step while the model computes; it takes tokens back, and copies
+// a sequence, by itself. A step is bounded, however long the answer is.
 //
 // Configuration of the plugin, of a request, or both:
 //
@@ -25,13 +25,13 @@ func init() {
 	plugin.ServeSampler(plugin.Manifest{
 		Name: "sandwarp/norepeat", Version: "1.0.0", Mode: abi.ModeMask,
 		Description: "Lets no run of n tokens come twice in an answer",
-		Fuel:        40_000_000, ConfigureFuel: 2_000_000_000,
+		Fuel:        100_000_000, ConfigureFuel: 2_000_000_000,
 	}, &noRepeat{n: 3})
 }
 
 func main() {}
 
-const most = 256
+const window, most = 4096, 256
 
 type noRepeat struct{ n int }
 
@@ -39,7 +39,8 @@ type noRepeat struct{ n int }
 type story struct {
 	tokens []int32
 	n      int
-	list   plugin.Biases // the last answer, which must stay in place
+	ids    []int32       // excluded now
+	list   plugin.Biases // the same as an answer, which must stay in place
 }
 
 func (p *noRepeat) Configure(config []byte, _ abi.Configure) (err error) {
@@ -81,30 +82,21 @@ func read(config []byte, request bool, n int) (int, error) {
 
 // exclude lists what would complete a run, the latest first; a token must be left.
 func (s *story) exclude(vocab int) {
-	s.list = s.list[:0]
+	s.ids, s.list = s.ids[:0], s.list[:0]
 	run, left := s.n-1, min(most, vocab-1)
 	end := len(s.tokens) - run
 	if end <= 0 {
 		return
 	}
 	last := s.tokens[end:]
-	for at := end - 1; at >= 0 && left > 0; at-- {
+	for at := end - 1; at >= max(0, end-window) && left > 0; at-- {
 		id := s.tokens[at+run]
-		if slices.Equal(s.tokens[at:at+run], last) && id >= 0 && int(id) < vocab && !s.listed(id) {
+		if slices.Equal(s.tokens[at:at+run], last) && id >= 0 && int(id) < vocab && !slices.Contains(s.ids, id) {
+			s.ids = append(s.ids, id)
 			s.list = s.list.Add(id, float32(math.Inf(-1)))
 			left--
 		}
 	}
-}
-
-func (s *story) listed(id int32) bool {
-	list := abi.Candidates(s.list)
-	for i := range len(list) / abi.CandidateSize {
-		if list.ID(i) == id {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *noRepeat) Sample(row *plugin.Row) error {
