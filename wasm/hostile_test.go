@@ -284,3 +284,39 @@ func TestBreakerAfterABatch(t *testing.T) {
 		t.Errorf("it is to be left alone for %v", p.breaker.pause)
 	}
 }
+
+// A plugin that starts only once, which it can tell by its store, leaves nothing behind
+// when it does not start again.
+func TestFailedRestartsLeaveNothing(t *testing.T) {
+	if _, err := os.ReadFile("/proc/self/statm"); err != nil {
+		t.Skip("no /proc")
+	}
+	size := func() (pages int) {
+		b, _ := os.ReadFile("/proc/self/statm")
+		fmt.Sscan(string(b), &pages)
+		return pages
+	}
+	g := newGuest(abi.KindFilter, "")
+	g.manifest.Capabilities = []string{abi.CapKV}
+	i4 := []byte{I32, I32, I32, I32}
+	get, set := g.Import("sw1", "kv_get", i4, []byte{I32}), g.Import("sw1", "kv_set", i4, []byte{I32})
+	key := Cat(zero, I32Const(1), zero, I32Const(1))
+	g.with(abi.ExportInit, key, Call(get), I32Const(0), Op(0x4a), If(None, Unreachable), key, Call(set), Drop)
+	// Segments that are dropped cannot be captured: instances are made anew.
+	g.Passive([]byte("x"))
+	g.with(abi.ExportFilter, Op(0xfc, 9, 0), Unreachable)
+	p := g.load(t, Options{Grant: []string{abi.CapKV}, Breaker: Breaker{Faults: 1 << 20}})
+	open(t, p, 1)
+	before := 0
+	for i := range 120 {
+		if i == 20 {
+			before = size()
+		}
+		if _, _, _, err := p.Filter(1, []byte("x"), 0); err == nil {
+			t.Fatal("no error")
+		}
+	}
+	if grown := (size() - before) * os.Getpagesize() >> 20; grown > 4096 { // 256 MiB an instance
+		t.Errorf("%d MiB of addresses", grown)
+	}
+}

@@ -96,6 +96,8 @@ func (in *instance) start(ctx context.Context) error {
 	}
 	if init := raw.Func(abi.ExportInit); init != nil {
 		if f := in.call(init, abi.ExportInit, p.configureFuel); f != nil {
+			in.raw = nil
+			raw.Close()
 			return f
 		}
 	}

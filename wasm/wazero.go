@@ -114,12 +114,15 @@ func (m *wazeroModule) Close() error {
 }
 
 func (m *wazeroModule) NewInstance(ctx context.Context, host any) (_ Instance, err error) {
+	in := &wazeroInstance{ctx: context.WithValue(context.WithoutCancel(ctx), hostKey{}, host)}
 	defer func() {
 		if p := recover(); p != nil { // the engine's answer to a failed allocation
 			err = fmt.Errorf("instantiate: %v", p)
 		}
+		if err != nil && in.mem != nil {
+			in.mem.Free() // the engine does not, where a start function traps
+		}
 	}()
-	in := &wazeroInstance{ctx: context.WithValue(context.WithoutCancel(ctx), hostKey{}, host)}
 	alloc := experimental.MemoryAllocatorFunc(func(_, max uint64) experimental.LinearMemory {
 		in.mem = newLinear(max)
 		if in.mem == nil {

@@ -172,13 +172,24 @@ func (m *memory) grown() uint64 { return m.most - m.start }
 
 // Resident is the memory the process has in use, 0 where that is not told.
 func Resident() uint64 {
+	_, resident := statm()
+	return resident
+}
+
+// mapped is how many bytes of addresses the process has, 0 where that is not told.
+func mapped() uint64 {
+	size, _ := statm()
+	return size
+}
+
+func statm() (size, resident uint64) {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	var size, pages uint64
-	if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
-		return 0
+	if _, err := fmt.Sscan(string(b), &size, &resident); err != nil {
+		return 0, 0
 	}
-	return pages * uint64(os.Getpagesize())
+	page := uint64(os.Getpagesize())
+	return size * page, resident * page
 }

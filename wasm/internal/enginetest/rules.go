@@ -24,6 +24,7 @@ func Rules(t *testing.T, e wasm.Engine) {
 	t.Run("memory", func(t *testing.T) { memoryViews(t, e) })
 	t.Run("globals", func(t *testing.T) { globals(t, e) })
 	t.Run("start", func(t *testing.T) { start(t, e) })
+	t.Run("no leak", func(t *testing.T) { noLeak(t, e) })
 	t.Run("invalid", func(t *testing.T) { invalid(t, e) })
 	t.Run("cache", func(t *testing.T) { cache(t, e) })
 }
@@ -330,4 +331,22 @@ func files(t *testing.T, dir string) map[string][]byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// noLeak: a start function that traps leaves nothing behind.
+func noLeak(t *testing.T, e wasm.Engine) {
+	m := &Builder{}
+	m.Memory(1, 1024)
+	m.Start(m.Func("", nil, nil, nil, Unreachable))
+	c := compile(t, e, m)
+	before := mapped()
+	const tries = 200
+	for range tries {
+		if _, err := c.NewInstance(context.Background(), nil); err == nil {
+			t.Fatal("no trap")
+		}
+	}
+	if now := mapped(); now > before+tries/4*1024<<16 {
+		t.Errorf("%d MiB of addresses for %d failed instances", (now-before)>>20, tries)
+	}
 }
