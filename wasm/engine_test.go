@@ -15,7 +15,7 @@ func TestInterpreterRules(t *testing.T) { enginetest.Rules(t, wasm.WazeroInterpr
 
 // Real plugins do the same on both engines, for the same fuel.
 func TestSameOnBothEngines(t *testing.T) {
-	for _, g := range enginetest.Examples(t) {
+	for _, g := range append(enginetest.Examples(t), enginetest.FrameSize()) {
 		t.Run(g.Name, func(t *testing.T) {
 			t.Logf("%d calls", enginetest.Same(t, g, wasm.Wazero(), wasm.WazeroInterpreter()))
 		})

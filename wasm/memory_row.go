@@ -175,7 +175,7 @@ func (in *instance) lies(s *sequence, logits []float32) bool {
 	if unsafe.SliceData(in.logits(s.slot)) == at {
 		return true
 	}
-	if in.layout.Paged() {
+	if in.shares() {
 		if r := findRow(logits); r != nil {
 			defer r.release()
 			if in.mapRow(s.slot, r) {

@@ -109,7 +109,7 @@ func (p *Plugin) Frame(seq uint64, vocab int) ([]float32, error) {
 // plugins' frames, too, or the one in this guest's memory.
 func (s *sequence) seen(vocab int) []float32 {
 	in := s.in
-	if s.shared == nil && in.layout.Paged() {
+	if s.shared == nil && in.shares() {
 		s.shared = newRow(vocab)
 	}
 	if s.shared != nil && in.mapRow(s.slot, s.shared) {
@@ -119,12 +119,13 @@ func (s *sequence) seen(vocab int) []float32 {
 	return s.hold()
 }
 
-// pages is how rows must lie to be shared, 0 where they cannot be.
-func (in *instance) pages() uint32 {
-	if linearOf(in.raw) == nil {
-		return 0
-	}
-	return rowAlign()
+// rowPage is how rows of logits lie in a frame, on every engine and system, so that a
+// guest sees the same addresses: to be mapped, where that can be.
+func rowPage() uint32 { return max(4096, rowAlign()) }
+
+// shares says whether rows can be mapped into the frame.
+func (in *instance) shares() bool {
+	return in.layout.Paged() && rowAlign() > 0 && linearOf(in.raw) != nil
 }
 
 // hold returns the sequence's row and keeps its memory mapped.
@@ -143,7 +144,7 @@ func (in *instance) window(vocab uint32) *Fault {
 		return nil
 	}
 	p := in.p
-	l, err := abi.NewPagedLayout(p.manifest.Mode, uint32(p.rows()), vocab, p.k, p.manifest.History, in.pages())
+	l, err := abi.NewPagedLayout(p.manifest.Mode, uint32(p.rows()), vocab, p.k, p.manifest.History, rowPage())
 	if err != nil {
 		return in.fault(abi.ExportFrame, ReasonError, "%v", err)
 	}

@@ -31,7 +31,7 @@ func TestRules(t *testing.T) { enginetest.Rules(t, engine(t)) }
 
 // Real plugins do the same as on wazero, for the same fuel.
 func TestSameAsWazero(t *testing.T) {
-	for _, g := range enginetest.Examples(t) {
+	for _, g := range append(enginetest.Examples(t), enginetest.FrameSize()) {
 		t.Run(g.Name, func(t *testing.T) {
 			t.Logf("%d calls", enginetest.Same(t, g, wasm.Wazero(), engine(t)))
 		})

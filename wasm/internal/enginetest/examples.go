@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sandwarp/sandwarp/abi"
 	"github.com/sandwarp/sandwarp/internal/testdata"
+	. "github.com/sandwarp/sandwarp/wasm/wasmtest"
 )
 
 // Example is a real plugin and what it is given.
@@ -68,6 +70,21 @@ func Examples(t testing.TB) []Example {
 	}
 	return list
 }
+
+// FrameSize is a sampler that picks by the size and the place of its frame, and by where
+// its logits lie: what a guest sees of memory is the same everywhere, too.
+func FrameSize() Example {
+	g := NewGuest(abi.KindSampler, abi.ModeDense)
+	g.NoMemory = true
+	g.Memory(1, -1)
+	g.With(abi.ExportFrame, I32Const(2048), LocalGet(0), I32Store(0), frameAtEnd)
+	g.With(abi.ExportSample, RowPtr, I32Const(int32(abi.ChoicePick)), I32Store(56),
+		RowPtr, I32Const(2048), I32Load(0), FramePtr, I32Load(32), I32Add, I32Const(12), Op(0x76), I32Const(511), Op(0x71), I32Store(60), zero)
+	return NewExample("frame size", g.Module())
+}
+
+// frameAtEnd reserves a frame behind all other memory.
+var frameAtEnd = Cat(MemorySize, I32Const(16), Op(0x74), LocalGet(0), I32Const(65535), I32Add, I32Const(16), Op(0x76), MemoryGrow, Drop)
 
 // NewExample is a plugin with the settings that go with its name.
 func NewExample(name string, module []byte) Example {
