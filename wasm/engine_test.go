@@ -70,6 +70,14 @@ func TestImmediates(t *testing.T) {
 	}
 }
 
+func TestPadded(t *testing.T) {
+	for _, g := range enginetest.Examples(t) {
+		for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
+			enginetest.Padded(t, g, e)
+		}
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {
 		enginetest.Addresses(t, e)

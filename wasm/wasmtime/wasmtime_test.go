@@ -65,6 +65,14 @@ func TestSameForGoGuests(t *testing.T) {
 
 func TestImmediates(t *testing.T) { enginetest.Immediates(t, engine(t)) }
 
+func TestPadded(t *testing.T) {
+	for _, g := range enginetest.Examples(t) {
+		for _, e := range []wasm.Engine{engine(t)} {
+			enginetest.Padded(t, g, e)
+		}
+	}
+}
+
 func TestAddresses(t *testing.T) { enginetest.Addresses(t, engine(t)) }
 
 func TestHostileRequests(t *testing.T) {
