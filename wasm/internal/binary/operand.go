@@ -202,54 +202,65 @@ func (c *checker) bulk(in *Instr) {
 
 // tableOp checks instructions on tables.
 func (c *checker) tableOp(in *Instr) {
-	m := c.m
-	table := func(i uint32) ValType {
-		if !c.below("table", i, len(m.Tables)) {
-			return unknown
-		}
-		return m.Tables[i].Elem
-	}
-	segment := func(i uint32) ValType {
-		if !c.below("element segment", i, len(m.Elems)) {
-			return unknown
-		}
-		return m.Elems[i]
-	}
-	same := func(a, b ValType) {
-		if a != b {
-			c.fail("%s into a table of %s", b, a)
-		}
-		c.popAll(three)
-	}
 	switch {
 	case in.Op == OpTableGet:
-		t := table(in.A)
+		t := c.tableType(in.A)
 		c.pop(I32)
 		c.push(t)
-		return
 	case in.Op == OpTableSet:
-		c.pop(table(in.A))
+		c.pop(c.tableType(in.A))
 		c.pop(I32)
-	case in.Sub == MiscTableInit:
-		same(table(in.B), segment(in.A))
-	case in.Sub == MiscTableCopy:
-		same(table(in.A), table(in.B))
-	case in.Sub == MiscElemDrop:
-		segment(in.A)
-	case in.Sub == MiscTableSize:
-		table(in.A)
-		c.push(I32)
-	case in.Sub == MiscTableGrow:
-		c.pop(I32)
-		c.pop(table(in.A))
-		c.push(I32)
-	case in.Sub == MiscTableFill:
-		c.pop(I32)
-		c.pop(table(in.A))
-		c.pop(I32)
+		c.m.TableMutated = true
+	default:
+		c.bulkTable(in)
+		c.body.Bulk = true
+		c.m.TableMutated = c.m.TableMutated || in.Sub != MiscTableSize
 	}
-	c.body.Bulk = c.body.Bulk || in.Op == OpMisc
-	m.TableMutated = m.TableMutated || in.Op == OpTableSet || in.Sub != MiscTableSize
 }
 
-var three = []ValType{I32, I32, I32}
+// bulkTable checks those behind 0xfc.
+func (c *checker) bulkTable(in *Instr) {
+	switch in.Sub {
+	case MiscTableInit:
+		c.fill(c.tableType(in.B), c.segmentType(in.A))
+	case MiscTableCopy:
+		c.fill(c.tableType(in.A), c.tableType(in.B))
+	case MiscElemDrop:
+		c.segmentType(in.A)
+	case MiscTableSize:
+		c.tableType(in.A)
+		c.push(I32)
+	case MiscTableGrow:
+		c.pop(I32)
+		c.pop(c.tableType(in.A))
+		c.push(I32)
+	case MiscTableFill:
+		c.pop(I32)
+		c.pop(c.tableType(in.A))
+		c.pop(I32)
+	}
+}
+
+// fill copies values of a type to a table of another, by three numbers.
+func (c *checker) fill(table, values ValType) {
+	if table != values {
+		c.fail("%s into a table of %s", values, table)
+	}
+	c.pop(I32)
+	c.pop(I32)
+	c.pop(I32)
+}
+
+func (c *checker) tableType(i uint32) ValType {
+	if !c.below("table", i, len(c.m.Tables)) {
+		return unknown
+	}
+	return c.m.Tables[i].Elem
+}
+
+func (c *checker) segmentType(i uint32) ValType {
+	if !c.below("element segment", i, len(c.m.Elems)) {
+		return unknown
+	}
+	return c.m.Elems[i]
+}
