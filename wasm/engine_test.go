@@ -70,6 +70,8 @@ func TestImmediates(t *testing.T) {
 	}
 }
 
+func TestAtTheLimits(t *testing.T) { enginetest.AtTheLimits(t, wasm.Wazero()) }
+
 func TestPadded(t *testing.T) {
 	for _, g := range enginetest.Examples(t) {
 		for _, e := range []wasm.Engine{wasm.Wazero(), wasm.WazeroInterpreter()} {

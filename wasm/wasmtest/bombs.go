@@ -107,7 +107,7 @@ func manyBlocks() Bomb {
 // allLocals declares the most locals a function may have in many functions.
 func allLocals() Bomb {
 	const n = 1000
-	body := Cat(U(1), U(50_000), []byte{I32, 0x0b})
+	body := Cat(U(1), U(49_998), []byte{I32, 0x0b})
 	code := Cat(U(n), Cat(repeat(n, append(U(uint64(len(body))), body...)...)))
 	return Bomb{"5e7 locals in all", "locals in all", Raw(oneType, Section(3, Cat(U(n), make([]byte, n))), Section(10, code))}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"github.com/bytecodealliance/wasmtime-go/v39"
@@ -91,7 +92,7 @@ func (m *module) store(dir string) {
 
 // plain is an error without the C object behind it, whose life ends here.
 func plain(err error) error {
-	text := err.Error()
+	text, _, _ := strings.Cut(err.Error(), "\n\nStack backtrace") // with RUST_BACKTRACE set
 	if e, ok := err.(*wasmtime.Error); ok {
 		e.Close()
 	}

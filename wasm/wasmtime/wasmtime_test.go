@@ -65,6 +65,8 @@ func TestSameForGoGuests(t *testing.T) {
 
 func TestImmediates(t *testing.T) { enginetest.Immediates(t, engine(t)) }
 
+func TestAtTheLimits(t *testing.T) { enginetest.AtTheLimits(t, engine(t)) }
+
 func TestPadded(t *testing.T) {
 	for _, g := range enginetest.Examples(t) {
 		for _, e := range []wasm.Engine{engine(t)} {

@@ -16,7 +16,7 @@ type Limits struct {
 	Exports     int    //
 	Segments    int    // element and data segments each
 	Elements    int    // table entries, over all tables; also the most a table can grow to
-	Locals      int    // of one function
+	Locals      int    // of one function; engines allow 50,000, and metering adds two
 	AllLocals   int    // over all functions
 	Nesting     int    // of blocks in one function
 	Depths      int    // sum over the blocks of one function of their depth
@@ -36,7 +36,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		ModuleBytes: 16 << 20, BodyBytes: 1 << 20, Types: 10_000, Params: 1_000, Imports: 1_000,
 		Functions: 50_000, Globals: 10_000, Exports: 10_000, Segments: 200_000, Elements: 1_000_000,
-		Locals: 50_000, AllLocals: 1_000_000, Nesting: 1_000, Depths: 1_000_000, AllDepths: 20_000_000,
+		Locals: 49_998, AllLocals: 1_000_000, Nesting: 1_000, Depths: 1_000_000, AllDepths: 20_000_000,
 		Stack: 2_000, Blocks: 5_000, AllBlocks: 100_000_000, Loops: 50_000, AllLoops: 300_000, Edges: 20_000, AllEdges: 1_500_000, MemoryPages: 4096,
 	}
 }

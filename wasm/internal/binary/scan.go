@@ -3,7 +3,7 @@ package binary
 import "bytes"
 
 // Version changes whenever Scan would accept other modules.
-const Version = 2
+const Version = 3
 
 // Scan reads a module, validates it, and checks it against lim. The error is an *Error.
 func Scan(b []byte, lim Limits) (*Module, error) {
