@@ -122,6 +122,13 @@ func TestConstrainTexts(t *testing.T) {
 		{m{"schema": `{"type":"object","minProperties":1,"maxProperties":2,"additionalProperties":{"type":"null"}}`}, []string{`{"a":null}`, `{"a":null,"b":null}`}, []string{`{}`, `{"a":null,"b":null,"c":null}`}},
 		{m{"schema": `{"type":"object","propertyNames":{"pattern":"^x"}}`}, []string{`{"xa":1}`}, []string{`{"a":1}`}},
 		{m{"schema": true}, []string{"1"}, []string{"x"}},
+		{m{"schema": `{"type":"object","properties":{"kind":{"enum":["car","bike"]},"doors":{"type":"integer"}},"required":["kind"],"if":{"properties":{"kind":{"const":"car"}}},"then":{"required":["doors"]},"else":{"properties":{"doors":false}},"additionalProperties":false}`},
+			[]string{`{"kind":"car","doors":4}`, `{"kind":"bike"}`}, []string{`{"kind":"car"}`, `{"kind":"bike","doors":2}`}},
+		{m{"schema": `{"type":"object","properties":{"x-a":{"type":"null"}},"patternProperties":{"^x-":{"type":["integer","null"]}},"additionalProperties":{"type":"string"}}`},
+			[]string{`{"x-a":null,"x-b":1,"y":"z"}`, `{}`}, []string{`{"x-a":1}`, `{"x-b":"z"}`, `{"y":1}`, `{"\u0078-b":"z"}`}},
+		{m{"schema": `{"type":"array","items":{"enum":["a","b",3]},"uniqueItems":true,"minItems":2}`}, []string{`["a","b"]`, `[3,"b","a"]`}, []string{`["a"]`, `["a","a"]`, `["a","b",3,"b"]`}},
+		{m{"schema": `{"type":"string","pattern":"^a","maxLength":3,"not":{"const":"ab"}}`}, []string{`"a"`, `"abc"`, `"aé\n"`}, []string{`"ab"`, `"abcd"`, `"b"`}},
+		{m{"schema": `{"oneOf":[{"type":"integer"},{"type":"number"}]}`}, []string{"1.5", "-0.25"}, []string{"1", "2.0"}},
 	} {
 		for i, text := range append(append([]string{}, c.yes...), c.no...) {
 			w, err := write(t, p, c.settings)
@@ -163,8 +170,9 @@ func TestConstrainRefuses(t *testing.T) {
 		{m{"schema": `{"type":`}, "not JSON"},
 		{m{"schema": strings.Repeat(`{"items":`, 90) + "1" + strings.Repeat("}", 90)}, "not JSON, or too large or deep"},
 		{m{"schema": `{"$ref":"#/$defs/no"}`}, "$ref leads nowhere: #/$defs/no"},
-		{m{"schema": `{"patternProperties":{"^a":{}}}`}, "not supported (set lenient to ignore it): patternProperties"},
-		{m{"schema": `{"oneOf":[{"type":"integer"},{"type":"number"}]}`}, "oneOf whose schemas may overlap"},
+		{m{"schema": `{"patternProperties":{"a(":{}}}`}, "( is not closed"},
+		{m{"schema": `{"uniqueItems":true}`}, "not supported (set lenient to ignore it): uniqueItems, of other than up to 8 constants"},
+		{m{"schema": `{"oneOf":[{"items":{"type":"null"}},{"type":"array"}]}`}, "not, of items"},
 		{m{"schema": `{"type":"string","maxLength":99999999999999999999999999}`}, "want a count"},
 		{m{"schema": `{"type":"array","maxItems":1e9}`}, "counts are supported up to 4096"},
 		{m{"schema": `{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}`}, "nothing satisfies"},

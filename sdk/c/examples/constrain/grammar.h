@@ -152,7 +152,7 @@ static int32_t make_grammar(grammar *x, tree *t, uint32_t config)
     }
     if (x->m.g.err)
         return x->m.g.err;
-    err = machine_begin(&x->m, depth);
+    err = machine_begin(&x->m, depth, TABLE_MAX);
     if (!err && x->max_tokens && x->m.states[x->m.start].dist > x->max_tokens) {
         err = bad("max_tokens: the shortest answer may need ");
         sw_fail_number(x->m.states[x->m.start].dist);

@@ -8,7 +8,7 @@
 #include "kinds.h"
 #include "net.h"
 
-enum { STATES_MAX = 6000, CONFIGS_MAX = 1000, FRAMES_MAX = 40000, CALLS_MAX = 200 };
+enum { CONFIGS_MAX = 1000, TABLE_MAX = 16384 };
 #define UNKNOWN 0xffffffff
 #define NOWHERE 0 /* the state of texts that are no beginning of the language */
 
@@ -56,7 +56,8 @@ typedef struct {
     uint32_t kernels_n, kernels_cap;
     transition *transitions;
     uint32_t transitions_n, transitions_cap;
-    uint32_t *state_table, *frame_table, *kernel_table; /* open addressing; 0: free */
+    uint32_t size; /* a power of two, which bounds all: states to 3/8 of it, transitions to 3/4, frames to 5/2 */
+    uint32_t *state_table, *frame_table, *kernel_table; /* of size, 4 * size, size; open addressing; 0: free */
     struct {
         uint32_t set, frame;
     } *seen;            /* of each node: the last set it was put into, with which frame */
@@ -65,7 +66,6 @@ typedef struct {
     bool full; /* begin again */
 } machine;
 
-enum { STATE_TABLE = 16384, FRAME_TABLE = 65536, KERNEL_TABLE = 16384, KERNELS_MAX = 12000 };
 
 static uint32_t hash_of(uint32_t h, uint32_t x)
 {
@@ -92,15 +92,15 @@ static void classify(machine *m)
 /* The frame of a call; 0 if that is too deep, or there are too many. */
 static uint32_t enter(machine *m, uint32_t back, uint32_t up, bool leaf)
 {
-    uint32_t h = hash_of(hash_of(7, back), up) & (FRAME_TABLE - 1);
-    for (; m->frame_table[h]; h = (h + 1) & (FRAME_TABLE - 1)) {
+    uint32_t h = hash_of(hash_of(7, back), up) & (4 * m->size - 1);
+    for (; m->frame_table[h]; h = (h + 1) & (4 * m->size - 1)) {
         const frame *f = &m->frames[m->frame_table[h]];
         if (f->back == back && f->up == up)
             return m->frame_table[h];
     }
     if (!leaf && m->frames[up].depth >= m->depth)
         return 0;
-    if (m->frames_n >= FRAMES_MAX || !room(&m->frames, &m->frames_cap, m->frames_n + 1, sizeof *m->frames)) {
+    if (m->frames_n >= m->size / 2 * 5 || !room(&m->frames, &m->frames_cap, m->frames_n + 1, sizeof *m->frames)) {
         m->full = true;
         return 0;
     }
@@ -200,13 +200,13 @@ static uint32_t state_of(machine *m)
     uint32_t h = set_dist == 0;
     for (uint32_t i = 0; i < set_n; i++)
         h = hash_of(hash_of(h, set[i].node), set[i].frame);
-    for (h &= STATE_TABLE - 1; m->state_table[h]; h = (h + 1) & (STATE_TABLE - 1)) {
+    for (h &= m->size - 1; m->state_table[h]; h = (h + 1) & (m->size - 1)) {
         const state *s = &m->states[m->state_table[h]];
         if (s->n == set_n && s->dist == set_dist && memcmp(m->configs + s->first, set, set_n * sizeof *set) == 0)
             return m->state_table[h];
     }
     uint32_t cells = (m->states_n + 1) * m->classes;
-    if (m->states_n >= STATES_MAX || !room(&m->states, &m->states_cap, m->states_n + 1, sizeof *m->states) ||
+    if (m->states_n >= m->size / 8 * 3 || !room(&m->states, &m->states_cap, m->states_n + 1, sizeof *m->states) ||
         !room(&m->to, &m->to_cap, cells, sizeof *m->to) || !room(&m->configs, &m->configs_cap, m->configs_n + set_n, sizeof *m->configs)) {
         m->full = true;
         return UNKNOWN;
@@ -227,7 +227,7 @@ static uint32_t state_of_kernel(machine *m)
     uint32_t h = 0;
     for (uint32_t i = 0; i < kernel_n; i++)
         h = hash_of(hash_of(h, kernel[i].node), kernel[i].frame);
-    for (h &= KERNEL_TABLE - 1; m->kernel_table[h]; h = (h + 1) & (KERNEL_TABLE - 1)) {
+    for (h &= m->size - 1; m->kernel_table[h]; h = (h + 1) & (m->size - 1)) {
         const transition *t = &m->transitions[m->kernel_table[h] - 1];
         if (t->n == kernel_n && memcmp(m->kernels + t->first, kernel, kernel_n * sizeof *kernel) == 0)
             return t->state;
@@ -240,7 +240,7 @@ static uint32_t state_of_kernel(machine *m)
         }
     settle(m);
     uint32_t s = set_n == 0 && set_dist > 0 ? NOWHERE : state_of(m);
-    if (s == UNKNOWN || m->transitions_n == KERNELS_MAX || !room(&m->transitions, &m->transitions_cap, m->transitions_n + 1, sizeof *m->transitions) ||
+    if (s == UNKNOWN || m->transitions_n == m->size / 4 * 3 || !room(&m->transitions, &m->transitions_cap, m->transitions_n + 1, sizeof *m->transitions) ||
         !room(&m->kernels, &m->kernels_cap, m->kernels_n + kernel_n, sizeof *m->kernels))
         return s;
     memcpy(m->kernels + m->kernels_n, kernel, kernel_n * sizeof *kernel);
@@ -312,9 +312,9 @@ static bool restart(machine *m)
     m->full = false;
     m->configs_n = m->states_n = 0;
     m->frames_n = m->kernels_n = m->transitions_n = 0;
-    memset(m->kernel_table, 0, KERNEL_TABLE * sizeof *m->kernel_table);
-    memset(m->state_table, 0, STATE_TABLE * sizeof *m->state_table);
-    memset(m->frame_table, 0, FRAME_TABLE * sizeof *m->frame_table);
+    memset(m->kernel_table, 0, m->size * sizeof *m->kernel_table);
+    memset(m->state_table, 0, m->size * sizeof *m->state_table);
+    memset(m->frame_table, 0, 4 * m->size * sizeof *m->frame_table);
     if (!room(&m->frames, &m->frames_cap, 1, sizeof *m->frames))
         return false;
     m->frames[m->frames_n++] = (frame){0};
@@ -323,7 +323,7 @@ static bool restart(machine *m)
         return false;
     for (uint32_t i = 0; i < m->classes; i++)
         m->to[i] = NOWHERE;
-    memset(m->state_table, 0, STATE_TABLE * sizeof *m->state_table);
+    memset(m->state_table, 0, m->size * sizeof *m->state_table);
     if (!reach(m, m->entry, 0))
         return false;
     settle(m);
@@ -331,17 +331,18 @@ static bool restart(machine *m)
     return m->start != UNKNOWN;
 }
 
-static int32_t machine_begin(machine *m, uint32_t depth)
+static int32_t machine_begin(machine *m, uint32_t depth, uint32_t size)
 {
     m->depth = depth;
+    m->size = size;
     if (!measure(&m->g))
         return m->g.err;
     if (m->g.dist[m->entry] >= FAR)
         return sw_fail(SW_EINVAL, "nothing satisfies the grammar");
     classify(m);
-    m->state_table = sw_alloc(STATE_TABLE * sizeof *m->state_table, 16);
-    m->frame_table = sw_alloc(FRAME_TABLE * sizeof *m->frame_table, 16);
-    m->kernel_table = sw_alloc(KERNEL_TABLE * sizeof *m->kernel_table, 16);
+    m->state_table = sw_alloc(m->size * sizeof *m->state_table, 16);
+    m->frame_table = sw_alloc(4 * m->size * sizeof *m->frame_table, 16);
+    m->kernel_table = sw_alloc(m->size * sizeof *m->kernel_table, 16);
     m->seen = sw_alloc(m->g.n * sizeof *m->seen, 16);
     if (!m->state_table || !m->frame_table || !m->kernel_table || !m->seen)
         return sw_fail(SW_ENOMEM, "no memory for the grammar");

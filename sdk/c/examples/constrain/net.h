@@ -20,10 +20,13 @@ typedef struct {
     uint32_t other; /* FORK: the other; CALL: the rule's first node */
 } node;
 
+enum { RECENT = 256 };
+
 typedef struct {
     node *nodes;
     uint32_t n, cap;
     uint32_t *dist; /* fewest bytes from a node to the end of its rule; FAR */
+    uint32_t recent[RECENT]; /* nodes that read a byte, by what they are: one does for all */
     int32_t err;
 } net;
 
@@ -51,7 +54,13 @@ static void net_begin(net *g)
 
 static uint32_t one_of(net *g, uint8_t low, uint8_t high, uint32_t next)
 {
-    return next == DEAD ? DEAD : add_node(g, (node){N_RANGE, low, high, next, 0});
+    if (next == DEAD || g->err)
+        return DEAD;
+    uint32_t *had = &g->recent[(low * 31u + high * 7u + next * 101u) % RECENT];
+    const node *x = &g->nodes[*had];
+    if (x->kind != N_RANGE || x->low != low || x->high != high || x->next != next)
+        *had = add_node(g, (node){N_RANGE, low, high, next, 0});
+    return *had;
 }
 
 static uint32_t either(net *g, uint32_t a, uint32_t b)
@@ -100,8 +109,25 @@ static uint32_t word(net *g, const char *s, uint32_t next) { return bytes_then(g
 
 static uint32_t near(uint32_t a, uint32_t b) { return a + b < FAR ? a + b : FAR; }
 
-/* Finds the shortest way to the end from every node: until nothing changes. Most
- * nodes lead to ones made before, so that few rounds do. */
+/* Notes the way from a node by those it leads to, if it is shorter than what was known. */
+static bool shorten(net *g, uint32_t i)
+{
+    const node *x = &g->nodes[i];
+    uint32_t d = g->dist[x->next];
+    if (x->kind == N_RANGE)
+        d = near(d, 1);
+    else if (x->kind == N_CALL)
+        d = near(d, g->dist[x->other]);
+    else if (g->dist[x->other] < d)
+        d = g->dist[x->other];
+    if (d >= g->dist[i])
+        return false;
+    g->dist[i] = d;
+    return true;
+}
+
+/* Finds the shortest way to the end from every node: until nothing changes. Nodes lead
+ * to ones made before, or not long after, so that a few rounds in turn do. */
 static bool measure(net *g)
 {
     if (g->err)
@@ -115,22 +141,11 @@ static bool measure(net *g)
     for (uint32_t i = 0; i < g->n; i++)
         g->dist[i] = FAR;
     g->dist[RETURN] = 0;
-    for (bool changed = true; changed;) {
+    bool changed = true;
+    for (uint32_t round = 0; changed; round++) {
         changed = false;
-        for (uint32_t i = 2; i < g->n; i++) {
-            const node *x = &g->nodes[i];
-            uint32_t d = g->dist[x->next];
-            if (x->kind == N_RANGE)
-                d = near(d, 1);
-            else if (x->kind == N_CALL)
-                d = near(d, g->dist[x->other]);
-            else if (g->dist[x->other] < d)
-                d = g->dist[x->other];
-            if (d < g->dist[i]) {
-                g->dist[i] = d;
-                changed = true;
-            }
-        }
+        for (uint32_t k = 2; k < g->n; k++) /* up, then down */
+            changed |= shorten(g, round & 1 ? g->n + 1 - k : k);
     }
     return true;
 }

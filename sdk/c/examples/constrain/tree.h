@@ -5,7 +5,8 @@
 
 #include "array.h"
 
-typedef enum { V_NONE, V_NULL, V_FALSE, V_TRUE, V_NUMBER, V_TEXT, V_LIST, V_MAP } value_kind;
+/* V_TYPES is what schemas derived from others have for a type: a set, in count. */
+typedef enum { V_NONE, V_NULL, V_FALSE, V_TRUE, V_NUMBER, V_TEXT, V_LIST, V_MAP, V_TYPES } value_kind;
 
 typedef struct {
     uint8_t kind;
@@ -13,6 +14,8 @@ typedef struct {
     uint32_t key, keylen; /* inside of a map */
     uint32_t first, next; /* child and sibling; 0 for none */
     uint32_t count;       /* children */
+    uint32_t derived;     /* of a schema's part: what it was rewritten to; 0 for nothing yet */
+    uint32_t negated;     /* of a schema: a list of those that what does not satisfy it satisfies */
 } value;
 
 enum { DEPTH_MAX = 64, VALUES_MAX = 100000 };
@@ -63,6 +66,29 @@ static uint32_t get_n(const tree *t, uint32_t map, const void *key, uint32_t n)
 }
 
 static uint32_t get(const tree *t, uint32_t map, const char *key) { return get_n(t, map, key, (uint32_t)strlen(key)); }
+
+/* Another value with the same content, which may be put elsewhere. */
+static uint32_t alias(tree *t, uint32_t v)
+{
+    uint32_t i = new_value(t, t->v[v].kind);
+    if (i) {
+        t->v[i] = t->v[v];
+        t->v[i].key = t->v[i].keylen = t->v[i].next = 0;
+    }
+    return i;
+}
+
+/* Puts a child at the end of a list or map; of a map, its key lies at t->bytes. */
+static void append(tree *t, uint32_t parent, uint32_t child, uint32_t key, uint32_t keylen)
+{
+    uint32_t *at = &t->v[parent].first;
+    while (*at)
+        at = &t->v[*at].next;
+    *at = child;
+    t->v[child].key = key;
+    t->v[child].keylen = keylen;
+    t->v[parent].count++;
+}
 
 /* Whether two values are the same; numbers by their digits. */
 static bool same(const tree *t, uint32_t a, uint32_t b, uint32_t depth)
